@@ -1,0 +1,9 @@
+//! Entries of the journal, decoded once: the raw bytes of each record beside typed columns.
+//!
+//! Every projection of the process shares one [`EventBatch`] and parses no JSON again. Columns are lenient: what
+//! does not have the type that CloudTrail documents is null in its column and untouched in the raw record.
+
+mod batch;
+mod decode;
+
+pub use batch::{Control, Event, EventBatch};

@@ -1,0 +1,12 @@
+//! Time, chance and tasks, injected so that tests own them.
+//!
+//! [`Clock`] and [`Random`] are the only ways to the wall clock and to randomness; `clippy.toml` bans the others.
+//! [`TaskGroup`] is the only way to start a task that outlives its caller.
+
+mod clock;
+mod random;
+mod tasks;
+
+pub use clock::{Clock, ManualClock, SystemClock};
+pub use random::{Random, SeededRandom, SystemRandom};
+pub use tasks::{OnError, Shutdown, TaskGroup};

@@ -1,0 +1,2 @@
+//! The `opentrail` binary.
+fn main() {}
