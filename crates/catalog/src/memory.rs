@@ -5,10 +5,13 @@ use parking_lot::Mutex;
 
 use crate::{Catalog, CatalogError, Change, Expect, Versioned};
 
+/// Revision and body by kind and key.
+type Documents = BTreeMap<(&'static str, String), (u64, Vec<u8>)>;
+
 /// A catalog in memory: every promise but that of surviving the process. For tests.
 #[derive(Debug, Default)]
 pub struct MemoryCatalog {
-    documents: Mutex<BTreeMap<(&'static str, String), (u64, Vec<u8>)>>,
+    documents: Mutex<Documents>,
 }
 
 #[async_trait]

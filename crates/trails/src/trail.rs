@@ -1,0 +1,91 @@
+use std::fmt;
+
+use opentrail_model::{AccountId, Arn, EventSelector, Region, Timestamp, TrailName};
+use serde::{Deserialize, Serialize};
+
+/// What names a trail: its owner, its home Region, its name.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct TrailKey {
+    /// The account that owns it.
+    pub account: AccountId,
+    /// Where it was created and can be changed.
+    pub home_region: Region,
+    /// Its name, unique in account and home Region.
+    pub name: TrailName,
+}
+
+impl TrailKey {
+    /// The trail's ARN.
+    pub fn arn(&self) -> Arn {
+        self.name.arn(&self.home_region, self.account)
+    }
+}
+
+impl fmt::Display for TrailKey {
+    /// `account/region/name`: the key of the trail's documents in the catalog.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}/{}", self.account, self.home_region, self.name)
+    }
+}
+
+/// A tag of a trail.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct Tag {
+    /// 1–128 characters, unique within the trail.
+    pub key: String,
+    /// At most 256 characters; may be absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub value: Option<String>,
+}
+
+/// A trail's settings.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Trail {
+    /// What names it.
+    pub key: TrailKey,
+    /// Grows with every change, from 1; of two versions the one with the greater number is the newer.
+    pub version: u64,
+    /// `S3BucketName`: where log files go.
+    pub bucket: String,
+    /// `S3KeyPrefix`, without a trailing slash; `None` when empty.
+    pub prefix: Option<String>,
+    /// `IncludeGlobalServiceEvents`.
+    pub include_global_service_events: bool,
+    /// `IsMultiRegionTrail`.
+    pub multi_region: bool,
+    /// `LogFileValidationEnabled`: whether digests are made.
+    pub log_file_validation: bool,
+    /// `RecursiveLogging`; true unless turned off.
+    pub recursive_logging: bool,
+    /// `IsLogging`.
+    pub logging: bool,
+    /// When StartLogging was last called.
+    pub started: Option<Timestamp>,
+    /// When StopLogging was last called.
+    pub stopped: Option<Timestamp>,
+    /// Never empty; a new trail has the default selector.
+    pub selectors: Vec<EventSelector>,
+    /// In the order in which they were added.
+    pub tags: Vec<Tag>,
+    /// When the trail was created.
+    pub created: Timestamp,
+}
+
+impl Trail {
+    /// The trail's ARN.
+    pub fn arn(&self) -> Arn {
+        self.key.arn()
+    }
+
+    /// `HasCustomEventSelectors`: whether the selectors differ from the default. A choice: the flag falls back to false
+    /// when the default is put again (Terraform does so when selector blocks are removed).
+    pub fn has_custom_selectors(&self) -> bool {
+        self.selectors != [EventSelector::default()]
+    }
+
+    /// Whether the trail is seen in `region`: at home, and everywhere when it is multi-Region.
+    pub fn is_visible_in(&self, region: &Region) -> bool {
+        self.multi_region || self.key.home_region == *region
+    }
+}
