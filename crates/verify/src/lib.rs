@@ -1,0 +1,19 @@
+//! Checks delivered log files and digests: nothing altered, nothing missing, nothing slipped in.
+//!
+//! [`verify`] gives the verdicts of `aws cloudtrail validate-logs` and more (a chain cut short, a missing hour, a
+//! log file that no digest lists), in parallel, from a bucket or from a copy on disk. It shares no code with the
+//! parts that write log files and digests, so that a mistake there is not repeated here.
+
+mod chain;
+mod digest;
+mod evidence;
+mod keys;
+mod log_file;
+mod report;
+#[cfg(test)]
+mod tests;
+
+pub use chain::{Range, verify};
+pub use evidence::{Evidence, EvidenceError, Stored};
+pub use keys::{KeysError, PublicKeys};
+pub use report::{ChainReport, Finding, Problem, Report};
