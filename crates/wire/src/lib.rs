@@ -1,0 +1,26 @@
+//! The protocols that AWS clients speak: framing, signatures, generated shapes; nothing of the product.
+//!
+//! - [`cloudtrail`] and [`cloudtrail_data`]: operations, inputs and outputs, generated from the service models.
+//! - [`json`]: awsJson 1.1, the protocol of `cloudtrail`; [`rest`]: restJson, that of `cloudtrail-data`.
+//! - [`shape`]: how an input is checked against the model's constraints, with AWS's words for each breach.
+//! - [`Exception`]: an AWS error on its way to a client.
+
+mod blob;
+mod exception;
+pub mod json;
+pub mod rest;
+pub mod shape;
+mod timestamp;
+
+/// `cloudtrail`: its operations and their shapes.
+#[path = "generated/cloudtrail.rs"]
+pub mod cloudtrail;
+/// `cloudtrail-data`: its operation and its shapes.
+#[path = "generated/cloudtrail_data.rs"]
+pub mod cloudtrail_data;
+#[path = "generated/exceptions.rs"]
+mod modelled;
+
+pub use blob::Blob;
+pub use exception::Exception;
+pub use shape::Validate;
