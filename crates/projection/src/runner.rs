@@ -26,6 +26,8 @@ pub async fn run(
 ) -> Result<(), ProjectionError> {
     let name = projection.name();
     let mut delay = FIRST_RETRY;
+    // Registered before the output is even looked at, and kept through retries: meanwhile nothing is trimmed away.
+    let progress = feed.follow(name.clone(), feed.journal().trimmed());
     'resume: while !shutdown.has_begun() {
         let mut read = match projection.resume().await {
             Ok(position) => position,
@@ -34,7 +36,7 @@ pub async fn run(
                 continue;
             }
         };
-        let progress = feed.follow(name.clone(), read);
+        progress.advance(read);
         loop {
             let applied = tokio::select! {
                 biased;

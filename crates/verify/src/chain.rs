@@ -1,4 +1,4 @@
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::num::NonZero;
 
 use futures::{StreamExt, TryStreamExt, stream};
@@ -17,6 +17,15 @@ pub struct Range {
     pub start: Option<Timestamp>,
     /// Younger digests are left out. A chain that ends more than a digest's length before it gets a remark.
     pub end: Option<Timestamp>,
+}
+
+/// The Regions that digests in the evidence were made in: each signs with keys of its own.
+///
+/// # Errors
+/// When the place cannot be read.
+pub async fn regions(evidence: &Evidence) -> Result<BTreeSet<String>, EvidenceError> {
+    let names = evidence.names().await?;
+    Ok(names.iter().filter_map(|name| parse_name(name)).map(|(chain, _)| chain.region).collect())
 }
 
 /// Fetches under way at once; hashing runs on as many threads as there are cores.

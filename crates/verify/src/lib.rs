@@ -13,7 +13,7 @@ mod report;
 #[cfg(test)]
 mod tests;
 
-pub use chain::{Range, verify};
+pub use chain::{Range, regions, verify};
 pub use evidence::{Evidence, EvidenceError, Stored};
 pub use keys::{KeysError, PublicKeys};
 pub use report::{ChainReport, Finding, Problem, Report};
