@@ -3,6 +3,7 @@
 //! - [`cloudtrail`] and [`cloudtrail_data`]: operations, inputs and outputs, generated from the service models.
 //! - [`json`]: awsJson 1.1, the protocol of `cloudtrail`; [`rest`]: restJson, that of `cloudtrail-data`.
 //! - [`shape`]: how an input is checked against the model's constraints, with AWS's words for each breach.
+//! - [`sigv4`]: Signature Version 4, made and verified.
 //! - [`Exception`]: an AWS error on its way to a client.
 
 mod blob;
@@ -10,6 +11,7 @@ mod exception;
 pub mod json;
 pub mod rest;
 pub mod shape;
+pub mod sigv4;
 mod timestamp;
 
 /// `cloudtrail`: its operations and their shapes.
