@@ -1,0 +1,175 @@
+//! The only place that spells object keys.
+//!
+//! User Guide, "Finding your CloudTrail log files" and "CloudTrail digest files"; the folders of the other kinds by
+//! "CloudTrail Insights", "network activity events" and "aggregated events".
+
+use std::fmt;
+
+use aws_lc_rs::digest::{SHA256, digest as hash};
+use opentrail_model::{AccountId, Arn, Position, Region, Timestamp};
+use opentrail_trails::TrailKey;
+use serde::{Deserialize, Serialize};
+
+/// The kinds of log files, each in a folder of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum FileKind {
+    /// Management and data events.
+    CloudTrail,
+    /// Insights events.
+    Insight,
+    /// Network activity events.
+    NetworkActivity,
+    /// Aggregated data events.
+    Aggregated,
+}
+
+impl FileKind {
+    /// The folder, which is also the infix of the file's name.
+    pub fn folder(self) -> &'static str {
+        match self {
+            Self::CloudTrail => "CloudTrail",
+            Self::Insight => "CloudTrail-Insight",
+            Self::NetworkActivity => "CloudTrail-NetworkActivity",
+            Self::Aggregated => "CloudTrail-Aggregated",
+        }
+    }
+}
+
+/// What one log file holds: events of one kind, of one account, recorded in one Region.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Group {
+    /// The account whose activity it is.
+    pub account: AccountId,
+    /// Where it was recorded.
+    pub region: Region,
+    /// Which kind of events.
+    pub kind: FileKind,
+}
+
+impl fmt::Display for Group {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}/{}", self.account, self.kind.folder(), self.region)
+    }
+}
+
+/// The key of a log file that is delivered at `at`.
+///
+/// `suffix` is [`suffix`]'s; `prefix` is the trail's `S3KeyPrefix`.
+pub fn log_file(prefix: Option<&str>, group: &Group, at: Timestamp, suffix: &str) -> String {
+    let Group { account, region, kind } = group;
+    let folder = kind.folder();
+    let day = at.format("%Y/%m/%d");
+    let minute = at.format("%Y%m%dT%H%MZ");
+    let root = root(prefix, *account);
+    format!("{root}/{folder}/{region}/{day}/{account}_{folder}_{region}_{minute}_{suffix}.json.gz")
+}
+
+/// The key of the digest of `account`'s log files in `region` that ends at `end`.
+pub fn digest(prefix: Option<&str>, account: AccountId, region: &Region, trail: &TrailKey, end: Timestamp) -> String {
+    let TrailKey { home_region, name, .. } = trail;
+    let day = end.format("%Y/%m/%d");
+    let second = end.format("%Y%m%dT%H%M%SZ");
+    let root = root(prefix, account);
+    format!(
+        "{root}/CloudTrail-Digest/{region}/{day}/{account}_CloudTrail-Digest_{region}_{name}_{home_region}_{second}.json.gz"
+    )
+}
+
+fn root(prefix: Option<&str>, account: AccountId) -> String {
+    match prefix {
+        Some(prefix) => format!("{prefix}/AWSLogs/{account}"),
+        None => format!("AWSLogs/{account}"),
+    }
+}
+
+const SUFFIX_CHARS: usize = 16;
+const ALPHABET: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+
+/// The 16 letters and digits at the end of a log file's name.
+///
+/// CloudTrail's are random; ours follow from what the file holds (the trail and when it was created, the group, the
+/// positions of the first and the last record), so that a repeated put overwrites itself. 16 of 62 characters are
+/// 95 bits: two files of one minute never meet by chance.
+pub fn suffix(trail: &Arn, created: Timestamp, group: &Group, first: Position, last: Position) -> String {
+    let name = format!("{trail}\n{}\n{group}\n{first}\n{last}", created.as_millis());
+    let bytes = hash(&SHA256, name.as_bytes());
+    let (head, _) = bytes.as_ref().split_at(16);
+    let mut number = u128::from_be_bytes(head.try_into().expect("the head is 16 bytes"));
+    let mut text = String::with_capacity(SUFFIX_CHARS);
+    for _ in 0..SUFFIX_CHARS {
+        text.push(char::from(ALPHABET[(number % 62) as usize]));
+        number /= 62;
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn group() -> Group {
+        Group {
+            account: "111122223333".parse().unwrap(),
+            region: "us-east-2".parse().unwrap(),
+            kind: FileKind::CloudTrail,
+        }
+    }
+
+    fn trail() -> TrailKey {
+        TrailKey {
+            account: "111122223333".parse().unwrap(),
+            home_region: "us-east-1".parse().unwrap(),
+            name: "main".parse().unwrap(),
+        }
+    }
+
+    const AT: &str = "2015-08-01T02:10:59Z";
+
+    #[test]
+    fn log_files_stand_where_the_user_guide_says() {
+        let key = log_file(None, &group(), AT.parse().unwrap(), "Mu0KsOhtH1ar15ZZ");
+        assert_eq!(
+            key,
+            "AWSLogs/111122223333/CloudTrail/us-east-2/2015/08/01/\
+             111122223333_CloudTrail_us-east-2_20150801T0210Z_Mu0KsOhtH1ar15ZZ.json.gz"
+        );
+        let insight = Group { kind: FileKind::Insight, ..group() };
+        let key = log_file(Some("a/b"), &insight, AT.parse().unwrap(), "Mu0KsOhtH1ar15ZZ");
+        assert_eq!(
+            key,
+            "a/b/AWSLogs/111122223333/CloudTrail-Insight/us-east-2/2015/08/01/\
+             111122223333_CloudTrail-Insight_us-east-2_20150801T0210Z_Mu0KsOhtH1ar15ZZ.json.gz"
+        );
+    }
+
+    #[test]
+    fn digests_stand_where_validate_logs_looks() {
+        let Group { account, region, .. } = group();
+        let key = digest(Some("p"), account, &region, &trail(), AT.parse().unwrap());
+        assert_eq!(
+            key,
+            "p/AWSLogs/111122223333/CloudTrail-Digest/us-east-2/2015/08/01/\
+             111122223333_CloudTrail-Digest_us-east-2_main_us-east-1_20150801T021059Z.json.gz"
+        );
+        // validate-logs reads the time at these places from the end.
+        assert_eq!(&key[key.len() - 24..key.len() - 8], "20150801T021059Z");
+    }
+
+    #[test]
+    fn the_suffix_follows_from_what_the_file_holds() {
+        let at = Timestamp::from_secs(7);
+        let of = |first, last| suffix(&trail().arn(), at, &group(), Position(first), Position(last));
+        assert_eq!(of(1, 2), of(1, 2));
+        assert_eq!(of(1, 2).len(), 16);
+        assert!(of(1, 2).bytes().all(|b| b.is_ascii_alphanumeric()));
+        let other = Group { region: "eu-west-1".parse().unwrap(), ..group() };
+        let others = [
+            of(1, 3),
+            of(2, 2),
+            of(12, 2),
+            suffix(&trail().arn(), Timestamp::from_secs(8), &group(), Position(1), Position(2)),
+            suffix(&trail().arn(), at, &other, Position(1), Position(2)),
+        ];
+        assert!(others.iter().all(|other| *other != of(1, 2)));
+    }
+}

@@ -1,0 +1,156 @@
+//! Digests: due, made, put, done.
+
+use opentrail_catalog::{CatalogExt, Change, Expect};
+use opentrail_model::Timestamp;
+
+use super::{Session, Worker, WorkerError};
+use crate::chain::{Chain, Link};
+use crate::digest::{Contents, PendingDigest, SIGNATURE_ALGORITHM};
+use crate::layout;
+use crate::log_file::Sealed;
+use crate::put::PutError;
+use crate::state::{DIGESTS, DeliveredFile, FILES, chain_key};
+
+impl Session<'_> {
+    /// Each chain's name and when it next needs work.
+    pub(super) fn digests_due(&self) -> impl Iterator<Item = (String, Timestamp)> {
+        let interval = self.worker.context.settings.digest_interval;
+        self.state.chains.iter().filter_map(move |(name, chain)| {
+            let due = chain.due(interval)?;
+            let retry = self.digest_backoff.get(name).and_then(|backoff| backoff.next());
+            Some((name.clone(), retry.map_or(due, |retry| retry.max(due))))
+        })
+    }
+
+    /// Delivers the next digest of the chain `name`. A failure is noted for later; the next one waits for this one.
+    pub(super) async fn digest(&mut self, name: &str) -> Result<(), WorkerError> {
+        let Some(chain) = self.state.chains.get(name).cloned() else { return Ok(()) };
+        let digest = match self.pending.get(name) {
+            Some(digest) if self.goes_to_the_bucket(digest) => digest.clone(),
+            _ => match self.make(name, &chain).await? {
+                Some(digest) => digest,
+                None => return Ok(()),
+            },
+        };
+        let outcome = self.put_digest(&digest).await;
+        let now = self.worker.context.clock.now();
+        match outcome {
+            Ok(()) => self.digest_delivered(name, chain, digest, now).await,
+            Err(error) => self.digest_failed(name, chain, &error, now).await,
+        }
+    }
+
+    /// A digest that could not be put before the trail got another bucket is made anew for that one.
+    fn goes_to_the_bucket(&self, digest: &PendingDigest) -> bool {
+        let trail = self.state.trail.as_ref();
+        trail.is_none_or(|trail| trail.bucket == digest.bucket && trail.prefix == digest.prefix)
+    }
+
+    /// Step 1: fixes the bytes and the signature of the chain's current window, durably.
+    async fn make(&mut self, name: &str, chain: &Chain) -> Result<Option<PendingDigest>, WorkerError> {
+        let Worker { key, context, .. } = self.worker;
+        let (Some(trail), Some(end)) = (&self.state.trail, chain.end(context.settings.digest_interval)) else {
+            return Ok(None);
+        };
+        let document = chain_key(key, chain.account, &chain.region);
+        let all = context.catalog.all::<DeliveredFile>(FILES, &format!("{document}/")).await?;
+        // Whatever was delivered before the window's end and is in no digest yet: each file gets into exactly one.
+        let (listed, files): (Vec<_>, Vec<_>) =
+            all.into_iter().filter(|file| file.value.delivered < end).map(|file| (file.key, file.value)).unzip();
+        let object = layout::digest(trail.prefix.as_deref(), chain.account, &chain.region, key, end);
+        let signer = context.signing.key_for(&chain.region, end).await?;
+        let (bucket, prefix) = (trail.bucket.clone(), trail.prefix.clone());
+        let chain = chain.clone();
+        let signed = tokio::task::spawn_blocking(move || {
+            let contents = Contents {
+                account: chain.account,
+                start: chain.start,
+                end,
+                bucket: &bucket,
+                key: &object,
+                previous: chain.previous.as_ref(),
+                files: &files,
+            };
+            let (body, sha256, signature) = contents.sign(&signer)?;
+            Ok(PendingDigest { bucket, prefix, key: object, end, body, sha256, signature, files: listed })
+        });
+        let digest = signed.await?.map_err(WorkerError::Signing)?;
+        // A crash before this commit makes the digest anew; after it, these very bytes are put.
+        context.catalog.commit(vec![Change::put(DIGESTS, document, Expect::Anything, &digest)]).await?;
+        self.pending.insert(name.to_owned(), digest.clone());
+        Ok(Some(digest))
+    }
+
+    /// Step 2.
+    async fn put_digest(&self, digest: &PendingDigest) -> Result<(), PutError> {
+        let Worker { key, context, .. } = self.worker;
+        let store = context.putter.open(key, &digest.bucket, digest.prefix.as_deref()).await?;
+        let metadata =
+            [("signature", digest.signature.clone()), ("signature-algorithm", SIGNATURE_ALGORITHM.to_owned())];
+        let gzip = Sealed::of(digest.body.as_bytes()).gzip;
+        // A crash here leaves a whole object or none, and the intent.
+        context.putter.put(&*store, &digest.key, gzip, &metadata).await
+    }
+
+    /// Step 3: the chain moves on, its files are listed.
+    async fn digest_delivered(
+        &mut self,
+        name: &str,
+        mut chain: Chain,
+        digest: PendingDigest,
+        now: Timestamp,
+    ) -> Result<(), WorkerError> {
+        let key = &self.worker.key;
+        let PendingDigest { bucket, key: object, end, sha256, signature, files, .. } = digest;
+        let mut changes: Vec<Change> =
+            files.into_iter().map(|file| Change::delete(FILES, file, Expect::Anything)).collect();
+        changes.push(Change::delete(DIGESTS, chain_key(key, chain.account, &chain.region), Expect::Anything));
+        let status = self.status(&chain.region).await?;
+        status.latest_digest_delivery = Some(now);
+        status.latest_digest_delivery_error = None;
+        changes.push(status.store(key, &chain.region));
+        chain.advance(end, Link { bucket, key: object, sha256, signature });
+        let mut state = self.state.clone();
+        state.chains.insert(name.to_owned(), chain);
+        // A crash before this commit puts the same bytes again; after it, the next window is current.
+        self.commit(state, changes).await?;
+        self.pending.remove(name);
+        self.digest_backoff.remove(name);
+        crate::metrics::digest(key.arn().as_str());
+        Ok(())
+    }
+
+    async fn digest_failed(
+        &mut self,
+        name: &str,
+        mut chain: Chain,
+        error: &PutError,
+        now: Timestamp,
+    ) -> Result<(), WorkerError> {
+        let Worker { key, context, .. } = self.worker;
+        let backoff = self.digest_backoff.entry(name.to_owned()).or_default();
+        if backoff.is_clear() {
+            tracing::warn!(
+                trail.name = %key, region = %chain.region, %error,
+                "a digest cannot be delivered; trying again with growing pauses"
+            );
+        }
+        backoff.failed(now, context.settings.longest_pause, &*context.random);
+        crate::metrics::failed(key.arn().as_str(), error.status_code().unwrap_or("Timeout"));
+        let status = self.status(&chain.region).await?;
+        if let Some(code) = error.status_code() {
+            status.latest_digest_delivery_error = Some(code.to_owned());
+        }
+        let change = status.store(key, &chain.region);
+        let over = |at: Timestamp| now.since(at) >= context.settings.give_up_after;
+        if !self.state.deleted.is_some_and(|deleted| over(deleted.at)) {
+            context.catalog.commit(vec![change]).await?;
+            return Ok(());
+        }
+        tracing::error!(trail.name = %key, region = %chain.region, "the deleted trail's last digests are given up");
+        chain.shut();
+        let mut state = self.state.clone();
+        state.chains.insert(name.to_owned(), chain);
+        self.commit(state, vec![change]).await
+    }
+}
