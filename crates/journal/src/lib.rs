@@ -1,10 +1,13 @@
 //! The journal: the only way into OpenTrail. What it has acknowledged survives a crash; everything else in the
 //! product is folded from it.
 //!
-//! [`Journal`] states the promises; [`MemoryJournal`] keeps them until the process ends (tests), the `segments`
-//! backend keeps them on disk. Next: `opentrail-event`, which decodes what is read here.
+//! [`Journal`] states the promises; [`MemoryJournal`] keeps them until the process ends (tests), [`SegmentsJournal`]
+//! keeps them on disk. Next: `opentrail-event`, which decodes what is read here.
 
+#[cfg(any(test, feature = "contract"))]
+pub mod contract;
 mod memory;
+mod segments;
 
 use std::fmt;
 
@@ -13,6 +16,7 @@ use bytes::Bytes;
 use opentrail_model::{AccountId, Position, Source, Timestamp};
 
 pub use memory::MemoryJournal;
+pub use segments::{OpenError, SegmentsJournal, SegmentsOptions};
 
 /// What is appended: a record, or a change of configuration, before it has a position.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -97,3 +97,10 @@ impl Journal for MemoryJournal {
         self.state.lock().closed = true;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    crate::journal_contract!(memory, (MemoryJournal::default(), ()));
+}
