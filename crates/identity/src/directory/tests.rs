@@ -1,0 +1,252 @@
+use opentrail_keys::KeyRing;
+use opentrail_runtime::{SeededRandom, SystemRandom};
+use serde_json::{Value, json};
+
+use super::*;
+use crate::sts::GetSessionToken;
+
+#[derive(Debug)]
+struct RingSealer(KeyRing);
+
+impl Sealer for RingSealer {
+    fn seal(&self, purpose: &str, plaintext: &[u8]) -> Vec<u8> {
+        self.0.seal(purpose, plaintext)
+    }
+
+    fn unseal(&self, purpose: &str, sealed: &[u8]) -> Option<Vec<u8>> {
+        self.0.unseal(purpose, sealed).ok().map(|plaintext| plaintext.to_vec())
+    }
+}
+
+const NOW: Timestamp = Timestamp::from_secs(1_767_323_045);
+
+fn account(digits: &str) -> AccountSpec {
+    AccountSpec::new(digits.parse().unwrap())
+}
+
+fn policy(statement: Value) -> PolicySpec {
+    PolicySpec(json!({ "Version": "2012-10-17", "Statement": statement }).to_string())
+}
+
+fn resource_policy(statement: Value) -> Policy {
+    Policy::parse(&policy(statement).0, PolicyUse::Resource).unwrap()
+}
+
+fn key(id: &str) -> AccessKeySpec {
+    AccessKeySpec::new(id, Secret::new(format!("secret of {id}")))
+}
+
+fn accounts() -> Vec<AccountSpec> {
+    let mut ours = account("111122223333");
+    ours.root_access_keys = vec![key("AKIAROOT")];
+    let mut alice = UserSpec::new("alice");
+    alice.policies = vec![policy(json!({ "Effect": "Allow", "Action": "s3:Get*", "Resource": "*" }))];
+    alice.tags.insert("team".to_owned(), "blue".to_owned());
+    alice.access_keys = vec![key("AKIAALICE"), AccessKeySpec { active: false, ..key("AKIAOLD") }];
+    alice.access_keys.push(AccessKeySpec { id: "GKgarage".to_owned(), secret: None, active: true });
+    let mut bob = UserSpec::new("bob");
+    bob.access_keys = vec![key("AKIABOB")];
+    ours.users = vec![alice, bob];
+    let mut theirs = account("444455556666");
+    theirs.root_access_keys = vec![key("AKIATHEIRS")];
+    vec![ours, theirs]
+}
+
+fn directory() -> Directory {
+    let ring = KeyRing::ephemeral(Arc::new(SystemRandom));
+    Directory::new(accounts()).unwrap().with_sealer(Arc::new(RingSealer(ring)))
+}
+
+fn who(directory: &Directory, key: &str) -> Principal {
+    directory.find_key(key, None, NOW).unwrap().principal
+}
+
+fn decide(directory: &Directory, key: &str, action: &str, policy: Option<&Policy>, owner: Option<&str>) -> Decision {
+    let request = AccessRequest {
+        action,
+        resource: "arn:aws:s3:::b/k",
+        context: &Context::new(),
+        resource_policy: policy,
+        resource_account: owner.map(|owner| owner.parse().unwrap()),
+    };
+    directory.authorize(&who(directory, key), &request)
+}
+
+#[test]
+fn a_key_opens_what_it_is_for() {
+    let directory = directory();
+    let credential = directory.find_key("AKIAALICE", None, NOW).unwrap();
+    assert_eq!(credential.secret.expose(), "secret of AKIAALICE");
+    assert_eq!(credential.principal.arn().as_str(), "arn:aws:iam::111122223333:user/alice");
+    let find = |key: &str, token: Option<&str>| directory.find_key(key, token, NOW).map(|_| ());
+    assert_eq!(find("AKIANOBODY", None), Err(KeyError::UnknownKey));
+    assert_eq!(find("AKIAOLD", None), Err(KeyError::Inactive));
+    assert_eq!(find("GKgarage", None), Err(KeyError::UnknownKey), "a key without secret signs nothing");
+    assert_eq!(find("ASIAANYTHING", None), Err(KeyError::TokenMissing));
+    assert_eq!(find("AKIAALICE", Some("token")), Err(KeyError::TokenInvalid));
+    assert_eq!(directory.identity_of_key("GKgarage").unwrap().user_identity()["userName"], "alice");
+    assert_eq!(directory.identity_of_key("AKIANOBODY"), None);
+}
+
+#[test]
+fn within_an_account_either_policy_suffices() {
+    let directory = directory();
+    let names_bob = resource_policy(json!({ "Effect": "Allow", "Action": "s3:*", "Resource": "*",
+        "Principal": { "AWS": "arn:aws:iam::111122223333:user/bob" } }));
+    let names_account = resource_policy(json!({ "Effect": "Allow", "Action": "s3:*", "Resource": "*",
+        "Principal": { "AWS": "111122223333" } }));
+    let no_identity_policy = Decision::ImplicitDeny { missing: PolicyKind::IdentityBased };
+    let ours = Some("111122223333");
+    assert_eq!(decide(&directory, "AKIAALICE", "s3:GetObject", None, None), Decision::Allowed);
+    assert_eq!(decide(&directory, "AKIAALICE", "s3:PutObject", None, None), no_identity_policy);
+    assert_eq!(decide(&directory, "AKIABOB", "s3:GetObject", Some(&names_bob), ours), Decision::Allowed);
+    assert_eq!(decide(&directory, "AKIABOB", "s3:GetObject", Some(&names_account), ours), no_identity_policy);
+    assert_eq!(decide(&directory, "AKIAROOT", "s3:GetObject", None, None), Decision::Allowed);
+}
+
+#[test]
+fn across_accounts_both_must_allow() {
+    let directory = directory();
+    let names_us = resource_policy(json!({ "Effect": "Allow", "Action": "s3:*", "Resource": "*",
+        "Principal": { "AWS": "111122223333" } }));
+    let theirs = Some("444455556666");
+    let missing = |missing| Decision::ImplicitDeny { missing };
+    let get = |key: &str, policy| decide(&directory, key, "s3:GetObject", policy, theirs);
+    assert_eq!(get("AKIAALICE", Some(&names_us)), Decision::Allowed);
+    assert_eq!(get("AKIAALICE", None), missing(PolicyKind::ResourceBased));
+    assert_eq!(get("AKIABOB", Some(&names_us)), missing(PolicyKind::IdentityBased));
+    assert_eq!(get("AKIAROOT", None), missing(PolicyKind::ResourceBased));
+    assert_eq!(get("AKIAROOT", Some(&names_us)), Decision::Allowed);
+}
+
+#[test]
+fn an_explicit_deny_holds_even_for_the_root() {
+    let directory = directory();
+    let deny = resource_policy(json!([
+        { "Effect": "Allow", "Action": "s3:*", "Resource": "*", "Principal": "*" },
+        { "Effect": "Deny", "Action": "s3:Delete*", "Resource": "*", "Principal": "*" }
+    ]));
+    let denied = Decision::ExplicitDeny { by: PolicyKind::ResourceBased };
+    assert_eq!(decide(&directory, "AKIAROOT", "s3:DeleteObject", Some(&deny), None), denied);
+    assert_eq!(decide(&directory, "AKIAALICE", "s3:DeleteObject", Some(&deny), None), denied);
+    assert_eq!(decide(&directory, "AKIAALICE", "s3:PutObject", Some(&deny), None), Decision::Allowed);
+}
+
+#[test]
+fn the_caller_s_tags_come_from_the_directory() {
+    let directory = directory();
+    let blue = resource_policy(json!({ "Effect": "Allow", "Action": "s3:*", "Resource": "*", "Principal": "*",
+        "Condition": { "StringEquals": { "aws:PrincipalTag/Team": "blue" } } }));
+    assert_eq!(decide(&directory, "AKIAALICE", "s3:PutObject", Some(&blue), None), Decision::Allowed);
+    let claims = Context::new().with("aws:PrincipalTag/team", "blue");
+    let request = AccessRequest {
+        action: "s3:PutObject",
+        resource: "arn:aws:s3:::b/k",
+        context: &claims,
+        resource_policy: Some(&blue),
+        resource_account: None,
+    };
+    assert!(!directory.authorize(&who(&directory, "AKIABOB"), &request).is_allowed());
+}
+
+#[test]
+fn refusals_read_like_aws_s() {
+    let directory = directory();
+    let alice = who(&directory, "AKIAALICE");
+    let trail = "arn:aws:cloudtrail:us-east-1:111122223333:trail/t";
+    let say = |decision: Decision, with| decision.message(&alice, "cloudtrail:GetTrail", trail, with);
+    assert_eq!(
+        say(Decision::ImplicitDeny { missing: PolicyKind::IdentityBased }, false),
+        "User: arn:aws:iam::111122223333:user/alice is not authorized to perform: cloudtrail:GetTrail because no \
+         identity-based policy allows the cloudtrail:GetTrail action"
+    );
+    assert_eq!(
+        say(Decision::ExplicitDeny { by: PolicyKind::IdentityBased }, true),
+        "User: arn:aws:iam::111122223333:user/alice is not authorized to perform: cloudtrail:GetTrail on resource: \
+         arn:aws:cloudtrail:us-east-1:111122223333:trail/t with an explicit deny in an identity-based policy"
+    );
+    assert!(say(Decision::ExplicitDeny { by: PolicyKind::Session }, true).ends_with("deny in a session policy"));
+}
+
+#[test]
+fn every_problem_is_told_at_once_by_key() {
+    let mut first = account("111122223333");
+    first.alias = Some("Acme".to_owned());
+    first.root_access_keys = vec![key("AKIA 1"), key("AKIA2")];
+    let mut user = UserSpec::new("al ice");
+    user.path = "dev".to_owned();
+    user.policies = vec![PolicySpec("{}".to_owned())];
+    user.access_keys = vec![AccessKeySpec::new("AKIA2", Secret::new(""))];
+    first.users = vec![user, UserSpec::new("bob"), UserSpec::new("BOB")];
+    let mut role = RoleSpec::new("r", "[]");
+    role.max_session = Duration::from_secs(60);
+    first.roles = vec![role];
+    let problems = Directory::new(vec![first, account("111122223333")]).unwrap_err();
+    let keys: Vec<_> = problems.iter().map(|problem| problem.key.as_str()).collect();
+    assert_eq!(
+        keys,
+        [
+            "account[0].alias",
+            "account[0].access_key[0].id",
+            "account[0].user[0].name",
+            "account[0].user[0].path",
+            "account[0].user[0].policies[0]",
+            "account[0].user[0].access_key[0].secret",
+            "account[0].user[0].access_key[0].id",
+            "account[0].user[2].name",
+            "account[0].role[0].max_session",
+            "account[0].role[0].trust_policy",
+            "account[1].id",
+        ]
+    );
+}
+
+#[test]
+fn a_session_token_opens_for_its_key_until_it_ends_or_its_user_goes() {
+    let ring: Arc<dyn Sealer> = Arc::new(RingSealer(KeyRing::ephemeral(Arc::new(SystemRandom))));
+    let directory = Directory::new(accounts()).unwrap().with_sealer(ring.clone());
+    let random = SeededRandom::new(1);
+    let alice = who(&directory, "AKIAALICE");
+    let made = directory.session_token(&alice, &GetSessionToken::default(), NOW, &random).unwrap();
+    let token = Some(made.session_token.as_str());
+    let found = directory.find_key(&made.access_key_id, token, NOW).unwrap();
+    assert_eq!(found.secret, made.secret);
+    assert_eq!(found.principal.user_identity()["userName"], "alice");
+    assert!(matches!(found.principal.kind, PrincipalKind::UserSession { .. }));
+
+    let last = made.expiration - Duration::from_millis(1);
+    assert!(directory.find_key(&made.access_key_id, token, last).is_ok());
+    let find =
+        |directory: &Directory, key: &str, token: &str, now| directory.find_key(key, Some(token), now).map(|_| ());
+    assert_eq!(
+        find(&directory, &made.access_key_id, &made.session_token, made.expiration),
+        Err(KeyError::TokenExpired)
+    );
+    assert_eq!(find(&directory, "ASIAOTHER", &made.session_token, NOW), Err(KeyError::TokenInvalid));
+    for (index, _) in made.session_token.char_indices().step_by(7) {
+        let mut altered = made.session_token.clone().into_bytes();
+        altered[index] = if altered[index] == b'A' { b'B' } else { b'A' };
+        let altered = String::from_utf8(altered).unwrap();
+        assert_eq!(find(&directory, &made.access_key_id, &altered, NOW), Err(KeyError::TokenInvalid), "{index}");
+    }
+
+    let mut without_alice = accounts();
+    without_alice[0].users.remove(0);
+    let restarted = Directory::new(accounts()).unwrap().with_sealer(ring.clone());
+    assert!(find(&restarted, &made.access_key_id, &made.session_token, NOW).is_ok());
+    let restarted = Directory::new(without_alice).unwrap().with_sealer(ring);
+    assert_eq!(find(&restarted, &made.access_key_id, &made.session_token, NOW), Err(KeyError::TokenInvalid));
+    assert_eq!(
+        restarted.authorize(
+            &found.principal,
+            &AccessRequest {
+                action: "s3:GetObject",
+                resource: "*",
+                context: &Context::new(),
+                resource_policy: None,
+                resource_account: None,
+            }
+        ),
+        Decision::ImplicitDeny { missing: PolicyKind::IdentityBased }
+    );
+}

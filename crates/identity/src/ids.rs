@@ -1,0 +1,40 @@
+use aws_lc_rs::digest::{SHA256, digest};
+use opentrail_model::AccountId;
+use opentrail_runtime::Random;
+
+use crate::Secret;
+
+const BASE32: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
+const SECRET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
+/// The unique id of a user or role: `AIDA` or `AROA` and 17 letters and digits, always the same for the same account,
+/// path and name, so that an identity made by configuration keeps its id over restarts.
+pub(crate) fn principal_id(prefix: &str, account: AccountId, path: &str, name: &str) -> String {
+    let hash = digest(&SHA256, format!("{prefix}\0{account}\0{path}\0{name}").as_bytes());
+    let letters = hash.as_ref().iter().take(17).map(|byte| char::from(BASE32[usize::from(byte % 32)]));
+    prefix.chars().chain(letters).collect()
+}
+
+/// A new id for a temporary access key: `ASIA` and 16 letters and digits.
+pub(crate) fn temporary_key_id(random: &dyn Random) -> String {
+    format!("ASIA{}", random.text(BASE32, 16))
+}
+
+/// A new secret access key: 40 characters, 240 bits.
+pub(crate) fn secret_key(random: &dyn Random) -> Secret {
+    Secret::new(random.text(SECRET, 40))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_tell_apart_what_differs_and_stay() {
+        let account: AccountId = "111122223333".parse().unwrap();
+        let id = principal_id("AIDA", account, "/", "alice");
+        assert_eq!(id, "AIDAZZC7TPRFFQLG5T45P");
+        assert_ne!(id, principal_id("AIDA", account, "/dev/", "alice"));
+        assert_ne!(id[4..], principal_id("AROA", account, "/", "alice")[4..]);
+    }
+}

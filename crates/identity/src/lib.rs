@@ -1,0 +1,31 @@
+//! Who may do what: accounts, users, roles, access keys, sessions, and the evaluation of IAM policies.
+//!
+//! Pure values in memory, no I/O: a [`Directory`] is built whole from [`AccountSpec`]s and answers three questions:
+//! whose key is this ([`Directory::find_key`]), may they ([`Directory::authorize`]), and what credentials do they get
+//! for a while ([`Directory::assume_role`], [`Directory::session_token`]). Temporary credentials need no storage: their
+//! token carries everything, sealed.
+//!
+//! Read [`Principal`] first, then [`Policy`], which is all of the IAM policy language.
+
+mod authorize;
+mod config;
+mod context;
+mod directory;
+mod ids;
+mod policy;
+mod principal;
+mod secret;
+mod session;
+mod spec;
+mod sts;
+
+pub use authorize::{AccessRequest, Decision, PolicyKind};
+pub use config::accounts_from_toml;
+pub use context::Context;
+pub use directory::{Account, Credential, Directory, KeyError, Role, User};
+pub use policy::{Effect, MAX_RESOURCE_POLICY_CHARACTERS, Policy, PolicyError, PolicyUse};
+pub use principal::{Principal, PrincipalKind, SessionInfo};
+pub use secret::Secret;
+pub use session::{Credentials, Sealer};
+pub use spec::{AccessKeySpec, AccountSpec, IdentityError, IdentityProblem, PolicySpec, RoleSpec, UserSpec};
+pub use sts::{AssumeRole, Assumed, GetSessionToken, StsError};
