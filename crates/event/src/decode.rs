@@ -7,9 +7,9 @@ use arrow_array::builder::{
 use arrow_schema::{DataType, Field, Fields};
 use opentrail_journal::Entry;
 use opentrail_model::{Position, Source, Timestamp};
-use serde_json::Value;
+use sonic_rs::{JsonValueTrait, LazyValue};
 
-use crate::{Control, EventBatch};
+use crate::{Control, EventBatch, json, lookup};
 
 pub(crate) fn decode(after: Position, entries: &[Entry]) -> EventBatch {
     let mut columns = Columns::new();
@@ -96,25 +96,40 @@ impl Columns {
         self.received.append_value(entry.received.as_millis());
         self.raw.append_value(&entry.body);
 
-        let record: Value = serde_json::from_slice(&entry.body).unwrap_or_default();
-        let identity = &record["userIdentity"];
-        let time = record["eventTime"].as_str().and_then(|t| t.parse::<Timestamp>().ok());
-        self.event_time.append_option(time.map(Timestamp::as_millis));
-        self.region.append_option(record["awsRegion"].as_str());
-        self.event_id.append_option(record["eventID"].as_str().or(record["eventId"].as_str()));
-        self.event_name.append_option(record["eventName"].as_str());
-        self.event_source.append_option(record["eventSource"].as_str());
-        self.event_type.append_option(record["eventType"].as_str());
+        let record = Top::read(&entry.body);
+        let identity = record.identity();
+        self.event_time.append_option(time(record.event_time.as_ref()));
+        self.region.append_option(text(&record.region));
+        self.event_id.append_option(text(&record.event_id).or(text(&record.event_id_of_aggregate)));
+        self.event_name.append_option(text(&record.event_name));
+        self.event_source.append_option(text(&record.event_source));
+        self.event_type.append_option(text(&record.event_type));
         self.event_category.append_value(category(&record));
-        self.read_only.append_option(lenient_bool(&record["readOnly"]));
-        self.error_code.append_option(record["errorCode"].as_str());
-        self.user_arn.append_option(identity["arn"].as_str());
-        self.access_key_id.append_option(identity["accessKeyId"].as_str().filter(|key| !key.is_empty()));
-        self.invoked_by.append_option(identity["invokedBy"].as_str());
-        self.username.append_option(username(identity));
-        for resource in record["resources"].as_array().into_iter().flatten() {
-            let arn = resource["ARN"].as_str().or(resource["ARNPrefix"].as_str());
-            push_pair(&mut self.resources, resource["type"].as_str(), arn);
+        self.read_only.append_option(lenient_bool(&record.read_only));
+        self.error_code.append_option(text(&record.error_code));
+        self.user_arn.append_option(text(&identity.arn));
+        self.access_key_id.append_option(text(&identity.access_key_id).filter(|key| !key.is_empty()));
+        self.invoked_by.append_option(text(&identity.invoked_by));
+        self.username.append_option(username(&identity));
+        self.push_resources(&record);
+    }
+
+    fn push_resources(&mut self, record: &Top<'_>) {
+        let derived = text(&record.event_source).and_then(|source| {
+            lookup::resources(source, record.request_parameters.as_ref(), record.response_elements.as_ref())
+        });
+        for (kind, name) in derived.iter().flatten() {
+            push_pair(&mut self.lookup_resources, Some(kind), Some(name));
+        }
+        if let Some(list) = record.resources.as_ref().filter(|list| list.is_array()) {
+            json::elements(list.as_raw_str(), |resource| {
+                let resource = Resource::read(resource);
+                let (kind, arn) = (text(&resource.kind), text(&resource.arn).or(text(&resource.arn_prefix)));
+                push_pair(&mut self.resources, kind, arn);
+                if derived.is_none() && (kind.is_some() || arn.is_some()) {
+                    push_pair(&mut self.lookup_resources, kind, arn);
+                }
+            });
         }
         self.resources.append(true);
         self.lookup_resources.append(true);
@@ -149,30 +164,144 @@ impl Columns {
     }
 }
 
-fn category(record: &Value) -> &str {
-    match record["eventCategory"].as_str() {
+/// A record's members that have columns; each the last of its name.
+#[derive(Default)]
+struct Top<'a> {
+    event_time: Option<LazyValue<'a>>,
+    region: Option<LazyValue<'a>>,
+    event_id: Option<LazyValue<'a>>,
+    event_id_of_aggregate: Option<LazyValue<'a>>,
+    event_name: Option<LazyValue<'a>>,
+    event_source: Option<LazyValue<'a>>,
+    event_type: Option<LazyValue<'a>>,
+    event_category: Option<LazyValue<'a>>,
+    management_event: Option<LazyValue<'a>>,
+    read_only: Option<LazyValue<'a>>,
+    error_code: Option<LazyValue<'a>>,
+    user_identity: Option<LazyValue<'a>>,
+    resources: Option<LazyValue<'a>>,
+    request_parameters: Option<LazyValue<'a>>,
+    response_elements: Option<LazyValue<'a>>,
+}
+
+impl<'a> Top<'a> {
+    /// Bytes that are not one JSON object have no members.
+    fn read(raw: &'a [u8]) -> Self {
+        let mut top = Self::default();
+        let valid = str::from_utf8(raw).is_ok_and(|json| {
+            json::members(json, |key, value| {
+                let member = match key {
+                    "eventTime" => &mut top.event_time,
+                    "awsRegion" => &mut top.region,
+                    "eventID" => &mut top.event_id,
+                    "eventId" => &mut top.event_id_of_aggregate,
+                    "eventName" => &mut top.event_name,
+                    "eventSource" => &mut top.event_source,
+                    "eventType" => &mut top.event_type,
+                    "eventCategory" => &mut top.event_category,
+                    "managementEvent" => &mut top.management_event,
+                    "readOnly" => &mut top.read_only,
+                    "errorCode" => &mut top.error_code,
+                    "userIdentity" => &mut top.user_identity,
+                    "resources" => &mut top.resources,
+                    "requestParameters" => &mut top.request_parameters,
+                    "responseElements" => &mut top.response_elements,
+                    _ => return,
+                };
+                *member = Some(value.clone());
+            })
+        });
+        if valid { top } else { Self::default() }
+    }
+
+    fn identity(&self) -> Identity<'_> {
+        let mut identity = Identity::default();
+        let Some(object) = self.user_identity.as_ref().filter(|value| value.is_object()) else { return identity };
+        json::members(object.as_raw_str(), |key, value| {
+            let member = match key {
+                "type" => &mut identity.kind,
+                "principalId" => &mut identity.principal_id,
+                "arn" => &mut identity.arn,
+                "accessKeyId" => &mut identity.access_key_id,
+                "userName" => &mut identity.user_name,
+                "invokedBy" => &mut identity.invoked_by,
+                _ => return,
+            };
+            *member = Some(value.clone());
+        });
+        identity
+    }
+}
+
+#[derive(Default)]
+struct Identity<'a> {
+    kind: Option<LazyValue<'a>>,
+    principal_id: Option<LazyValue<'a>>,
+    arn: Option<LazyValue<'a>>,
+    access_key_id: Option<LazyValue<'a>>,
+    user_name: Option<LazyValue<'a>>,
+    invoked_by: Option<LazyValue<'a>>,
+}
+
+#[derive(Default)]
+struct Resource<'a> {
+    kind: Option<LazyValue<'a>>,
+    arn: Option<LazyValue<'a>>,
+    arn_prefix: Option<LazyValue<'a>>,
+}
+
+impl<'a> Resource<'a> {
+    fn read(value: &'a LazyValue<'a>) -> Self {
+        let mut resource = Self::default();
+        if value.is_object() {
+            json::members(value.as_raw_str(), |key, value| match key {
+                "type" => resource.kind = Some(value.clone()),
+                "ARN" => resource.arn = Some(value.clone()),
+                "ARNPrefix" => resource.arn_prefix = Some(value.clone()),
+                _ => {}
+            });
+        }
+        resource
+    }
+}
+
+fn text<'v>(value: &'v Option<LazyValue<'_>>) -> Option<&'v str> {
+    value.as_ref()?.as_str()
+}
+
+/// The columns hold milliseconds within chrono's years; a time outside them is no time.
+fn time(value: Option<&LazyValue<'_>>) -> Option<i64> {
+    value?.as_str()?.parse::<Timestamp>().ok().map(Timestamp::as_millis)
+}
+
+fn category<'v>(record: &'v Top<'_>) -> &'v str {
+    match text(&record.event_category) {
         Some(category) => category,
-        None if record["eventType"] == "AwsCloudTrailInsight" => "Insight",
-        None if lenient_bool(&record["managementEvent"]) == Some(false) => "Data",
+        None if text(&record.event_type) == Some("AwsCloudTrailInsight") => "Insight",
+        None if lenient_bool(&record.management_event) == Some(false) => "Data",
         None => "Management",
     }
 }
 
-fn lenient_bool(value: &Value) -> Option<bool> {
-    match value {
-        Value::Bool(b) => Some(*b),
-        Value::String(s) if s.eq_ignore_ascii_case("true") => Some(true),
-        Value::String(s) if s.eq_ignore_ascii_case("false") => Some(false),
+fn lenient_bool(value: &Option<LazyValue<'_>>) -> Option<bool> {
+    let value = value.as_ref()?;
+    value.as_bool().or_else(|| match value.as_str()? {
+        s if s.eq_ignore_ascii_case("true") => Some(true),
+        s if s.eq_ignore_ascii_case("false") => Some(false),
         _ => None,
-    }
+    })
 }
 
-fn username(identity: &Value) -> Option<&str> {
-    let principal = identity["principalId"].as_str().unwrap_or_default();
-    match identity["type"].as_str() {
-        Some("Root") => Some(identity["userName"].as_str().unwrap_or("root")),
-        Some("AssumedRole" | "FederatedUser") => principal.split_once(':').map(|(_, session)| session),
+/// LookupEvents' `Username`, as observed: the session's name for roles and federated users, `root` for root, nothing
+/// for services and other accounts, else `userName`.
+fn username<'v>(identity: &'v Identity<'_>) -> Option<&'v str> {
+    match text(&identity.kind) {
+        Some("Root") => Some("root"),
+        Some("AssumedRole" | "FederatedUser") => {
+            let of_principal = text(&identity.principal_id).and_then(|id| id.split_once(':')).map(|(_, name)| name);
+            of_principal.or_else(|| text(&identity.arn).and_then(|arn| arn.rsplit_once('/')).map(|(_, name)| name))
+        }
         Some("AWSService" | "AWSAccount") => None,
-        _ => identity["userName"].as_str(),
+        _ => text(&identity.user_name),
     }
 }

@@ -5,5 +5,7 @@
 
 mod batch;
 mod decode;
+mod json;
+mod lookup;
 
 pub use batch::{Control, Event, EventBatch};
