@@ -77,8 +77,7 @@ impl Botocore {
         let directory = self.data.join(service);
         let newest = entries(&directory)?
             .into_values()
-            .filter(|version| version.join("service-2.json.gz").is_file())
-            .next_back()
+            .rfind(|version| version.join("service-2.json.gz").is_file())
             .with_context(|| format!("{} holds no service model", directory.display()))?;
         let path = newest.join("service-2.json.gz");
         let file = File::open(&path).with_context(|| path.display().to_string())?;

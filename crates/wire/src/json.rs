@@ -110,3 +110,65 @@ pub(crate) fn response(
     }
     response
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cloudtrail::{GetTrailStatusOutput, ListPublicKeysOutput, PublicKey};
+
+    fn text(response: Response<Bytes>) -> String {
+        String::from_utf8(response.into_body().to_vec()).unwrap()
+    }
+
+    #[test]
+    fn both_target_prefixes_name_the_operation() {
+        for prefix in ["com.amazonaws.cloudtrail.v20131101.CloudTrail_20131101", "CloudTrail_20131101"] {
+            let mut headers = HeaderMap::new();
+            headers.insert(TARGET, format!("{prefix}.GetTrail").parse().unwrap());
+            assert_eq!(operation_of(&headers).unwrap(), "GetTrail");
+        }
+    }
+
+    #[test]
+    fn a_request_without_a_usable_target_is_refused() {
+        assert_eq!(operation_of(&HeaderMap::new()).unwrap_err().name, "UnknownOperationException");
+        for target in [&b"GetTrail"[..], b"CloudTrail_20131101.", b".GetTrail", b"a.\xFF"] {
+            let mut headers = HeaderMap::new();
+            headers.insert(TARGET, HeaderValue::from_bytes(target).unwrap());
+            assert_eq!(operation_of(&headers).unwrap_err().name, "UnknownOperationException");
+        }
+    }
+
+    #[test]
+    fn outputs_leave_absent_members_out() {
+        let output = GetTrailStatusOutput { is_logging: Some(true), ..Default::default() };
+        let response = respond(&output, "id-1");
+        assert_eq!(response.status(), StatusCode::OK);
+        assert_eq!(response.headers()[CONTENT_TYPE], "application/x-amz-json-1.1");
+        assert_eq!(response.headers()["x-amzn-requestid"], "id-1");
+        assert_eq!(text(response), r#"{"IsLogging":true}"#);
+    }
+
+    #[test]
+    fn times_and_bytes_travel_in_the_protocols_form() {
+        let key = PublicKey {
+            value: Some(crate::Blob(vec![1, 2, 3])),
+            validity_start_time: Some(opentrail_model::Timestamp::from_millis(1_700_000_000_500)),
+            ..Default::default()
+        };
+        let output = ListPublicKeysOutput { public_key_list: Some(vec![key]), ..Default::default() };
+        let json = text(respond(&output, "id-1"));
+        assert_eq!(json, r#"{"PublicKeyList":[{"Value":"AQID","ValidityStartTime":1700000000.5}]}"#);
+        assert_eq!(serde_json::from_str::<ListPublicKeysOutput>(&json).unwrap(), output);
+    }
+
+    #[test]
+    fn errors_of_the_model_say_message_with_a_capital() {
+        let response = respond_exception(&Exception::trail_not_found("Unknown trail: t"), "id-1");
+        assert_eq!(response.status(), StatusCode::BAD_REQUEST);
+        assert_eq!(response.headers()["x-amzn-errortype"], "TrailNotFoundException");
+        assert_eq!(text(response), r#"{"__type":"TrailNotFoundException","Message":"Unknown trail: t"}"#);
+        let common = text(respond_exception(&Exception::throttling(), "id-1"));
+        assert_eq!(common, r#"{"__type":"ThrottlingException","message":"Rate exceeded"}"#);
+    }
+}

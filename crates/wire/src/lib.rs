@@ -1,7 +1,8 @@
 //! The protocols that AWS clients speak: framing, signatures, generated shapes; nothing of the product.
 //!
 //! - [`cloudtrail`] and [`cloudtrail_data`]: operations, inputs and outputs, generated from the service models.
-//! - [`json`]: awsJson 1.1, the protocol of `cloudtrail`; [`rest`]: restJson, that of `cloudtrail-data`.
+//! - [`json`]: awsJson 1.1, the protocol of `cloudtrail`; [`rest`]: restJson, that of `cloudtrail-data`;
+//!   [`query`]: awsQuery and its XML, that of `sts`.
 //! - [`shape`]: how an input is checked against the model's constraints, with AWS's words for each breach.
 //! - [`sigv4`]: Signature Version 4, made and verified.
 //! - [`Exception`]: an AWS error on its way to a client.
@@ -9,6 +10,7 @@
 mod blob;
 mod exception;
 pub mod json;
+pub mod query;
 pub mod rest;
 pub mod shape;
 pub mod sigv4;

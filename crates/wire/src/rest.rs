@@ -69,3 +69,51 @@ pub fn respond_exception(exception: &Exception, request_id: &str) -> Response<By
     let body = json!({ "message": exception.message });
     aws_json::error_response(exception, CONTENT_TYPE_JSON, request_id, body.to_string().into())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cloudtrail_data::{PutAuditEventsInput, PutAuditEventsOutput};
+
+    const EVENTS: &[u8] = br#"{"auditEvents":[{"id":"1","eventData":"{}"}],"channelArn":"arn:of-the-body"}"#;
+
+    fn read(query: &str, body: &[u8]) -> Result<PutAuditEventsInput, Exception> {
+        read_input(&format!("/PutAuditEvents?{query}").parse().unwrap(), body)
+    }
+
+    #[test]
+    fn members_are_read_from_where_the_model_places_them() {
+        let input =
+            read("channelArn=arn%3Aaws%3Acloudtrail&externalId=a+b".replace("+b", "%2Bb").as_str(), EVENTS).unwrap();
+        assert_eq!(input.channel_arn, "arn:aws:cloudtrail");
+        assert_eq!(input.external_id.as_deref(), Some("a+b"));
+        assert_eq!(input.audit_events[0].event_data, "{}");
+    }
+
+    #[test]
+    fn constraints_hold_for_the_query_too() {
+        let missing = read("", EVENTS).unwrap_err();
+        assert!(missing.message.contains("Value null at 'channelArn'"), "{missing}");
+        let wrong = read("channelArn=trail", EVENTS).unwrap_err();
+        assert!(wrong.message.contains("Member must satisfy regular expression pattern: ^arn:.*$"), "{wrong}");
+        let no_text = read("channelArn=%FF", EVENTS).unwrap_err();
+        assert_eq!(no_text.name, "SerializationException");
+    }
+
+    #[test]
+    fn only_the_one_operation_exists() {
+        assert!(operation_of(&Method::POST, "/PutAuditEvents").is_ok());
+        assert!(operation_of(&Method::GET, "/PutAuditEvents").is_err());
+        assert!(operation_of(&Method::POST, "/").is_err());
+    }
+
+    #[test]
+    fn errors_are_named_in_a_header() {
+        let response = respond_exception(&crate::cloudtrail_data::channel_not_found("no such channel"), "id-1");
+        assert_eq!(response.headers()["x-amzn-errortype"], "ChannelNotFound");
+        assert_eq!(response.body(), r#"{"message":"no such channel"}"#);
+        let ok = respond(&PutAuditEventsOutput::default(), "id-1");
+        assert_eq!(ok.headers()["content-type"], "application/json");
+        assert_eq!(ok.body(), r#"{"failed":[],"successful":[]}"#);
+    }
+}

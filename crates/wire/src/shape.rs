@@ -6,6 +6,8 @@
 
 mod check;
 mod pattern;
+#[cfg(test)]
+mod tests;
 mod violation;
 
 pub use check::{InputError, check};

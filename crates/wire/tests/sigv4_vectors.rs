@@ -1,11 +1,12 @@
 //! The public Signature Version 4 test vectors, as the package `aws-sigv4` carries them, replayed.
 //!
-//! Each case holds a request as it was signed by header and by query; the verifier must accept both, and refuse
-//! both with another secret.
+//! Each case holds a request as it was signed by header and by query; the verifier accepts both, but for one query
+//! in a form that no service of ours takes, and refuses both with another secret.
+
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::PathBuf;
 
 use http::request::Parts;
 use http::uri::{PathAndQuery, Uri};
@@ -14,20 +15,23 @@ use opentrail_model::Timestamp;
 use opentrail_wire::sigv4::{Rules, SignatureError, SignedRequest, sha256};
 use serde_json::Value;
 
-/// The directory of the vectors, asked of Cargo, which has unpacked the package.
+/// The directory of the vectors, where Cargo has unpacked the package to build this test.
 fn vectors() -> PathBuf {
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let metadata = Command::new(cargo)
-        .args(["metadata", "--format-version", "1", "--offline", "--manifest-path"])
-        .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml"))
-        .output()
-        .expect("cargo runs");
-    assert!(metadata.status.success(), "{}", String::from_utf8_lossy(&metadata.stderr));
-    let metadata: Value = serde_json::from_slice(&metadata.stdout).unwrap();
-    let package = metadata["packages"].as_array().unwrap().iter().find(|p| p["name"] == "aws-sigv4").unwrap();
-    let manifest = Path::new(package["manifest_path"].as_str().unwrap());
-    manifest.parent().unwrap().join("aws-signing-test-suite/v4")
+    let home = std::env::var_os("CARGO_HOME").map(PathBuf::from);
+    let home = home.or_else(|| std::env::home_dir().map(|home| home.join(".cargo"))).expect("Cargo has a home");
+    let sources = home.join("registry/src");
+    let registries = fs::read_dir(&sources).unwrap_or_else(|error| panic!("{}: {error}", sources.display()));
+    let packages = registries.flat_map(|registry| fs::read_dir(registry.unwrap().path()).unwrap());
+    packages
+        .map(|package| package.unwrap().path())
+        .filter(|path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("aws-sigv4-1.")))
+        .map(|path| path.join("aws-signing-test-suite/v4"))
+        .find(|path| path.is_dir())
+        .unwrap_or_else(|| panic!("no aws-sigv4 with its test suite under {}", sources.display()))
 }
+
+/// The case whose session token is not signed.
+const TOKEN_ADDED_LATER: &str = "post-sts-header-after";
 
 /// One case.
 struct Vector {
@@ -41,7 +45,8 @@ impl Vector {
         let mut all: Vec<Self> = fs::read_dir(vectors())
             .unwrap()
             .map(|entry| entry.unwrap())
-            // Two cases of the SDK's own lack the context and say nothing the others do not.
+            // Two cases of the SDK's own lack the context: `an_encoded_path_is_encoded_again` has one, the other
+            // repeats it.
             .filter(|entry| entry.path().join("context.json").is_file())
             .map(|entry| Self {
                 name: entry.file_name().into_string().unwrap(),
@@ -61,6 +66,7 @@ impl Vector {
     fn rules(&self) -> Rules<'_> {
         let mut rules = Rules::of(self.context["service"].as_str().unwrap());
         rules.normalize_path = self.context["normalize"].as_bool().unwrap();
+        rules.double_encode = false; // the vectors name paths as they are before a client encodes them
         rules.in_region(self.context["region"].as_str().unwrap())
     }
 
@@ -85,7 +91,7 @@ fn read_request(text: &str) -> (Parts, String) {
     let mut lines = head.lines();
     let mut words = lines.next().unwrap().splitn(2, ' ');
     let method = words.next().unwrap();
-    // An HTTP request cannot carry a space in its path, so clients send it encoded; that is what then is signed.
+    // No HTTP request carries a space in its path; clients send it encoded.
     let target = words.next().unwrap().trim_end_matches(" HTTP/1.1").replace(' ', "%20");
     let mut unfolded: Vec<String> = Vec::new();
     for line in lines {
@@ -118,8 +124,22 @@ fn every_header_signature_is_accepted() {
 fn every_query_signature_is_accepted() {
     for vector in Vector::all() {
         let verdict = vector.verify("query-signed-request.txt", vector.secret());
-        assert_eq!(verdict, Ok(()), "{}", vector.name);
+        // Here the token joins the query after signing, as a few services want it; none of ours does.
+        let expected = if vector.name == TOKEN_ADDED_LATER { Err(SignatureError::Mismatch) } else { Ok(()) };
+        assert_eq!(verdict, expected, "{}", vector.name);
     }
+}
+
+#[test]
+fn an_encoded_path_is_encoded_again() {
+    let (parts, _) =
+        read_request(&fs::read_to_string(vectors().join("double-url-encode/header-signed-request.txt")).unwrap());
+    let signature = SignedRequest::parse(&parts).unwrap().unwrap();
+    let secret = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"; // that of all cases
+    let verify = |rules: &Rules<'_>| signature.verify(&parts, secret, Some(&sha256(b"")), signature.time(), rules);
+    let rules = Rules::of("lambda");
+    assert_eq!(verify(&rules), Ok(()));
+    assert_eq!(verify(&Rules { double_encode: false, ..rules }), Err(SignatureError::Mismatch));
 }
 
 #[test]

@@ -136,6 +136,12 @@ fn operations(model: &Model) -> Result<String> {
         let errors: BTreeSet<&str> = operation.errors.iter().map(|e| e.shape.as_str()).collect();
         writeln!(code, "            Self::{name} => {},", slice(errors))?;
     }
+    writeln!(code, "        }}\n    }}\n")?;
+    writeln!(code, "    /// The constraints of the operation's input.")?;
+    writeln!(code, "    pub fn input_shape(self) -> &'static Shape {{\n        match self {{")?;
+    for name in &names {
+        writeln!(code, "            Self::{name} => {name}Input::shape(),")?;
+    }
     writeln!(code, "        }}\n    }}\n}}")?;
     Ok(code)
 }

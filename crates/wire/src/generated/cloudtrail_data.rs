@@ -49,6 +49,13 @@ impl Operation {
             ],
         }
     }
+
+    /// The constraints of the operation's input.
+    pub fn input_shape(self) -> &'static Shape {
+        match self {
+            Self::PutAuditEvents => PutAuditEventsInput::shape(),
+        }
+    }
 }
 
 impl Validate for PutAuditEventsInput {

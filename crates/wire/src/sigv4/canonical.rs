@@ -100,7 +100,7 @@ fn reencoded(sent: &str) -> String {
     percent_encode(&bytes, ENCODED).to_string()
 }
 
-/// Without `.`, `..` and empty segments; a slash at the end stays.
+/// Without `.`, `..` and empty segments, by RFC 3986 section 5.2.4: what ends as a directory keeps its slash.
 fn normalized(path: &str) -> String {
     let mut segments: Vec<&str> = Vec::new();
     for segment in path.split('/') {
@@ -112,7 +112,8 @@ fn normalized(path: &str) -> String {
             other => segments.push(other),
         }
     }
-    let slash = if path.ends_with('/') && !segments.is_empty() { "/" } else { "" };
+    let is_directory = matches!(path.rsplit('/').next(), Some("" | "." | ".."));
+    let slash = if is_directory && !segments.is_empty() { "/" } else { "" };
     format!("/{}{slash}", segments.join("/"))
 }
 
@@ -158,6 +159,7 @@ mod tests {
     #[test]
     fn other_services_normalise_the_path_and_encode_it_again() {
         assert_eq!(path("//a/./b/../c%20d/", OTHERS), "/a/c%2520d/");
+        assert_eq!(path("/a/b/..", OTHERS), "/a/");
         assert_eq!(path("/../..", OTHERS), "/");
     }
 

@@ -348,10 +348,14 @@ fn signed_by_aws(parts: &mut Parts, service: &str, body: &[u8], location: Signat
         .settings(settings)
         .build()
         .unwrap();
+    let signable_body = match (service, location) {
+        ("s3", SignatureLocation::QueryParams) => SignableBody::UnsignedPayload,
+        _ => SignableBody::Bytes(body),
+    };
     let mut request = http::Request::from_parts(parts.clone(), ());
     let headers = request.headers().iter().map(|(name, value)| (name.as_str(), value.to_str().unwrap()));
     let uri = request.uri().to_string();
-    let signable = SignableRequest::new(request.method().as_str(), uri, headers, SignableBody::Bytes(body)).unwrap();
+    let signable = SignableRequest::new(request.method().as_str(), uri, headers, signable_body).unwrap();
     let (instructions, _) = aws_sign(signable, &params.into()).unwrap().into_parts();
     instructions.apply_to_request_http1x(&mut request);
     *parts = request.into_parts().0;
