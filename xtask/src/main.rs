@@ -4,6 +4,7 @@
 
 mod botocore;
 mod codegen;
+mod compatibility;
 mod model;
 mod output;
 
@@ -22,10 +23,13 @@ struct Cli {
 enum Command {
     /// Write the wire types and the fact tables from the service models of a pinned botocore.
     Codegen(codegen::Args),
+    /// Write docs/compatibility.md from the results of the conformance tests.
+    Compatibility(compatibility::Args),
 }
 
 fn main() -> Result<()> {
     match Cli::parse().command {
         Command::Codegen(args) => codegen::run(&args),
+        Command::Compatibility(args) => compatibility::run(&args),
     }
 }

@@ -31,6 +31,11 @@ impl Output {
         Ok(Self { mode, root: root.to_owned(), stale: Vec::new() })
     }
 
+    /// The workspace's root directory.
+    pub(crate) fn root(&self) -> &Path {
+        &self.root
+    }
+
     /// Formats `code` with the workspace's rustfmt settings and puts it at `path`, relative to the workspace.
     pub(crate) fn rust(&mut self, path: &str, code: &str) -> Result<()> {
         let formatted = rustfmt(&self.root, code).with_context(|| format!("formatting {path}"))?;
