@@ -141,6 +141,11 @@ impl Shape {
         Ok(&self.member.as_ref().context("a list shape without member")?.shape)
     }
 
+    /// All shapes that this one is made of.
+    pub(crate) fn references(&self) -> impl Iterator<Item = &Reference> {
+        self.members.values().chain([&self.member, &self.key, &self.value].into_iter().flatten())
+    }
+
     /// The shapes of a map's keys and values.
     pub(crate) fn entry(&self) -> Result<(&str, &str)> {
         let key = self.key.as_ref().context("a map shape without key")?;

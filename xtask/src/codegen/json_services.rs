@@ -106,7 +106,9 @@ fn event_source<'a>(service: &str, model: &'a Model) -> &'a str {
     EVENT_SOURCES.iter().find(|(name, _)| *name == service).map_or_else(|| model.signing_name(), |(_, source)| source)
 }
 
-/// Collects the paths of sensitive members below the shape `name`; `above` guards against shapes within themselves.
+/// Collects the paths of sensitive members below the shape `name`, which lies within the shapes `above`.
+///
+/// A shape within itself has no end of paths: where something in it is sensitive, the inner one is so as a whole.
 fn sensitive<'a>(
     model: &'a Model,
     name: &'a str,
@@ -120,6 +122,9 @@ fn sensitive<'a>(
         return Ok(());
     }
     if above.contains(&name) {
+        if reaches_sensitive(model, name, &mut BTreeSet::new())? {
+            found.insert(path.to_owned());
+        }
         return Ok(());
     }
     above.push(name);
@@ -139,4 +144,47 @@ fn sensitive<'a>(
     }
     above.pop();
     Ok(())
+}
+
+/// Whether the shape `name` or any below it is sensitive; `seen` are those looked at before.
+fn reaches_sensitive<'a>(model: &'a Model, name: &'a str, seen: &mut BTreeSet<&'a str>) -> Result<bool> {
+    let shape = model.shape(name)?;
+    if shape.sensitive {
+        return Ok(true);
+    }
+    if !seen.insert(name) {
+        return Ok(false);
+    }
+    for reference in shape.references() {
+        if reaches_sensitive(model, &reference.shape, seen)? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sensitive_members_are_found_through_lists_maps_and_recursion() {
+        let model: Model = serde_json::from_value(serde_json::json!({
+            "metadata": { "apiVersion": "1", "endpointPrefix": "x", "protocol": "json" },
+            "operations": {},
+            "shapes": {
+                "In": { "type": "structure", "members": { "Plain": { "shape": "Name" }, "Keys": { "shape": "Keys" }, "Tree": { "shape": "Tree" } } },
+                "Keys": { "type": "map", "key": { "shape": "Name" }, "value": { "shape": "Secrets" } },
+                "Secrets": { "type": "list", "member": { "shape": "Secret" } },
+                "Tree": { "type": "structure", "members": { "Leaf": { "shape": "Secret" }, "Branches": { "shape": "Trees" } } },
+                "Trees": { "type": "list", "member": { "shape": "Tree" } },
+                "Name": { "type": "string" },
+                "Secret": { "type": "string", "sensitive": true }
+            }
+        }))
+        .unwrap();
+        let mut found = BTreeSet::new();
+        sensitive(&model, "In", "Op", &mut Vec::new(), &mut found).unwrap();
+        assert_eq!(found.into_iter().collect::<Vec<_>>(), ["Op.Keys", "Op.Tree.Branches", "Op.Tree.Leaf"]);
+    }
 }

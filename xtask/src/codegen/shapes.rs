@@ -135,9 +135,7 @@ fn reach(model: &Model, name: &str, reached: &mut BTreeSet<String>) -> Result<()
     if !reached.insert(name.to_owned()) {
         return Ok(());
     }
-    let shape = model.shape(name)?;
-    let below = shape.members.values().chain([&shape.member, &shape.key, &shape.value].into_iter().flatten());
-    for reference in below {
+    for reference in model.shape(name)?.references() {
         reach(model, &reference.shape, reached)?;
     }
     Ok(())
