@@ -150,3 +150,14 @@ impl Claims {
         Some(Principal { account, account_alias, kind, access_key_id, session: Some(session) })
     }
 }
+
+#[cfg(test)]
+impl Sealer for opentrail_keys::KeyRing {
+    fn seal(&self, purpose: &str, plaintext: &[u8]) -> Vec<u8> {
+        self.seal(purpose, plaintext)
+    }
+
+    fn unseal(&self, purpose: &str, sealed: &[u8]) -> Option<Vec<u8>> {
+        self.unseal(purpose, sealed).ok().map(|plaintext| plaintext.to_vec())
+    }
+}

@@ -3,20 +3,9 @@ use opentrail_runtime::{SeededRandom, SystemRandom};
 use serde_json::{Value, json};
 
 use super::*;
+use crate::policy::PolicyUse;
+use crate::spec::{AccessKeySpec, PolicySpec, RoleSpec, UserSpec};
 use crate::sts::GetSessionToken;
-
-#[derive(Debug)]
-struct RingSealer(KeyRing);
-
-impl Sealer for RingSealer {
-    fn seal(&self, purpose: &str, plaintext: &[u8]) -> Vec<u8> {
-        self.0.seal(purpose, plaintext)
-    }
-
-    fn unseal(&self, purpose: &str, sealed: &[u8]) -> Option<Vec<u8>> {
-        self.0.unseal(purpose, sealed).ok().map(|plaintext| plaintext.to_vec())
-    }
-}
 
 const NOW: Timestamp = Timestamp::from_secs(1_767_323_045);
 
@@ -54,7 +43,7 @@ fn accounts() -> Vec<AccountSpec> {
 
 fn directory() -> Directory {
     let ring = KeyRing::ephemeral(Arc::new(SystemRandom));
-    Directory::new(accounts()).unwrap().with_sealer(Arc::new(RingSealer(ring)))
+    Directory::new(accounts()).unwrap().with_sealer(Arc::new(ring))
 }
 
 fn who(directory: &Directory, key: &str) -> Principal {
@@ -203,7 +192,7 @@ fn every_problem_is_told_at_once_by_key() {
 
 #[test]
 fn a_session_token_opens_for_its_key_until_it_ends_or_its_user_goes() {
-    let ring: Arc<dyn Sealer> = Arc::new(RingSealer(KeyRing::ephemeral(Arc::new(SystemRandom))));
+    let ring: Arc<dyn Sealer> = Arc::new(KeyRing::ephemeral(Arc::new(SystemRandom)));
     let directory = Directory::new(accounts()).unwrap().with_sealer(ring.clone());
     let random = SeededRandom::new(1);
     let alice = who(&directory, "AKIAALICE");
