@@ -1,0 +1,142 @@
+//! JSON 1.0 and 1.1: the operation is in `X-Amz-Target`, everything else in two documents.
+
+use std::borrow::Cow;
+
+use http::StatusCode;
+use serde_json::{Map, Value};
+
+use crate::draft::{Draft, Failure, header, object_or_null};
+use crate::exchange::{Captured, Exchange};
+use crate::generated::json_services::JsonService;
+use crate::redact::{self, Direction};
+use crate::service::{self, Call};
+use crate::{classify, dynamodb, limits, resources, spelling};
+
+/// What the record says of a call. A target that no model knows is recorded by its last part, under the service of the
+/// signature.
+pub(crate) fn draft(exchange: &Exchange, call: &Call<'_>, target: &str) -> Draft {
+    let known = service::json_service(target);
+    let event_source =
+        known.map_or_else(|| service::event_source(&call.service), |known| known.event_source.to_owned());
+    let event_name = operation(target);
+    let reads = classify::reads(&event_source, &event_name);
+    let management = !classify::is_data(&event_source, &event_name);
+    let failure = failure(exchange);
+
+    let request = document(&exchange.request_body);
+    let resources = request
+        .as_ref()
+        .map_or_else(Vec::new, |request| resources::named(&exchange.endpoint, &call.region, &event_source, request));
+    let sensitive = known.map_or(&[][..], |known| known.sensitive_input);
+    let request_parameters = match request {
+        Some(request) => shown(request, &event_source, &event_name, sensitive, Direction::Request),
+        None => limits::omitted(),
+    };
+    let response_elements = if reads || !management || failure.is_some() || exchange.status.is_none() {
+        Value::Null
+    } else {
+        let sensitive = known.map_or(&[][..], |known| known.sensitive_output);
+        match document(&exchange.response_body) {
+            Some(response) => shown(response, &event_source, &event_name, sensitive, Direction::Response),
+            None => limits::omitted(),
+        }
+    };
+    Draft {
+        region: call.region.clone(),
+        additional: Map::new(),
+        request_id: header(&exchange.response_headers, "x-amzn-requestid")
+            .or_else(|| header(&exchange.response_headers, "x-amz-request-id"))
+            .map(|id| id.into_owned()),
+        api_version: known.and_then(api_version),
+        bracket_user_agent: false,
+        request_parameters,
+        response_elements,
+        event_source,
+        event_name,
+        failure,
+        reads,
+        resources,
+        management,
+    }
+}
+
+/// The error of a response. Its type comes as `__type` (`com.amazonaws.x#Name`) or in a header (`Name:http://…`).
+pub(crate) fn failure(exchange: &Exchange) -> Option<Failure> {
+    let status = exchange.status.filter(|status| status.is_client_error() || status.is_server_error())?;
+    let body: Value =
+        exchange.response_body.bytes().and_then(|bytes| serde_json::from_slice(bytes).ok()).unwrap_or_default();
+    let text = |member: &str| body.get(member).and_then(Value::as_str).map(str::to_owned);
+    let kind = text("__type")
+        .or_else(|| text("code"))
+        .or_else(|| header(&exchange.response_headers, "x-amzn-errortype").map(Cow::into_owned));
+    let message = text("message").or_else(|| text("Message")).or_else(|| text("errorMessage"));
+    let code = kind.map(|kind| stripped(&kind).to_owned()).filter(|code| !code.is_empty());
+    Some(match code {
+        Some(code) => Failure { code, message },
+        None => Failure { message, ..by_status(status) },
+    })
+}
+
+/// A code for a failure whose answer names none, which is a choice: the common errors' names by status.
+pub(crate) fn by_status(status: StatusCode) -> Failure {
+    let code = match status.as_u16() {
+        401 | 403 => "AccessDenied",
+        404 => "ResourceNotFoundException",
+        429 => "ThrottlingException",
+        502..=504 => "ServiceUnavailable",
+        500..=599 => "InternalFailure",
+        _ => "ValidationException",
+    };
+    Failure { code: code.to_owned(), message: None }
+}
+
+fn stripped(kind: &str) -> &str {
+    let name = kind.rsplit('#').next().unwrap_or(kind);
+    name.split(':').next().unwrap_or(name).trim()
+}
+
+/// What stands after the target's last dot; bounded, since nobody has checked it.
+fn operation(target: &str) -> String {
+    target
+        .rsplit('.')
+        .next()
+        .unwrap_or(target)
+        .chars()
+        .filter(|c| c.is_ascii_alphanumeric() || *c == '_')
+        .take(128)
+        .collect()
+}
+
+/// Real records carry it for few of these services; `logs` writes it without hyphens.
+fn api_version(known: &JsonService) -> Option<Cow<'static, str>> {
+    match known.event_source {
+        "dynamodb.amazonaws.com" => Some(known.api_version.into()),
+        "logs.amazonaws.com" => Some(known.api_version.replace('-', "").into()),
+        _ => None,
+    }
+}
+
+/// A body as a document: nothing for an empty one, `None` for what is unknown or no JSON.
+fn document(body: &Captured) -> Option<Value> {
+    let bytes = body.bytes()?;
+    if bytes.is_empty() { Some(Value::Null) } else { serde_json::from_slice(bytes).ok() }
+}
+
+fn shown(
+    mut value: Value,
+    event_source: &str,
+    event_name: &str,
+    sensitive: &[&'static str],
+    direction: Direction,
+) -> Value {
+    redact::document(&mut value, event_source, event_name, sensitive, direction);
+    if event_source == "dynamodb.amazonaws.com" && classify::is_data(event_source, event_name) {
+        value = dynamodb::without_values(value);
+    }
+    match spelling::respelled(value) {
+        Value::Object(members) => object_or_null(members),
+        Value::Null => Value::Null,
+        // No service's document is anything else.
+        _ => limits::omitted(),
+    }
+}

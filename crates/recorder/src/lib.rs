@@ -1,0 +1,65 @@
+//! How a request and its response become a CloudTrail record: one way for the gateway and for OpenTrail's own services.
+//!
+//! [`wanted_capture`] says which bodies whoever carries a call has to keep, [`tap`] keeps them while they stream past,
+//! and [`record`] makes the record of the finished [`Exchange`]. Nothing here does I/O or looks at a clock.
+//!
+//! Inside, [`service`] tells which protocol a call speaks, one module per protocol ([`s3`], [`json`], [`form`],
+//! [`rest`]) says what the call was as a [`draft::Draft`], and [`draft`] writes the record. Secrets are taken out in
+//! [`redact`] and nowhere else.
+
+mod capture;
+mod classify;
+mod credential;
+mod draft;
+mod dynamodb;
+mod exchange;
+mod form;
+mod generated;
+mod json;
+mod limits;
+mod query;
+mod redact;
+mod resources;
+mod rest;
+mod s3;
+mod service;
+mod spelling;
+pub mod tap;
+mod tls;
+mod xml;
+
+pub use capture::{Capture, CaptureMode, MAX_CAPTURE, wanted_capture};
+pub use credential::{Credential, credential};
+pub use draft::Recorded;
+pub use exchange::{Break, Caller, Captured, Endpoint, Exchange};
+pub use tls::TlsDetails;
+
+use service::Protocol;
+
+/// The record of a finished call; `None` for what is no API call (a CORS pre-flight).
+pub fn record(exchange: &Exchange) -> Option<Recorded> {
+    draft_of(exchange).map(|draft| draft::write(exchange, draft, None))
+}
+
+/// The record of a call that broke off. Its shape is a choice, since no source shows one:
+///
+/// - the client went away before a response: `errorCode` `ClientDisconnected`;
+/// - the client went away during the response: no error, since the call was carried out; `bytesTransferredOut` and
+///   `additionalEventData.interruptedBy` `client` show it;
+/// - the upstream broke off its response: `errorCode` `ServiceUnavailable`, `interruptedBy` `upstream`.
+pub fn record_broken(exchange: &Exchange, by: Break) -> Option<Recorded> {
+    draft_of(exchange).map(|draft| draft::write(exchange, draft, Some(by)))
+}
+
+fn draft_of(exchange: &Exchange) -> Option<draft::Draft> {
+    if exchange.method == http::Method::OPTIONS {
+        return None;
+    }
+    let call = service::identify(&exchange.method, &exchange.uri, &exchange.request_headers, &exchange.endpoint);
+    Some(match call.protocol {
+        Protocol::S3 => s3::draft(exchange, &call),
+        Protocol::Json { target } => json::draft(exchange, &call, target),
+        Protocol::Query => form::draft(exchange, &call),
+        Protocol::Rest => rest::draft(exchange, &call),
+    })
+}

@@ -1,0 +1,128 @@
+//! S3: the operation is told from method, path, query and headers, and most of what a record shows is in them too.
+
+mod address;
+mod failure;
+mod operation;
+mod parameters;
+
+use http::request::Parts;
+use serde_json::{Map, Value, json};
+
+use crate::capture::{Capture, CaptureMode, MAX_CAPTURE};
+use crate::draft::{Draft, header};
+use crate::exchange::{Endpoint, Exchange};
+use crate::generated::s3_operations::Level;
+use crate::service::Call;
+use crate::{classify, draft};
+
+use address::Address;
+use operation::{Matched, matched};
+
+const SOURCE: &str = "s3.amazonaws.com";
+
+/// Object calls as the S3 guide lists them under data events. `ListObjects` stands for `ListObjectsV2` too.
+const DATA: &[&str] = &["DeleteObjects", "HeadBucket", "ListObjectVersions", "ListObjects", "PostObject"];
+
+/// What the record says of a call.
+pub(crate) fn draft(exchange: &Exchange, call: &Call<'_>) -> Draft {
+    let address = Address::of(exchange.uri.path(), draft::host(exchange).as_deref(), &exchange.endpoint);
+    let matched = matched(&exchange.method, &exchange.uri, &exchange.request_headers, address.level());
+    let reads = classify::reads(SOURCE, &matched.event_name);
+    let management = !is_data(&matched);
+    let failure = failure::of(exchange, &matched);
+    let response_elements =
+        if reads || failure.is_some() { Value::Null } else { parameters::response_elements(exchange, &matched) };
+    Draft {
+        event_source: SOURCE.to_owned(),
+        region: call.region.clone(),
+        request_parameters: parameters::of(exchange, &address, &matched),
+        response_elements,
+        additional: additional(exchange, call, reads),
+        request_id: header(&exchange.response_headers, "x-amz-request-id").map(|id| id.into_owned()),
+        resources: resources(exchange, &address, management),
+        api_version: None,
+        bracket_user_agent: true,
+        event_name: matched.event_name,
+        failure,
+        reads,
+        management,
+    }
+}
+
+/// Documents of configuration calls, and errors; never an object. An answer that may report its error under status 200
+/// is kept whole.
+pub(crate) fn wanted_capture(parts: &Parts, endpoint: &Endpoint) -> Capture {
+    let host = header(&parts.headers, "host").or_else(|| parts.uri.authority().map(|a| a.as_str().into()));
+    let address = Address::of(parts.uri.path(), host.as_deref(), endpoint);
+    let matched = matched(&parts.method, &parts.uri, &parts.headers, address.level());
+    let request = if parameters::shows_body(&matched) { CaptureMode::UpTo(MAX_CAPTURE) } else { CaptureMode::None };
+    let response = match failure::may_come_with_success(&matched.event_name) {
+        true => CaptureMode::UpTo(MAX_CAPTURE),
+        false => CaptureMode::ErrorsUpTo(MAX_CAPTURE),
+    };
+    Capture { request, response }
+}
+
+fn is_data(matched: &Matched) -> bool {
+    matched.level == Level::Object || DATA.contains(&matched.event_name.as_str())
+}
+
+fn additional(exchange: &Exchange, call: &Call<'_>, reads: bool) -> Map<String, Value> {
+    let mut additional = Map::new();
+    if let Some(credential) = &call.credential {
+        additional.insert("SignatureVersion".into(), credential.version.into());
+    }
+    if let Some(tls) = &exchange.tls {
+        additional.insert("CipherSuite".into(), tls.cipher_suite.as_str().into());
+    }
+    additional.insert("bytesTransferredIn".into(), exchange.bytes_in.into());
+    if let Some(credential) = &call.credential {
+        let method = if credential.presigned { "QueryString" } else { "AuthHeader" };
+        additional.insert("AuthenticationMethod".into(), method.into());
+    }
+    if let Some(id) = header(&exchange.response_headers, "x-amz-id-2") {
+        additional.insert("x-amz-id-2".into(), id.into());
+    }
+    additional.insert("bytesTransferredOut".into(), exchange.bytes_out.into());
+    if let Some(applied) = applied_encryption(exchange).filter(|_| !reads) {
+        additional.insert("SSEApplied".into(), applied.into());
+    }
+    additional
+}
+
+/// How a written object was encrypted: asked for, or by the bucket's default.
+fn applied_encryption(exchange: &Exchange) -> Option<&'static str> {
+    if exchange.response_headers.contains_key("x-amz-server-side-encryption-customer-algorithm") {
+        return Some("SSE_C");
+    }
+    let applied = exchange.response_headers.get("x-amz-server-side-encryption")?;
+    let asked = exchange.request_headers.contains_key("x-amz-server-side-encryption");
+    Some(match (applied.as_bytes(), asked) {
+        (b"AES256", true) => "SSE_S3",
+        (b"AES256", false) => "Default_SSE_S3",
+        (b"aws:kms", true) => "SSE_KMS",
+        (b"aws:kms", false) => "Default_SSE_KMS",
+        (b"aws:kms:dsse", true) => "DSSE_KMS",
+        (b"aws:kms:dsse", false) => "Default_DSSE_KMS",
+        _ => return None,
+    })
+}
+
+/// A data event names its object, or the set of them, and the bucket; a management event the bucket.
+fn resources(exchange: &Exchange, address: &Address, management: bool) -> Vec<Value> {
+    let Some(bucket) = &address.bucket else { return Vec::new() };
+    let arn = format!("arn:{}:s3:::{bucket}", exchange.endpoint.region.partition());
+    let mut resources = Vec::with_capacity(2);
+    if !management {
+        resources.push(match &address.key {
+            Some(key) => json!({ "type": "AWS::S3::Object", "ARN": format!("{arn}/{key}") }),
+            None => json!({ "type": "AWS::S3::Object", "ARNPrefix": format!("{arn}/") }),
+        });
+    }
+    resources.push(json!({
+        "accountId": exchange.endpoint.account.to_string(),
+        "type": "AWS::S3::Bucket",
+        "ARN": arn,
+    }));
+    resources
+}
