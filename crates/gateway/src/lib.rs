@@ -1,0 +1,23 @@
+//! The recording reverse proxy: stands before one AWS-compatible endpoint and records each call that crosses it.
+//!
+//! A request leaves as it was signed: method, target, `Host` and every signed header stay, bodies stream both ways
+//! without being held up, and nothing is added. While they pass, [`opentrail_recorder::tap`] keeps what a record needs.
+//! Once the response has ended, or the client has gone away, exactly one record goes to the [`RecordSink`]. While the
+//! sink takes no more, no new call is let through.
+//!
+//! The upstream is spoken to in HTTP/1.1: in HTTP/2 the authority would take the place of the signed `Host`.
+//!
+//! Life of a call: [`gateway`] accepts, [`connection`] speaks TLS and HTTP with the client, [`forward`] carries it over
+//! and back, [`call`] makes the record.
+
+mod answer;
+mod call;
+mod config;
+mod connection;
+mod forward;
+mod gateway;
+mod headers;
+mod stall;
+
+pub use config::GatewayConfig;
+pub use gateway::{CallerLookup, Gateway, GatewayError, RecordSink};
