@@ -15,7 +15,7 @@
 //!
 //! [[account.role]]
 //! name = "Audit"
-//! max_session = 7200            # seconds
+//! max_session = "2h"
 //! trust_policy = { file = "trust.json" }
 //! ```
 //!
@@ -23,7 +23,6 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::time::Duration;
 
 use opentrail_model::AccountId;
 use toml::{Table, Value};
@@ -65,6 +64,11 @@ impl Reader<'_> {
 
     fn account(&mut self, key: &str, value: &Value) -> Option<AccountSpec> {
         let mut table = self.table(key, value)?;
+        if let Some(Value::Integer(digits)) = table.get("id") {
+            // So a variable of the environment reads that holds digits only.
+            let digits = digits.to_string();
+            table.insert("id".to_owned(), Value::String(digits));
+        }
         let id = self.required_text(&mut table, key, "id");
         let id = id.and_then(|id| {
             let parsed = id.parse::<AccountId>();
@@ -103,17 +107,16 @@ impl Reader<'_> {
         };
         let policies = self.list(&mut table, key, "policies", Self::policy);
         let tags = self.tags(&mut table, key);
-        let max_session = match table.remove("max_session") {
-            None => Some(RoleSpec::DEFAULT_MAX_SESSION),
-            Some(Value::Integer(seconds)) if seconds >= 0 => Some(Duration::from_secs(seconds.unsigned_abs())),
-            Some(_) => {
-                self.complain(&format!("{key}.max_session"), "must be a whole number of seconds, 3600 to 43200");
-                None
-            }
+        let max_session = match self.text(&mut table, key, "max_session") {
+            None => RoleSpec::DEFAULT_MAX_SESSION,
+            Some(text) => humantime::parse_duration(&text).unwrap_or_else(|_| {
+                self.complain(&format!("{key}.max_session"), format!("{text:?} is not a time such as \"2h\""));
+                RoleSpec::DEFAULT_MAX_SESSION
+            }),
         };
         self.finish(key, &table);
         let path = path.unwrap_or_else(|| "/".to_owned());
-        Some(RoleSpec { name: name?, path, trust_policy: trust_policy?, policies, tags, max_session: max_session? })
+        Some(RoleSpec { name: name?, path, trust_policy: trust_policy?, policies, tags, max_session })
     }
 
     fn access_keys(&mut self, table: &mut Table, key: &str) -> Vec<AccessKeySpec> {

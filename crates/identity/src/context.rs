@@ -73,7 +73,15 @@ impl<'a> Facts<'a> {
 fn is_about_caller(key: &str) -> bool {
     key.strip_prefix("aws:").is_some_and(|name| {
         name.starts_with("principal")
-            || matches!(name, "userid" | "username" | "sourceidentity" | "tokenissuetime" | "multifactorauthpresent")
+            || matches!(
+                name,
+                "userid"
+                    | "username"
+                    | "sourceidentity"
+                    | "tokenissuetime"
+                    | "multifactorauthpresent"
+                    | "multifactorauthage"
+            )
     })
 }
 

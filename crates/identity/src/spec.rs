@@ -160,7 +160,7 @@ pub enum IdentityProblem {
     #[error("is empty; leave it out for a key that only names someone at a gateway")]
     EmptySecret,
     /// A session length out of bounds.
-    #[error("{} s is not between 3600 s and 43200 s", duration.as_secs())]
+    #[error("{} is not between 1h and 12h", humantime::format_duration(*duration))]
     MaxSession {
         /// What was given.
         duration: Duration,

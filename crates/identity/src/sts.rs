@@ -276,7 +276,7 @@ fn session_seconds(principal: &Principal, role: &Role, asked: Option<i64>) -> Re
 /// How much of its room the policy takes, in per cent.
 fn check_session_policy(text: &str) -> Result<u8, StsError> {
     let max = PolicyUse::Session.max_characters();
-    let length = text.chars().filter(|c| !c.is_whitespace()).count();
+    let length = PolicyUse::Session.length(text);
     let percent = (length * 100).div_ceil(max);
     if length > max {
         return Err(StsError::PackedPolicyTooLarge { percent });
@@ -299,6 +299,7 @@ fn check_assume_role(input: &AssumeRole<'_>) -> Result<(), StsError> {
         violations.check_length("sourceIdentity", source_identity, 2, 64);
         violations.check_letters("sourceIdentity", source_identity, b"_+=,.@-", r"[\w+=,.@-]*");
     }
+    violations.check_policy(input.policy);
     violations.check_second_factor(input.serial_number, input.token_code);
     violations.finish()?;
     let role = input.role_arn.parse::<Arn>().ok();
@@ -329,6 +330,16 @@ impl Violations {
     fn check_letters(&mut self, name: &str, value: &str, also: &[u8], pattern: &str) {
         if !value.bytes().all(|b| b.is_ascii_alphanumeric() || also.contains(&b)) {
             self.add(name, value, &format!("satisfy regular expression pattern: {pattern}"));
+        }
+    }
+
+    /// Latin-1 without control characters. The value is not repeated: it may be long.
+    fn check_policy(&mut self, policy: Option<&str>) {
+        let good = |c| matches!(c, '\t' | '\n' | '\r' | ' '..='\u{ff}');
+        if policy.is_some_and(|text| text.is_empty() || !text.chars().all(good)) {
+            let pattern = r"[\u0009\u000A\u000D\u0020-\u00FF]+";
+            let must = format!("Member must satisfy regular expression pattern: {pattern}");
+            self.0.push(format!("Value at 'policy' failed to satisfy constraint: {must}"));
         }
     }
 

@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use super::*;
 use crate::Directory;
 
@@ -14,7 +16,7 @@ fn an_account_reads_as_documented() {
     let accounts = read(
         r#"
         [[account]]
-        id = "111122223333"
+        id = 111122223333
         alias = "acme"
         [[account.access_key]]
         id = "AKIAROOT"
@@ -35,7 +37,7 @@ fn an_account_reads_as_documented() {
         active = false
         [[account.role]]
         name = "Audit"
-        max_session = 7200
+        max_session = "2h"
         trust_policy = { file = "trust.json" }
         "#,
         dir.path(),
@@ -70,7 +72,7 @@ fn every_wrong_shape_is_told_at_once_by_key() {
         active = "yes"
         [[account.role]]
         name = "r"
-        max_session = "1h"
+        max_session = "long"
         tags = { a = 1 }
         "#,
         Path::new("/nonexistent"),

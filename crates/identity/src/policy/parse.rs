@@ -18,7 +18,7 @@ pub enum PolicyUse {
     Resource,
     /// Who may assume a role: with `Principal`, without `Resource`. At most 4,096 characters.
     Trust,
-    /// The limits of a session: no `Principal`. At most 2,048 characters.
+    /// The limits of a session: no `Principal`. At most 2,048 characters, white space too.
     Session,
 }
 
@@ -33,13 +33,22 @@ pub struct PolicyError {
 }
 
 impl PolicyUse {
-    /// The most characters that are not white space. (IAM User Guide, "IAM and AWS STS quotas".)
+    /// The longest policy in characters, as [`Self::length`] counts. (IAM User Guide, "IAM and AWS STS quotas".)
     pub fn max_characters(self) -> usize {
         match self {
             Self::Identity => 10_240,
             Self::Resource => MAX_RESOURCE_POLICY_CHARACTERS,
             Self::Trust => 4_096,
             Self::Session => 2_048,
+        }
+    }
+
+    /// How long `text` is in characters. White space does not count but in a session policy, which travels with its
+    /// token. (STS API Reference, `AssumeRole`, `Policy`.)
+    pub fn length(self, text: &str) -> usize {
+        match self {
+            Self::Session => text.chars().count(),
+            _ => text.chars().filter(|c| !c.is_whitespace()).count(),
         }
     }
 
@@ -55,8 +64,8 @@ impl Policy {
     /// The first thing that is wrong. Unknown elements, elements given twice and values that can match nothing are.
     pub fn parse(text: &str, purpose: PolicyUse) -> Result<Self, PolicyError> {
         let max = purpose.max_characters();
-        if text.chars().filter(|c| !c.is_whitespace()).count() > max {
-            return Err(error("", format!("is longer than {max} characters, white space not counted")));
+        if purpose.length(text) > max {
+            return Err(error("", format!("is longer than {max} characters")));
         }
         // White space does not count, but must not be a way to feed in megabytes either.
         if text.len() > 16 * MAX_RESOURCE_POLICY_CHARACTERS {

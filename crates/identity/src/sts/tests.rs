@@ -158,6 +158,9 @@ fn a_session_policy_narrows() {
     let long = document(json!({ "Sid": "x".repeat(3000), "Effect": "Allow", "Action": "*", "Resource": "*" }));
     let bad = assume(&directory, &may, AssumeRole { policy: Some(&long), ..audit() });
     assert!(matches!(bad, Err(StsError::PackedPolicyTooLarge { percent: 149.. })), "{bad:?}");
+    let blank = format!("{}{}", only("s3:*", "Allow"), " ".repeat(2048));
+    let bad = assume(&directory, &may, AssumeRole { policy: Some(&blank), ..audit() });
+    assert!(matches!(bad, Err(StsError::PackedPolicyTooLarge { .. })), "{bad:?}");
 }
 
 #[test]
@@ -211,6 +214,8 @@ fn parameters_out_of_bounds_are_told_as_aws_does() {
         AssumeRole { role_arn: "arn:aws:iam::111122223333:user/may", ..audit() },
         AssumeRole { external_id: Some("a b"), ..audit() },
         AssumeRole { source_identity: Some("é!"), ..audit() },
+        AssumeRole { policy: Some(""), ..audit() },
+        AssumeRole { policy: Some("{\"Id\": \"☃\"}"), ..audit() },
         AssumeRole { serial_number: Some("short"), token_code: Some("123456"), ..audit() },
     ] {
         refuse(bad);
@@ -245,4 +250,15 @@ fn secrets_do_not_show_in_debug_output() {
     let shown = format!("{assumed:?}");
     assert!(!shown.contains(assumed.credentials.secret.expose()));
     assert!(!shown.contains(&assumed.credentials.session_token));
+}
+
+#[test]
+fn the_longest_session_policy_still_makes_a_token_that_opens() {
+    let directory = directory();
+    let start = r#"{"Version":"2012-10-17","Id":""#;
+    let end = r#"","Statement":{"Effect":"Allow","Action":"*","Resource":"*"}}"#;
+    let policy = format!("{start}{}{end}", "é".repeat(2048 - start.len() - end.len()));
+    let assumed = assume(&directory, &who(&directory, "may"), AssumeRole { policy: Some(&policy), ..audit() }).unwrap();
+    assert_eq!(assumed.packed_policy_percent, Some(100));
+    assert_eq!(get_trail(&directory, &session(&directory, &assumed)), Decision::Allowed);
 }
