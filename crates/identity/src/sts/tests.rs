@@ -262,3 +262,30 @@ fn the_longest_session_policy_still_makes_a_token_that_opens() {
     assert_eq!(assumed.packed_policy_percent, Some(100));
     assert_eq!(get_trail(&directory, &session(&directory, &assumed)), Decision::Allowed);
 }
+
+/// IAM User Guide, "Policy evaluation logic", resource-based policies and session policies.
+#[test]
+fn a_resource_that_names_the_session_is_not_narrowed_and_one_that_names_the_role_is() {
+    let directory = directory();
+    let nothing = document(json!({ "Effect": "Allow", "Action": "iam:GetUser", "Resource": "*" }));
+    let input = AssumeRole { policy: Some(&nothing), ..audit() };
+    let assumed = assume(&directory, &who(&directory, "may"), input).unwrap();
+    let session = session(&directory, &assumed);
+    let get_object = |named: &str| {
+        let bucket = document(json!({
+            "Effect": "Allow", "Principal": { "AWS": named }, "Action": "s3:GetObject", "Resource": "arn:aws:s3:::b/*"
+        }));
+        let bucket = Policy::parse(&bucket, PolicyUse::Resource).unwrap();
+        let request = AccessRequest {
+            action: "s3:GetObject",
+            resource: "arn:aws:s3:::b/k",
+            context: &Context::new(),
+            resource_policy: Some(&bucket),
+            resource_account: None,
+        };
+        directory.authorize(&session, &request)
+    };
+    assert_eq!(get_object(assumed.arn.as_str()), Decision::Allowed);
+    assert_eq!(get_object(AUDIT), Decision::ImplicitDeny { missing: PolicyKind::Session });
+    assert_eq!(get_object("111122223333"), Decision::ImplicitDeny { missing: PolicyKind::IdentityBased });
+}
