@@ -18,6 +18,9 @@ mod state;
 mod supervisor;
 mod worker;
 
+#[cfg(test)]
+mod tests;
+
 pub use selection::Selection;
 pub use settings::DeliverySettings;
 pub use signing::{PublicKey, PublicKeys};

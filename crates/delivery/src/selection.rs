@@ -245,3 +245,6 @@ impl DataService {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

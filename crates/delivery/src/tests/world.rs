@@ -1,0 +1,548 @@
+//! One journal, one catalog and some buckets that outlive the server, and lives of the server that may end anywhere.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::io::Read;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use aws_lc_rs::signature::{RSA_PKCS1_2048_8192_SHA256, UnparsedPublicKey};
+use bytes::Bytes;
+use futures::StreamExt;
+use futures::stream::BoxStream;
+use object_store::memory::InMemory;
+use object_store::path::Path;
+use object_store::{
+    Attribute, CopyOptions, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore,
+    ObjectStoreExt, PutMultipartOptions, PutOptions, PutPayload, PutResult,
+};
+use opentrail_catalog::{Catalog, CatalogError, Change, MemoryCatalog, Versioned};
+use opentrail_journal::{Journal, MemoryJournal, NewEntry};
+use opentrail_keys::KeyRing;
+use opentrail_model::{AccountId, EventSelector, Position, Region, Source, Timestamp};
+use opentrail_projection::Feed;
+use opentrail_runtime::{Clock, ManualClock, SeededRandom, Shutdown, SystemRandom, TaskGroup};
+use opentrail_trails::{BucketError, Buckets, Delivery as To, Trail, TrailChange, TrailKey, TrailStatus};
+use parking_lot::Mutex;
+use serde_json::Value;
+use tokio::sync::watch;
+
+use crate::{Delivery, DeliveryDeps, DeliverySettings, PublicKeys};
+
+pub(super) const OWNER: &str = "111122223333";
+pub(super) const HOME: &str = "us-east-1";
+
+/// How a bucket misbehaves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fault {
+    Missing,
+    Denied,
+    Hangs,
+    /// Stores the object and then says that it failed.
+    FailsAfterStoring,
+    /// Refuses digests only.
+    RefusesDigests,
+}
+
+/// Ends a life at a chosen step: from then on nothing that it asks of the world returns.
+#[derive(Debug)]
+pub(super) struct Fuse {
+    left: AtomicI64,
+    pub(super) blown: watch::Sender<bool>,
+}
+
+impl Fuse {
+    fn new(steps: i64) -> Arc<Self> {
+        Arc::new(Self { left: AtomicI64::new(steps), blown: watch::Sender::new(false) })
+    }
+
+    async fn step(&self) {
+        if self.left.fetch_sub(1, Ordering::SeqCst) <= 0 {
+            self.blown.send_replace(true);
+            std::future::pending::<()>().await;
+        }
+    }
+
+    async fn dead(&self) {
+        if *self.blown.borrow() {
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct World {
+    pub(super) catalog: Arc<MemoryCatalog>,
+    pub(super) journal: Arc<MemoryJournal>,
+    pub(super) clock: Arc<ManualClock>,
+    pub(super) settings: DeliverySettings,
+    ring: Arc<KeyRing>,
+    buckets: Mutex<BTreeMap<String, Arc<InMemory>>>,
+    faults: Arc<Mutex<BTreeMap<String, Fault>>>,
+    changes: Arc<watch::Sender<u64>>,
+}
+
+/// The server between a start and a stop or crash.
+#[derive(Debug)]
+pub(super) struct Life {
+    pub(super) delivery: Delivery,
+    pub(super) fuse: Arc<Fuse>,
+    tasks: TaskGroup,
+}
+
+pub(super) fn trail(name: &str, bucket: &str) -> Trail {
+    Trail {
+        key: TrailKey {
+            account: OWNER.parse().unwrap(),
+            home_region: HOME.parse().unwrap(),
+            name: name.parse().unwrap(),
+        },
+        version: 1,
+        bucket: bucket.into(),
+        prefix: None,
+        include_global_service_events: true,
+        multi_region: true,
+        log_file_validation: true,
+        recursive_logging: true,
+        logging: true,
+        started: None,
+        stopped: None,
+        selectors: vec![EventSelector::default()],
+        tags: Vec::new(),
+        created: Timestamp::EPOCH,
+    }
+}
+
+pub(super) fn record(id: &str, region: &str) -> String {
+    // Odd spacing and a repeated key: what was received is what is delivered.
+    format!(
+        r#"{{ "eventID":"{id}","awsRegion":"{region}","eventTime":"2026-03-04T05:06:07Z","eventSource":"ec2.amazonaws.com","eventName":"RunInstances","x":1,"x":2}}"#
+    )
+}
+
+impl World {
+    pub(super) fn new() -> Self {
+        let start: Timestamp = "2026-03-04T05:06:07Z".parse().unwrap();
+        Self {
+            catalog: Arc::default(),
+            journal: Arc::default(),
+            clock: Arc::new(ManualClock::new(start)),
+            settings: DeliverySettings::default(),
+            ring: Arc::new(KeyRing::ephemeral(Arc::new(SystemRandom))),
+            buckets: Mutex::default(),
+            faults: Arc::default(),
+            changes: Arc::new(watch::Sender::new(0)),
+        }
+    }
+
+    pub(super) async fn live(&self) -> Life {
+        self.live_for(i64::MAX).await
+    }
+
+    /// A life that ends at its step `steps`, counting each side of each commit and put.
+    pub(super) async fn live_for(&self, steps: i64) -> Life {
+        let fuse = Fuse::new(steps);
+        let feed = Feed::new(Arc::clone(&self.journal) as Arc<dyn Journal>);
+        let tasks = TaskGroup::new(Shutdown::new());
+        let stores = self.buckets.lock().clone();
+        let delivery = Delivery::start(DeliveryDeps {
+            catalog: Arc::new(MortalCatalog {
+                inner: Arc::clone(&self.catalog),
+                fuse: Arc::clone(&fuse),
+                changes: Arc::clone(&self.changes),
+            }),
+            feed,
+            buckets: Arc::new(TestBuckets {
+                stores,
+                faults: Arc::clone(&self.faults),
+                fuse: Arc::clone(&fuse),
+                changes: Arc::clone(&self.changes),
+            }),
+            keys: Arc::clone(&self.ring),
+            clock: Arc::clone(&self.clock) as Arc<dyn Clock>,
+            random: Arc::new(SeededRandom::new(1)),
+            settings: self.settings,
+            tasks: tasks.clone(),
+        })
+        .await
+        .unwrap();
+        Life { delivery, fuse, tasks }
+    }
+
+    pub(super) fn make_bucket(&self, name: &str) {
+        self.buckets.lock().insert(name.to_owned(), Arc::new(InMemory::new()));
+    }
+
+    pub(super) fn break_bucket(&self, name: &str, fault: Fault) {
+        self.faults.lock().insert(name.to_owned(), fault);
+    }
+
+    pub(super) fn mend_bucket(&self, name: &str) {
+        self.faults.lock().remove(name);
+    }
+
+    async fn append(&self, source: Source, bodies: Vec<Bytes>) -> Position {
+        let entry = |body| NewEntry { source, account: OWNER.parse().unwrap(), received: self.clock.now(), body };
+        self.journal.append(bodies.into_iter().map(entry).collect()).await.unwrap().last
+    }
+
+    pub(super) async fn put_trail(&self, trail: &Trail) -> Position {
+        self.append(Source::Control, vec![TrailChange::PutTrail(Box::new(trail.clone())).to_bytes()]).await
+    }
+
+    /// Puts the trail and waits until its worker obeys it.
+    pub(super) async fn put_trail_and_wait(&self, trail: &Trail) {
+        let position = self.put_trail(trail).await;
+        self.until("the trail is obeyed", async || {
+            let document = self.catalog.get(crate::state::WORKERS, &trail.key.to_string()).await.unwrap();
+            document.is_some_and(|document| {
+                let state: Value = serde_json::from_slice(&document.value).unwrap();
+                state["cursor"].as_u64().unwrap() >= position.0
+            })
+        })
+        .await;
+    }
+
+    pub(super) async fn delete_trail(&self, trail: &Trail) -> Position {
+        self.append(Source::Control, vec![TrailChange::DeleteTrail(trail.key.clone()).to_bytes()]).await
+    }
+
+    /// Appends one record per id.
+    pub(super) async fn record(&self, region: &str, ids: &[&str]) -> Position {
+        self.append(Source::Gateway, ids.iter().map(|id| record(id, region).into()).collect()).await
+    }
+
+    pub(super) async fn import(&self, region: &str, id: &str) {
+        self.append(Source::Import, vec![record(id, region).into()]).await;
+    }
+
+    /// Waits until `holds`, looking again whenever something was committed or put.
+    pub(super) async fn until(&self, what: &str, mut holds: impl AsyncFnMut() -> bool) {
+        let mut changes = self.changes.subscribe();
+        let waiting = async {
+            loop {
+                changes.borrow_and_update();
+                if holds().await {
+                    return;
+                }
+                changes.changed().await.unwrap();
+            }
+        };
+        if tokio::time::timeout(Duration::from_secs(60), waiting).await.is_err() {
+            panic!("waited in vain until {what}; delivered are {:?}", self.delivered().await);
+        }
+    }
+
+    /// Advances the clock past a file's age and waits until all `ids` are delivered, in whatever order.
+    pub(super) async fn until_delivered(&self, ids: &[&str]) {
+        self.clock.advance(self.settings.max_age);
+        self.until(&format!("{ids:?} are delivered"), async || {
+            let delivered = self.delivered().await;
+            ids.iter().all(|id| delivered.iter().any(|d| d == id))
+        })
+        .await;
+    }
+
+    /// Key, uncompressed content and metadata of each object of a bucket.
+    pub(super) async fn objects(&self, bucket: &str) -> Vec<(String, String, BTreeMap<String, String>)> {
+        let store = Arc::clone(&self.buckets.lock()[bucket]);
+        let mut out = Vec::new();
+        let mut listed = store.list(None);
+        while let Some(meta) = listed.next().await {
+            let location = meta.unwrap().location;
+            let object = store.get(&location).await.unwrap();
+            let attributes = object.attributes.clone();
+            assert_eq!(attributes.get(&Attribute::ContentType).unwrap().as_ref(), "application/json");
+            assert_eq!(attributes.get(&Attribute::ContentEncoding).unwrap().as_ref(), "gzip");
+            let metadata = attributes.iter().filter_map(|(name, value)| match name {
+                Attribute::Metadata(name) => Some((name.to_string(), value.to_string())),
+                _ => None,
+            });
+            let metadata = metadata.collect();
+            let bytes = object.bytes().await.unwrap();
+            let mut text = String::new();
+            // One member only: the decoder stops at its end, where validate-logs allows nothing more.
+            let mut decoder = flate2::bufread::GzDecoder::new(&bytes[..]);
+            decoder.read_to_string(&mut text).unwrap();
+            assert!(decoder.into_inner().is_empty());
+            out.push((location.to_string(), text, metadata));
+        }
+        out.sort();
+        out
+    }
+
+    /// Bucket, key and content of each log file.
+    pub(super) async fn log_files(&self) -> Vec<(String, String, String)> {
+        let names: Vec<String> = self.buckets.lock().keys().cloned().collect();
+        let mut out = Vec::new();
+        for bucket in names {
+            for (key, text, _) in self.objects(&bucket).await {
+                if key.contains("/CloudTrail/") {
+                    out.push((bucket.clone(), key, text));
+                }
+            }
+        }
+        out
+    }
+
+    /// The ids of all delivered records, sorted; one that was delivered twice is there twice.
+    pub(super) async fn delivered(&self) -> Vec<String> {
+        let mut ids = Vec::new();
+        for (_, key, text) in self.log_files().await {
+            let json: Value = serde_json::from_str(&text).unwrap();
+            for record in json["Records"].as_array().unwrap() {
+                let region = record["awsRegion"].as_str().unwrap();
+                assert!(key.contains(&format!("/CloudTrail/{region}/")), "{key}: {record}");
+                ids.push(record["eventID"].as_str().unwrap().to_owned());
+            }
+        }
+        ids.sort();
+        ids
+    }
+
+    pub(super) async fn status(&self, trail: &Trail, region: &str) -> TrailStatus {
+        let catalog = Arc::clone(&self.catalog) as Arc<dyn Catalog>;
+        TrailStatus::load(&catalog, &trail.key, &region.parse().unwrap()).await.unwrap()
+    }
+
+    /// Every digest of `region` in all buckets, checked as `validate-logs` checks them, in the order of time.
+    pub(super) async fn checked_digests(&self, trail: &Trail, region: &str) -> Vec<Value> {
+        let names: Vec<String> = self.buckets.lock().keys().cloned().collect();
+        let infix = format!("_CloudTrail-Digest_{region}_{}_", trail.key.name);
+        let mut digests = Vec::new();
+        let mut log_files = BTreeMap::new();
+        for bucket in names {
+            for (key, text, metadata) in self.objects(&bucket).await {
+                if key.contains(&infix) {
+                    digests.push((key[key.len() - 24..key.len() - 8].to_owned(), bucket.clone(), key, text, metadata));
+                } else {
+                    log_files.insert((bucket.clone(), key), text);
+                }
+            }
+        }
+        digests.sort();
+        let public = PublicKeys::new(Arc::clone(&self.catalog) as Arc<dyn Catalog>, Arc::clone(&self.clock) as _);
+        let region: Region = region.parse().unwrap();
+        let mut last: Option<(Value, String, String)> = None;
+        let mut out = Vec::new();
+        for (stamp, bucket, key, text, metadata) in digests {
+            let digest: Value = serde_json::from_str(&text).unwrap();
+            let text_of = |name: &str| digest[name].as_str().map(str::to_owned);
+            let end = text_of("digestEndTime").unwrap();
+            assert_eq!(end.replace(['-', ':'], ""), stamp);
+            assert_eq!(text_of("digestS3Bucket").unwrap(), bucket);
+            assert_eq!(text_of("digestS3Object").unwrap(), key);
+            // The command asks for the keys of its whole range plus two hours; a narrow range is the hardest.
+            let at: Timestamp = end.parse().unwrap();
+            let keys = public.list(&region, Some(at), Some(at + Duration::from_secs(7200))).await.unwrap();
+            let fingerprint = text_of("digestPublicKeyFingerprint").unwrap();
+            let public_key = keys.iter().find(|key| key.fingerprint == fingerprint).expect("the key is listed");
+            let previous = text_of("previousDigestSignature").unwrap_or("null".into());
+            let hash = hex::encode(aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, text.as_bytes()));
+            let signed = format!("{end}\n{bucket}/{key}\n{hash}\n{previous}");
+            let signature = &metadata["signature"];
+            assert_eq!(metadata["signature-algorithm"], "SHA256withRSA");
+            UnparsedPublicKey::new(&RSA_PKCS1_2048_8192_SHA256, &public_key.value_der)
+                .verify(signed.as_bytes(), &hex::decode(signature).unwrap())
+                .unwrap();
+            if previous != "null" {
+                let (before, before_hash, before_signature) = last.as_ref().unwrap();
+                assert_eq!(digest["digestStartTime"], before["digestEndTime"], "no gap");
+                assert_eq!(digest["previousDigestS3Bucket"], before["digestS3Bucket"]);
+                assert_eq!(digest["previousDigestS3Object"], before["digestS3Object"]);
+                assert_eq!(digest["previousDigestHashValue"], before_hash.as_str());
+                assert_eq!(previous, *before_signature);
+            }
+            for file in digest["logFiles"].as_array().unwrap() {
+                let place = |name: &str| file[name].as_str().unwrap().to_owned();
+                let content = &log_files[&(place("s3Bucket"), place("s3Object"))];
+                let hash = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, content.as_bytes());
+                assert_eq!(place("hashValue"), hex::encode(hash));
+            }
+            last = Some((digest.clone(), hash, signature.clone()));
+            out.push(digest);
+        }
+        out
+    }
+}
+
+/// The objects that `digests` list, sorted.
+pub(super) fn listed(digests: &[Value]) -> Vec<String> {
+    let files = digests.iter().flat_map(|digest| digest["logFiles"].as_array().unwrap());
+    let mut keys: Vec<_> = files.map(|file| file["s3Object"].as_str().unwrap().to_owned()).collect();
+    keys.sort();
+    keys
+}
+
+impl Life {
+    /// A graceful stop.
+    pub(super) async fn stop(self) {
+        self.tasks.shutdown().begin();
+        self.tasks.join(Duration::from_secs(60)).await;
+    }
+
+    pub(super) fn begin_stop(&self) {
+        self.tasks.shutdown().begin();
+    }
+
+    /// Ends at once: the tasks hang for good.
+    pub(super) fn kill(self) {
+        self.fuse.blown.send_replace(true);
+        self.fuse.left.store(0, Ordering::SeqCst);
+    }
+}
+
+#[derive(Debug)]
+struct MortalCatalog {
+    inner: Arc<MemoryCatalog>,
+    fuse: Arc<Fuse>,
+    changes: Arc<watch::Sender<u64>>,
+}
+
+#[async_trait]
+impl Catalog for MortalCatalog {
+    async fn get(&self, kind: &'static str, key: &str) -> Result<Option<Versioned<Vec<u8>>>, CatalogError> {
+        self.fuse.dead().await;
+        self.inner.get(kind, key).await
+    }
+
+    async fn list(
+        &self,
+        kind: &'static str,
+        prefix: &str,
+        after: &str,
+        limit: usize,
+    ) -> Result<Vec<Versioned<Vec<u8>>>, CatalogError> {
+        self.fuse.dead().await;
+        self.inner.list(kind, prefix, after, limit).await
+    }
+
+    async fn commit(&self, changes: Vec<Change>) -> Result<(), CatalogError> {
+        self.fuse.step().await;
+        let outcome = self.inner.commit(changes).await;
+        self.changes.send_modify(|count| *count += 1);
+        self.fuse.step().await;
+        outcome
+    }
+}
+
+#[derive(Debug)]
+struct TestBuckets {
+    stores: BTreeMap<String, Arc<InMemory>>,
+    faults: Arc<Mutex<BTreeMap<String, Fault>>>,
+    fuse: Arc<Fuse>,
+    changes: Arc<watch::Sender<u64>>,
+}
+
+#[async_trait]
+impl Buckets for TestBuckets {
+    async fn check(&self, delivery: To<'_>) -> Result<(), BucketError> {
+        self.open(delivery).await.map(drop)
+    }
+
+    async fn open(&self, delivery: To<'_>) -> Result<Arc<dyn ObjectStore>, BucketError> {
+        self.fuse.dead().await;
+        let bucket = delivery.bucket.to_owned();
+        assert_eq!(delivery.account, OWNER.parse::<AccountId>().unwrap());
+        let fault = self.faults.lock().get(&bucket).copied();
+        match (fault, self.stores.get(&bucket)) {
+            (Some(Fault::Missing), _) | (_, None) => Err(BucketError::NoSuchBucket { bucket }),
+            (Some(Fault::Denied), _) => Err(BucketError::AccessDenied { bucket }),
+            (_, Some(store)) => Ok(Arc::new(TestStore {
+                inner: Arc::clone(store),
+                bucket,
+                faults: Arc::clone(&self.faults),
+                fuse: Arc::clone(&self.fuse),
+                changes: Arc::clone(&self.changes),
+            })),
+        }
+    }
+}
+
+#[derive(Debug)]
+struct TestStore {
+    inner: Arc<InMemory>,
+    bucket: String,
+    faults: Arc<Mutex<BTreeMap<String, Fault>>>,
+    fuse: Arc<Fuse>,
+    changes: Arc<watch::Sender<u64>>,
+}
+
+impl fmt::Display for TestStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.bucket)
+    }
+}
+
+#[async_trait]
+impl ObjectStore for TestStore {
+    async fn put_opts(&self, path: &Path, body: PutPayload, options: PutOptions) -> object_store::Result<PutResult> {
+        let failure = |code: &str| object_store::Error::Generic {
+            store: "S3",
+            source: format!("<Error><Code>{code}</Code></Error>").into(),
+        };
+        let fault = self.faults.lock().get(&self.bucket).copied();
+        self.fuse.step().await;
+        let outcome = match fault {
+            Some(Fault::Hangs) => {
+                self.changes.send_modify(|count| *count += 1);
+                std::future::pending().await
+            }
+            Some(Fault::RefusesDigests) if path.as_ref().contains("CloudTrail-Digest") => Err(failure("AccessDenied")),
+            Some(Fault::FailsAfterStoring) => {
+                self.inner.put_opts(path, body, options).await?;
+                Err(failure("InternalError"))
+            }
+            _ => self.inner.put_opts(path, body, options).await,
+        };
+        self.changes.send_modify(|count| *count += 1);
+        self.fuse.step().await;
+        outcome
+    }
+
+    async fn put_multipart_opts(
+        &self,
+        path: &Path,
+        options: PutMultipartOptions,
+    ) -> object_store::Result<Box<dyn MultipartUpload>> {
+        self.inner.put_multipart_opts(path, options).await
+    }
+
+    async fn get_opts(&self, path: &Path, options: GetOptions) -> object_store::Result<GetResult> {
+        self.inner.get_opts(path, options).await
+    }
+
+    fn delete_stream(
+        &self,
+        paths: BoxStream<'static, object_store::Result<Path>>,
+    ) -> BoxStream<'static, object_store::Result<Path>> {
+        self.inner.delete_stream(paths)
+    }
+
+    fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, object_store::Result<ObjectMeta>> {
+        self.inner.list(prefix)
+    }
+
+    async fn list_with_delimiter(&self, prefix: Option<&Path>) -> object_store::Result<ListResult> {
+        self.inner.list_with_delimiter(prefix).await
+    }
+
+    async fn copy_opts(&self, from: &Path, to: &Path, options: CopyOptions) -> object_store::Result<()> {
+        self.inner.copy_opts(from, to, options).await
+    }
+}
+
+impl World {
+    /// Whether no document of any trail's delivery is left.
+    pub(super) async fn catalog_is_empty(&self) -> bool {
+        use crate::state::{DIGESTS, FILES, WORKERS};
+        for kind in [WORKERS, FILES, DIGESTS, "trail-status"] {
+            if !self.catalog.list(kind, "", "", 1).await.unwrap().is_empty() {
+                return false;
+            }
+        }
+        true
+    }
+}
