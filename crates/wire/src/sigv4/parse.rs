@@ -1,3 +1,4 @@
+use std::fmt;
 use std::time::Duration;
 
 use http::header::AUTHORIZATION;
@@ -37,7 +38,7 @@ pub(super) enum Form {
 }
 
 /// The signature of a request, read but not yet judged.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct SignedRequest {
     pub(super) credential: Credential,
     pub(super) form: Form,
@@ -182,6 +183,19 @@ impl SignedRequest {
             payload,
             payload_text,
         })
+    }
+}
+
+/// Without signature and session token, which do not belong in logs.
+impl fmt::Debug for SignedRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SignedRequest")
+            .field("credential", &self.credential)
+            .field("form", &self.form)
+            .field("signed_headers", &self.signed_headers)
+            .field("stamp", &self.stamp)
+            .field("payload", &self.payload)
+            .finish_non_exhaustive()
     }
 }
 

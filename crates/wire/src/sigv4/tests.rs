@@ -256,6 +256,8 @@ fn a_session_token_is_signed_along() {
     sign_headers(&mut parts, &temporary, "us-east-1", "cloudtrail", &hex_sha256(b""), now()).unwrap();
     assert_eq!(SignedRequest::parse(&parts).unwrap().unwrap().session_token(), Some("token/+="));
     verify(&parts, b"", &Rules::of("cloudtrail"), now()).unwrap();
+    let debug = format!("{:?} {temporary:?}", SignedRequest::parse(&parts).unwrap().unwrap());
+    assert!(!debug.contains("token/+=") && !debug.contains(SECRET), "neither token nor secret is shown: {debug}");
     header(&mut parts, "x-amz-security-token", "another");
     assert_eq!(verify(&parts, b"", &Rules::of("cloudtrail"), now()), Err(SignatureError::Mismatch));
 }
