@@ -1,0 +1,15 @@
+//! What OpenTrail's Delta tables have in common: one writer per table, Parquet files, and the journal position that
+//! a table reflects stored in the same commit as its rows.
+//!
+//! [`Table`] is the transaction log; [`write_file`] makes the files that it names. Everything is on stable storage
+//! before it is named: a data file before its commit, a commit before it is visible. So a crash leaves at worst
+//! files that no commit names, which [`Table::vacuum`] deletes. The history builds on this; so do event data stores.
+
+mod durable;
+mod error;
+mod file;
+mod table;
+
+pub use error::LakeError;
+pub use file::{DataFile, write_file};
+pub use table::{Table, TableSpec};

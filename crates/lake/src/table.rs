@@ -1,0 +1,261 @@
+use std::collections::HashSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use arrow_schema::SchemaRef;
+use deltalake_core::kernel::engine::arrow_conversion::TryIntoKernel;
+use deltalake_core::kernel::transaction::CommitBuilder;
+use deltalake_core::kernel::transaction::CommitProperties;
+use deltalake_core::kernel::{Action, Add, Remove, StructType, Transaction};
+use deltalake_core::operations::create::CreateBuilder;
+use deltalake_core::protocol::{DeltaOperation, SaveMode};
+use deltalake_core::{DeltaTable, DeltaTableBuilder, DeltaTableError};
+use opentrail_model::{Position, Timestamp};
+use url::Url;
+
+use crate::durable::DurableStore;
+use crate::{DataFile, LakeError};
+
+/// What a table is to be, for its creation and to recognise it later.
+#[derive(Clone, Debug)]
+pub struct TableSpec {
+    /// Its name in the metadata.
+    pub name: String,
+    /// Names the writer in `txn` actions. Never changes: the resume position is found by it.
+    pub app_id: String,
+    /// The columns, partition columns included, in types that Delta has.
+    pub schema: SchemaRef,
+    /// Which of the columns are in the paths and not in the files.
+    pub partition_columns: Vec<String>,
+}
+
+/// A Delta table in a local directory, with one writer: this value.
+///
+/// # Promises
+/// 1. A change is durable once its method returns `Ok`, and readers of the log see it whole or not at all.
+/// 2. The position stored last is read back by [`Self::position`] and belongs to exactly the rows committed with it
+///    and before it.
+/// 3. After an error the change may or may not have happened: [`Self::reload`] and look at the position.
+#[derive(Debug)]
+pub struct Table {
+    dir: PathBuf,
+    app_id: String,
+    partition_columns: Vec<String>,
+    table: DeltaTable,
+}
+
+impl Table {
+    /// Opens the table in `dir`, creating it (and the directory) when there is none.
+    ///
+    /// # Errors
+    /// When the directory cannot be used, or holds a table with other columns.
+    pub async fn open_or_create(dir: &Path, spec: &TableSpec) -> Result<Self, LakeError> {
+        fs::create_dir_all(dir).map_err(LakeError::io(dir))?;
+        let dir = dir.canonicalize().map_err(LakeError::io(dir))?;
+        let url = Url::from_directory_path(&dir)
+            .map_err(|()| LakeError::Form { dir: dir.clone(), reason: "the path is not absolute".into() })?;
+        let failed = |source| LakeError::Table { dir: dir.clone(), source: Box::new(source) };
+        let columns: StructType = spec
+            .schema
+            .as_ref()
+            .try_into_kernel()
+            .map_err(|error| LakeError::Form { dir: dir.clone(), reason: format!("no Delta schema: {error}") })?;
+        let mut table = DeltaTableBuilder::from_url(url.clone())
+            .and_then(|builder| builder.with_storage_backend(Arc::new(DurableStore::new()), url).build())
+            .map_err(failed)?;
+        if table.verify_deltatable_existence().await.map_err(failed)? {
+            table.load().await.map_err(failed)?;
+            let found = table.snapshot().map_err(failed)?.schema();
+            if *found != columns {
+                return Err(LakeError::Form { dir, reason: "its columns differ".into() });
+            }
+        } else {
+            table = CreateBuilder::new()
+                .with_log_store(table.log_store())
+                .with_table_name(&spec.name)
+                .with_columns(columns.fields().cloned())
+                .with_partition_columns(&spec.partition_columns)
+                .with_configuration([
+                    ("delta.logRetentionDuration", Some("interval 1 days")),
+                    ("delta.checkpointInterval", Some("50")),
+                ])
+                .with_save_mode(SaveMode::ErrorIfExists)
+                .await
+                .map_err(failed)?;
+        }
+        let partition_columns = spec.partition_columns.clone();
+        Ok(Self { dir, app_id: spec.app_id.clone(), partition_columns, table })
+    }
+
+    /// The table's directory.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// The version of the last commit seen.
+    pub fn version(&self) -> u64 {
+        self.table.version().unwrap_or_default()
+    }
+
+    /// The files that make up the table at this version.
+    pub fn files(&self) -> Result<Vec<DataFile>, LakeError> {
+        let state = self.table.snapshot().map_err(|error| self.failed(error))?;
+        let files = state.log_data().into_iter().map(|file| DataFile {
+            path: file.path().into_owned(),
+            partition: file.partition_values_map().into_iter().filter_map(|(k, v)| Some((k, v?))).collect(),
+            size_bytes: u64::try_from(file.size()).unwrap_or_default(),
+            stats: file.stats(),
+        });
+        Ok(files.collect())
+    }
+
+    /// The journal position that the rows reflect; [`Position::START`] for a table never appended to.
+    pub async fn position(&self) -> Result<Position, LakeError> {
+        let state = self.table.snapshot().map_err(|error| self.failed(error))?;
+        let version = state
+            .transaction_version(self.table.log_store().as_ref(), &self.app_id)
+            .await
+            .map_err(|error| self.failed(error))?;
+        Ok(Position(version.and_then(|v| u64::try_from(v).ok()).unwrap_or_default()))
+    }
+
+    /// Adds files (none is allowed, to move the position only) and stores `through` as the position, in one commit.
+    pub async fn append(&mut self, files: Vec<DataFile>, through: Position, now: Timestamp) -> Result<(), LakeError> {
+        let actions = files.iter().map(|file| add(file, now, DataChange::Yes)).collect();
+        let operation = DeltaOperation::Write {
+            mode: SaveMode::Append,
+            partition_by: Some(self.partition_columns.clone()),
+            predicate: None,
+        };
+        self.commit(actions, operation, Some(through)).await
+    }
+
+    /// Puts `added` in the place of `removed`, whose rows they hold, in one commit. The position stays.
+    pub async fn replace(
+        &mut self,
+        removed: &[DataFile],
+        added: Vec<DataFile>,
+        now: Timestamp,
+    ) -> Result<(), LakeError> {
+        let mut actions: Vec<Action> = removed.iter().map(|file| remove(file, now, DataChange::No)).collect();
+        actions.extend(added.iter().map(|file| add(file, now, DataChange::No)));
+        let target_size = added.iter().map(|file| file.size_bytes).max().unwrap_or_default();
+        let operation =
+            DeltaOperation::Optimize { predicate: None, target_size: i64::try_from(target_size).unwrap_or(i64::MAX) };
+        self.commit(actions, operation, None).await
+    }
+
+    /// Takes whole files out, in one commit. The bytes go with a later [`Self::vacuum`].
+    pub async fn delete(&mut self, removed: &[DataFile], now: Timestamp) -> Result<(), LakeError> {
+        let actions = removed.iter().map(|file| remove(file, now, DataChange::Yes)).collect();
+        self.commit(actions, DeltaOperation::Delete { predicate: None }, None).await
+    }
+
+    /// Reads the log again, for what was committed since, or by a commit that was reported failed.
+    pub async fn reload(&mut self) -> Result<(), LakeError> {
+        self.table.load().await.map_err(|error| LakeError::Table { dir: self.dir.clone(), source: Box::new(error) })
+    }
+
+    /// Deletes Parquet files that no commit up to this version names as active and that have not changed for
+    /// `older_than`, and directories left empty. Returns how many files went.
+    ///
+    /// `older_than` must exceed the longest read and the longest time from writing a file to its commit.
+    pub async fn vacuum(&self, older_than: Duration, now: Timestamp) -> Result<usize, LakeError> {
+        let active: HashSet<PathBuf> = self.files()?.into_iter().map(|file| self.dir.join(file.path)).collect();
+        let dir = self.dir.clone();
+        let swept = tokio::task::spawn_blocking(move || sweep(&dir, &active, older_than, now)).await;
+        swept.map_err(|error| LakeError::io(&self.dir)(std::io::Error::other(error)))?
+    }
+
+    async fn commit(
+        &mut self,
+        actions: Vec<Action>,
+        operation: DeltaOperation,
+        through: Option<Position>,
+    ) -> Result<(), LakeError> {
+        let mut properties = CommitProperties::default().with_max_retries(0);
+        if let Some(through) = through {
+            let version = i64::try_from(through.0).unwrap_or(i64::MAX);
+            properties = properties.with_application_transaction(Transaction::new(&self.app_id, version));
+        }
+        let state = self.table.snapshot().map_err(|error| self.failed(error))?;
+        let committed = CommitBuilder::from(properties)
+            .with_actions(actions)
+            .build(Some(state), self.table.log_store(), operation)
+            .await;
+        let committed = committed.map_err(|error| self.failed(error))?;
+        // The commit's own post-hook has read the state already; taking it saves a second read of the log.
+        self.table.state = Some(committed.snapshot());
+        metrics::counter!("opentrail_lake_commits_total", "table" => self.app_id.clone()).increment(1);
+        Ok(())
+    }
+
+    fn failed(&self, source: DeltaTableError) -> LakeError {
+        LakeError::Table { dir: self.dir.clone(), source: Box::new(source) }
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum DataChange {
+    Yes,
+    No,
+}
+
+fn partition_values(file: &DataFile) -> std::collections::HashMap<String, Option<String>> {
+    file.partition.iter().map(|(column, value)| (column.clone(), Some(value.clone()))).collect()
+}
+
+fn add(file: &DataFile, now: Timestamp, change: DataChange) -> Action {
+    Action::Add(Add {
+        path: file.path.clone(),
+        partition_values: partition_values(file),
+        size: i64::try_from(file.size_bytes).unwrap_or(i64::MAX),
+        modification_time: now.as_millis(),
+        data_change: change == DataChange::Yes,
+        stats: file.stats.clone(),
+        ..Add::default()
+    })
+}
+
+fn remove(file: &DataFile, now: Timestamp, change: DataChange) -> Action {
+    Action::Remove(Remove {
+        path: file.path.clone(),
+        data_change: change == DataChange::Yes,
+        deletion_timestamp: Some(now.as_millis()),
+        extended_file_metadata: Some(true),
+        partition_values: Some(partition_values(file)),
+        size: i64::try_from(file.size_bytes).ok(),
+        ..Remove::default()
+    })
+}
+
+fn sweep(dir: &Path, active: &HashSet<PathBuf>, older_than: Duration, now: Timestamp) -> Result<usize, LakeError> {
+    let mut deleted = 0;
+    for entry in fs::read_dir(dir).map_err(LakeError::io(dir))? {
+        let partition = entry.map_err(LakeError::io(dir))?.path();
+        if !partition.is_dir() || partition.file_name().is_some_and(|name| name == "_delta_log") {
+            continue;
+        }
+        let mut left = 0;
+        for entry in fs::read_dir(&partition).map_err(LakeError::io(&partition))? {
+            let entry = entry.map_err(LakeError::io(&partition))?;
+            let path = entry.path();
+            let modified = entry.metadata().and_then(|m| m.modified()).map_err(LakeError::io(&path))?;
+            let modified = modified.duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+            let age = now.since(Timestamp::EPOCH + modified);
+            if path.extension().is_some_and(|e| e == "parquet") && !active.contains(&path) && age >= older_than {
+                fs::remove_file(&path).map_err(LakeError::io(&path))?;
+                deleted += 1;
+            } else {
+                left += 1;
+            }
+        }
+        if left == 0 {
+            // A flush may have just put a file there: then the system refuses, which is right.
+            let _ = fs::remove_dir(&partition);
+        }
+    }
+    Ok(deleted)
+}
