@@ -44,6 +44,19 @@ pub enum DeliveryError {
     /// The catalog cannot be read.
     #[error("delivery cannot start: {0}")]
     Catalog(#[from] CatalogError),
+    /// The journal has lost entries that were delivered, so that new ones would get their positions and be passed over.
+    #[error(
+        "delivery cannot start: {trail} was delivered through position {cursor}, but the journal ends at {tail}; \
+         restore the journal that belongs to this catalog"
+    )]
+    JournalBehind {
+        /// The trail's key in the catalog.
+        trail: String,
+        /// How far it was delivered.
+        cursor: Position,
+        /// The journal's last position.
+        tail: Position,
+    },
 }
 
 /// Delivery as a whole. Cheap to clone.
@@ -79,13 +92,18 @@ impl Delivery {
     /// Resumes every known trail and starts to follow the journal.
     ///
     /// # Errors
-    /// [`DeliveryError::Catalog`] when the stored positions cannot be read.
+    /// [`DeliveryError::Catalog`] when the stored positions cannot be read, [`DeliveryError::JournalBehind`] when the
+    /// journal is older than they are.
     pub async fn start(deps: DeliveryDeps) -> Result<Self, DeliveryError> {
         crate::metrics::describe();
         let DeliveryDeps { catalog, feed, buckets, keys, clock, random, settings, tasks } = deps;
         let stored = catalog.find::<Position>(SUPERVISOR, SUPERVISOR_KEY).await?;
         let seen = stored.map_or(Position::START, |document| document.value);
         let workers = catalog.all::<WorkerState>(WORKERS, "").await?;
+        let tail = feed.journal().tail();
+        if let Some(ahead) = workers.iter().find(|document| document.value.cursor > tail) {
+            return Err(DeliveryError::JournalBehind { trail: ahead.key.clone(), cursor: ahead.value.cursor, tail });
+        }
         let context = Arc::new(Context {
             putter: Putter { buckets, clock: Arc::clone(&clock), timeout: settings.put_timeout },
             signing: SigningKeys::new(Arc::clone(&catalog), keys),
@@ -230,9 +248,16 @@ impl Supervisor {
                     // The worker starts just before the entry and reads it itself. A crash before this commit sees
                     // the entry again; after it, the worker is known and resumes.
                     let cursor = Position(position.0.saturating_sub(1));
-                    let worker = WorkerState::new(cursor).store(&key, 0);
-                    self.context.catalog.commit(vec![worker, saved(position)]).await?;
-                    spawn(&self.context, key.clone(), cursor, position);
+                    let catalog = &self.context.catalog;
+                    match catalog.find::<WorkerState>(WORKERS, &key.to_string()).await? {
+                        None => {
+                            let worker = WorkerState::new(cursor).store(&key, 0);
+                            catalog.commit(vec![worker, saved(position)]).await?;
+                            spawn(&self.context, key.clone(), cursor, position);
+                        }
+                        // The commit went through when it was last tried, only its answer was lost.
+                        Some(known) => spawn(&self.context, key.clone(), known.value.cursor, position),
+                    }
                     self.passed(position);
                     break;
                 }

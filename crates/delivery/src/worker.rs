@@ -18,9 +18,11 @@ mod files;
 mod fold;
 
 use std::collections::BTreeMap;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::FutureExt;
 use opentrail_catalog::{CatalogError, CatalogExt, Change, Expect};
 use opentrail_journal::ReadError;
 use opentrail_model::{Position, Region, Timestamp};
@@ -66,26 +68,43 @@ pub(crate) enum WorkerError {
     /// Work on another thread ended without a result.
     #[error("work on a file was lost: {0}")]
     Join(#[from] tokio::task::JoinError),
+    /// A mistake in this program.
+    #[error("a worker panicked")]
+    Panicked,
     /// The process is stopping.
     #[error("stopping")]
     Stopping,
 }
 
-/// Works until the shutdown begins or the trail is gone, whatever fails in between.
+/// Works until the trail is gone or the shutdown has begun and what was received is delivered, whatever fails in
+/// between. A stop has a deadline; what is then on its way is an intent in the catalog, and what is not was not cut:
+/// both are taken up at the next start.
 pub(crate) async fn run(worker: Worker, shutdown: Shutdown) {
+    let deadline = async {
+        shutdown.begun().await;
+        worker.context.clock.sleep(worker.context.settings.stop_deadline).await;
+    };
+    tokio::select! {
+        biased;
+        () = keep_working(&worker, &shutdown) => {}
+        () = deadline => {
+            tracing::warn!(trail.name = %worker.key, "not everything was delivered before the deadline of the stop");
+        }
+    }
+    // Nobody waits for a worker that is no more.
+    worker.post.flushed.send_replace(u64::MAX);
+}
+
+async fn keep_working(worker: &Worker, shutdown: &Shutdown) {
     let mut delay = FIRST_RETRY;
     loop {
-        let failure = match Session::resume(&worker).await {
-            Ok(Some(mut session)) => match session.work(&shutdown, &mut delay).await {
-                Ok(()) => return,
-                Err(error) => error,
-            },
-            Ok(None) => {
-                // The documents are gone: the last session ended the trail and failed only to hear of it.
-                worker.context.registry.end(&worker.key);
-                return;
-            }
-            Err(error) => error,
+        // A panic in one worker is a mistake in this program; the other trails need not suffer from it, and this one
+        // keeps its place in the journal.
+        let session = AssertUnwindSafe(work_once(worker, shutdown, &mut delay)).catch_unwind();
+        let failure = match session.await {
+            Ok(Ok(())) => return,
+            Ok(Err(error)) => error,
+            Err(_) => WorkerError::Panicked,
         };
         if shutdown.has_begun() {
             return;
@@ -96,6 +115,17 @@ pub(crate) async fn run(worker: Worker, shutdown: Shutdown) {
             () = shutdown.begun() => return,
         }
         delay = (delay * 2).min(LONGEST_RETRY);
+    }
+}
+
+async fn work_once(worker: &Worker, shutdown: &Shutdown, delay: &mut Duration) -> Result<(), WorkerError> {
+    match Session::resume(worker).await? {
+        Some(mut session) => session.work(shutdown, delay).await,
+        None => {
+            // The documents are gone: the last session ended the trail and failed only to hear of it.
+            worker.context.registry.end(&worker.key);
+            Ok(())
+        }
     }
 }
 
@@ -206,7 +236,7 @@ impl<'w> Session<'w> {
                     self.perform(work).await?;
                     *delay = FIRST_RETRY;
                     if shutdown.has_begun() {
-                        return self.finish().await;
+                        return self.drain().await;
                     }
                     // Between two pieces of work what is there is read, so that a long row of missed digests does
                     // not hold up the files.
@@ -221,7 +251,7 @@ impl<'w> Session<'w> {
             let can_read = self.can_read();
             tokio::select! {
                 biased;
-                () = shutdown.begun() => return self.finish().await,
+                () = shutdown.begun() => return self.drain().await,
                 _ = seen.changed() => self.hurry_elsewhere(),
                 _ = flushes.changed() => self.ask_for_flush(*flushes.borrow_and_update()),
                 batch = context.feed.next(self.read), if can_read => match self.readable(batch)? {
@@ -233,22 +263,7 @@ impl<'w> Session<'w> {
         }
     }
 
-    /// Delivers what was received before the shutdown, each file tried once, until the deadline.
-    async fn finish(&mut self) -> Result<(), WorkerError> {
-        let context = Arc::clone(&self.worker.context);
-        let deadline = context.settings.stop_deadline;
-        tokio::select! {
-            biased;
-            drained = self.drain() => drained,
-            () = context.clock.sleep(deadline) => {
-                // What is on its way is an intent in the catalog; what is not was not cut: both are taken up at the
-                // next start.
-                tracing::warn!(trail.name = %self.worker.key, "not everything was delivered before the deadline");
-                Ok(())
-            }
-        }
-    }
-
+    /// Delivers what was received before the shutdown, each file tried once.
     async fn drain(&mut self) -> Result<(), WorkerError> {
         let context = Arc::clone(&self.worker.context);
         self.flush = Some((0, context.feed.journal().tail()));
@@ -256,14 +271,10 @@ impl<'w> Session<'w> {
             self.cut_backoff.hurry();
             match self.next_work(context.clock.now()) {
                 Work::Flushed => break,
-                // Digests of windows that end while the server is down are made at the next start, these too.
-                Work::Digest(_) | Work::End | Work::Save | Work::Wait(_) if self.state.cut.is_none() => {
-                    match self.read_now().await? {
-                        Some(batch) => self.fold(&batch),
-                        None => break,
-                    }
-                }
-                Work::Digest(_) | Work::End | Work::Save | Work::Wait(_) => break,
+                Work::End | Work::Save | Work::Wait(_) => match self.read_now().await? {
+                    Some(batch) => self.fold(&batch),
+                    None => break,
+                },
                 work => {
                     self.perform(work).await?;
                     if !self.cut_backoff.is_clear() {

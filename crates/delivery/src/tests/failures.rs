@@ -207,3 +207,15 @@ async fn digests_that_are_refused_hold_up_no_files_and_come_later() {
     assert_eq!(super::world::listed(&digests).len(), 2);
     assert_eq!(world.status(&trail, HOME).await.latest_digest_delivery_error, None);
 }
+
+#[tokio::test]
+async fn a_journal_that_is_older_than_the_catalog_is_refused() {
+    let mut world = World::new();
+    world.make_bucket("logs");
+    let life = world.live().await;
+    world.put_trail_and_wait(&trail("main", "logs")).await;
+    life.stop().await;
+    world.journal = std::sync::Arc::default();
+    let error = world.try_to_live(i64::MAX).await.unwrap_err().to_string();
+    assert!(error.contains("restore the journal that belongs to this catalog"), "{error}");
+}

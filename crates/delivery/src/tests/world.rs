@@ -29,7 +29,7 @@ use parking_lot::Mutex;
 use serde_json::Value;
 use tokio::sync::watch;
 
-use crate::{Delivery, DeliveryDeps, DeliverySettings, PublicKeys};
+use crate::{Delivery, DeliveryDeps, DeliveryError, DeliverySettings, PublicKeys};
 
 pub(super) const OWNER: &str = "111122223333";
 pub(super) const HOME: &str = "us-east-1";
@@ -143,6 +143,10 @@ impl World {
 
     /// A life that ends at its step `steps`, counting each side of each commit and put.
     pub(super) async fn live_for(&self, steps: i64) -> Life {
+        self.try_to_live(steps).await.unwrap()
+    }
+
+    pub(super) async fn try_to_live(&self, steps: i64) -> Result<Life, DeliveryError> {
         let fuse = Fuse::new(steps);
         let feed = Feed::new(Arc::clone(&self.journal) as Arc<dyn Journal>);
         let tasks = TaskGroup::new(Shutdown::new());
@@ -166,9 +170,8 @@ impl World {
             settings: self.settings,
             tasks: tasks.clone(),
         })
-        .await
-        .unwrap();
-        Life { delivery, fuse, tasks }
+        .await?;
+        Ok(Life { delivery, fuse, tasks })
     }
 
     pub(super) fn make_bucket(&self, name: &str) {
