@@ -29,8 +29,13 @@ pub(crate) enum PutError {
         code: String,
         /// The whole answer.
         reason: String,
+        /// Whether the object may have been stored all the same.
+        doubtful: bool,
     },
 }
+
+/// Codes of answers after which an object may have been stored; all others say that it was not.
+const DOUBTFUL: [&str; 5] = ["InternalError", "OperationAborted", "RequestTimeout", "ServiceUnavailable", "SlowDown"];
 
 impl PutError {
     /// The code for `LatestDeliveryError`: none for time-outs. (API Reference, GetTrailStatus.)
@@ -38,6 +43,14 @@ impl PutError {
         match self {
             Self::TimedOut { .. } => None,
             Self::Refused { code, .. } => Some(code),
+        }
+    }
+
+    /// Whether the object may have been stored all the same.
+    fn is_doubtful(&self) -> bool {
+        match self {
+            Self::TimedOut { .. } => true,
+            Self::Refused { doubtful, .. } => *doubtful,
         }
     }
 }
@@ -60,9 +73,11 @@ impl Putter {
     ) -> Result<Arc<dyn ObjectStore>, PutError> {
         let arn = trail.arn();
         let delivery = Delivery { bucket, prefix, trail: &arn, account: trail.account };
-        self.limited(self.buckets.open(delivery))
-            .await?
-            .map_err(|error| PutError::Refused { code: error.code().to_owned(), reason: error.to_string() })
+        self.limited(self.buckets.open(delivery)).await?.map_err(|error| PutError::Refused {
+            code: error.code().to_owned(),
+            reason: error.to_string(),
+            doubtful: false,
+        })
     }
 
     /// Puts a gzip file of JSON, over whatever is there.
@@ -86,7 +101,11 @@ impl Putter {
         let options = PutOptions { attributes, ..PutOptions::default() };
         match self.limited(store.put_opts(&path, gzip.into(), options)).await? {
             Ok(_) => Ok(()),
-            Err(error) => Err(PutError::Refused { code: code_of(&error), reason: error.to_string() }),
+            Err(error) => {
+                let code = code_of(&error);
+                let doubtful = DOUBTFUL.contains(&code.as_str());
+                Err(PutError::Refused { code, reason: error.to_string(), doubtful })
+            }
         }
     }
 
@@ -101,7 +120,7 @@ impl Putter {
 
 /// The path that is `key` to the letter; prefixes such as `/a` or `a//b` have none.
 fn exact_path(key: &str) -> Result<Path, PutError> {
-    let refused = |reason: String| PutError::Refused { code: "InvalidURI".to_owned(), reason };
+    let refused = |reason: String| PutError::Refused { code: "InvalidURI".to_owned(), reason, doubtful: false };
     let path = Path::parse(key).map_err(|error| refused(error.to_string()))?;
     if path.as_ref() == key {
         Ok(path)
@@ -136,14 +155,24 @@ fn code_of(error: &object_store::Error) -> String {
 pub(crate) struct BackOff {
     failures: u32,
     next: Option<Timestamp>,
+    /// Whether the object may be in its bucket.
+    doubtful: bool,
 }
 
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
+/// So many attempts, about half an hour, are made to learn whether a doubtful put was kept.
+const ATTEMPTS_IN_DOUBT: u32 = 12;
 
 impl BackOff {
+    /// For what may have been put before a crash.
+    pub(crate) fn in_doubt() -> Self {
+        Self { doubtful: true, ..Self::default() }
+    }
+
     /// Takes note of a failure at `now`: pauses double from a second up to `longest`, each up to a fifth longer by
     /// chance, so that trails of one bucket do not come all at once.
-    pub(crate) fn failed(&mut self, now: Timestamp, longest: Duration, random: &dyn Random) {
+    pub(crate) fn failed(&mut self, error: &PutError, now: Timestamp, longest: Duration, random: &dyn Random) {
+        self.doubtful |= error.is_doubtful();
         let pause = FIRST_PAUSE.saturating_mul(1 << self.failures.min(20)).min(longest);
         let mut chance = [0];
         random.fill(&mut chance);
@@ -154,6 +183,12 @@ impl BackOff {
     /// Whether nothing has failed since the last success.
     pub(crate) fn is_clear(&self) -> bool {
         self.failures == 0
+    }
+
+    /// Whether the object may be put into another bucket: not while it may be in its own, where a repetition overwrites
+    /// itself; but a bucket that never answers is not waited for longer than half an hour.
+    pub(crate) fn may_move(&self) -> bool {
+        !self.doubtful || self.failures >= ATTEMPTS_IN_DOUBT
     }
 
     /// When the next attempt may be made; `None` for at once.
@@ -195,12 +230,30 @@ mod tests {
         let mut backoff = BackOff::default();
         let longest = Duration::from_secs(300);
         let mut pauses = Vec::new();
+        let error = PutError::TimedOut { limit: longest };
         for _ in 0..40 {
-            backoff.failed(Timestamp::EPOCH, longest, &random);
+            backoff.failed(&error, Timestamp::EPOCH, longest, &random);
             pauses.push(backoff.next().unwrap().since(Timestamp::EPOCH));
         }
         assert!(pauses[0] >= FIRST_PAUSE && pauses[0] <= FIRST_PAUSE.mul_f64(1.2));
         assert!(pauses.iter().all(|pause| *pause <= longest.mul_f64(1.2)));
         assert!(pauses[39] >= longest);
+    }
+
+    #[test]
+    fn what_may_be_in_its_bucket_moves_only_after_many_attempts() {
+        let random = SeededRandom::new(1);
+        let refused = |doubtful| PutError::Refused { code: String::new(), reason: String::new(), doubtful };
+        let mut backoff = BackOff::default();
+        backoff.failed(&refused(false), Timestamp::EPOCH, FIRST_PAUSE, &random);
+        assert!(backoff.may_move());
+        backoff.failed(&refused(true), Timestamp::EPOCH, FIRST_PAUSE, &random);
+        backoff.failed(&refused(false), Timestamp::EPOCH, FIRST_PAUSE, &random);
+        assert!(!backoff.may_move(), "the second put may have been kept");
+        assert!(!BackOff::in_doubt().may_move());
+        for _ in 0..ATTEMPTS_IN_DOUBT {
+            backoff.failed(&refused(true), Timestamp::EPOCH, FIRST_PAUSE, &random);
+        }
+        assert!(backoff.may_move());
     }
 }

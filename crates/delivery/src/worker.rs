@@ -192,6 +192,8 @@ impl<'w> Session<'w> {
         let prefix = format!("{}/", worker.key);
         let pending = catalog.all::<PendingDigest>(DIGESTS, &prefix).await?;
         let chain_of = |key: &str| key.strip_prefix(&prefix).unwrap_or(key).to_owned();
+        let pending: BTreeMap<String, PendingDigest> =
+            pending.into_iter().map(|document| (chain_of(&document.key), document.value)).collect();
         worker.progress.advance(state.cursor);
         let mut session = Self {
             worker,
@@ -203,9 +205,10 @@ impl<'w> Session<'w> {
             change: None,
             sealed: None,
             put: vec![false; state.cut.as_ref().map_or(0, |cut| cut.files.len())],
-            cut_backoff: BackOff::default(),
-            pending: pending.into_iter().map(|document| (chain_of(&document.key), document.value)).collect(),
-            digest_backoff: BTreeMap::new(),
+            // What was on its way at a crash may have arrived.
+            cut_backoff: BackOff::in_doubt(),
+            digest_backoff: pending.keys().map(|chain| (chain.clone(), BackOff::in_doubt())).collect(),
+            pending,
             statuses: BTreeMap::new(),
             ratio: None,
             saved: worker.context.clock.now(),

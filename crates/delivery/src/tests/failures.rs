@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use super::world::{Fault, HOME, World, trail};
+use super::world::{Fault, HOME, Mishap, World, trail};
 
 const PAUSE: Duration = Duration::from_secs(400);
 
@@ -216,6 +216,6 @@ async fn a_journal_that_is_older_than_the_catalog_is_refused() {
     world.put_trail_and_wait(&trail("main", "logs")).await;
     life.stop().await;
     world.journal = std::sync::Arc::default();
-    let error = world.try_to_live(i64::MAX).await.unwrap_err().to_string();
+    let error = world.try_to_live(i64::MAX, Mishap::Crash).await.unwrap_err().to_string();
     assert!(error.contains("restore the journal that belongs to this catalog"), "{error}");
 }

@@ -46,27 +46,47 @@ pub(super) enum Fault {
     RefusesDigests,
 }
 
-/// Ends a life at a chosen step: from then on nothing that it asks of the world returns.
+/// What happens at the chosen step of a life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Mishap {
+    /// It ends: from then on nothing that it asks of the world returns.
+    Crash,
+    /// The commit or put fails; if the step is after it, it was kept all the same.
+    Failure,
+}
+
+/// Counts the steps of a life: each side of each commit and put.
 #[derive(Debug)]
 pub(super) struct Fuse {
     left: AtomicI64,
+    mishap: Mishap,
     pub(super) blown: watch::Sender<bool>,
 }
 
 impl Fuse {
-    fn new(steps: i64) -> Arc<Self> {
-        Arc::new(Self { left: AtomicI64::new(steps), blown: watch::Sender::new(false) })
+    fn new(steps: i64, mishap: Mishap) -> Arc<Self> {
+        Arc::new(Self { left: AtomicI64::new(steps), mishap, blown: watch::Sender::new(false) })
     }
 
-    async fn step(&self) {
-        if self.left.fetch_sub(1, Ordering::SeqCst) <= 0 {
-            self.blown.send_replace(true);
-            std::future::pending::<()>().await;
+    pub(super) fn mishap(&self) -> Mishap {
+        self.mishap
+    }
+
+    /// Whether to fail here.
+    async fn step(&self) -> bool {
+        let left = self.left.fetch_sub(1, Ordering::SeqCst);
+        match self.mishap {
+            Mishap::Crash if left <= 0 => {
+                self.blown.send_replace(true);
+                std::future::pending().await
+            }
+            Mishap::Crash => false,
+            Mishap::Failure => left == 0 && !self.blown.send_replace(true),
         }
     }
 
     async fn dead(&self) {
-        if *self.blown.borrow() {
+        if self.mishap == Mishap::Crash && *self.blown.borrow() {
             std::future::pending::<()>().await;
         }
     }
@@ -137,17 +157,32 @@ impl World {
         }
     }
 
+    /// A new world in which the digest keys of `other` are there already: making them takes most of a test's time.
+    pub(super) async fn with_keys_of(other: &Self) -> Self {
+        let world = Self { ring: Arc::clone(&other.ring), ..Self::new() };
+        for key in other.catalog.list("digest-keys", "", "", 100).await.unwrap() {
+            let change = Change {
+                kind: "digest-keys",
+                key: key.key,
+                expect: opentrail_catalog::Expect::Absent,
+                body: Some(key.value),
+            };
+            world.catalog.commit(vec![change]).await.unwrap();
+        }
+        world
+    }
+
     pub(super) async fn live(&self) -> Life {
         self.live_for(i64::MAX).await
     }
 
     /// A life that ends at its step `steps`, counting each side of each commit and put.
     pub(super) async fn live_for(&self, steps: i64) -> Life {
-        self.try_to_live(steps).await.unwrap()
+        self.try_to_live(steps, Mishap::Crash).await.unwrap()
     }
 
-    pub(super) async fn try_to_live(&self, steps: i64) -> Result<Life, DeliveryError> {
-        let fuse = Fuse::new(steps);
+    pub(super) async fn try_to_live(&self, steps: i64, mishap: Mishap) -> Result<Life, DeliveryError> {
+        let fuse = Fuse::new(steps, mishap);
         let feed = Feed::new(Arc::clone(&self.journal) as Arc<dyn Journal>);
         let tasks = TaskGroup::new(Shutdown::new());
         let stores = self.buckets.lock().clone();
@@ -423,10 +458,15 @@ impl Catalog for MortalCatalog {
     }
 
     async fn commit(&self, changes: Vec<Change>) -> Result<(), CatalogError> {
-        self.fuse.step().await;
+        let failure = || CatalogError::Unavailable { reason: "the disk is full".into() };
+        if self.fuse.step().await {
+            return Err(failure());
+        }
         let outcome = self.inner.commit(changes).await;
         self.changes.send_modify(|count| *count += 1);
-        self.fuse.step().await;
+        if self.fuse.step().await {
+            return Err(failure());
+        }
         outcome
     }
 }
@@ -487,7 +527,9 @@ impl ObjectStore for TestStore {
             source: format!("<Error><Code>{code}</Code></Error>").into(),
         };
         let fault = self.faults.lock().get(&self.bucket).copied();
-        self.fuse.step().await;
+        if self.fuse.step().await {
+            return Err(failure("SlowDown"));
+        }
         let outcome = match fault {
             Some(Fault::Hangs) => {
                 self.changes.send_modify(|count| *count += 1);
@@ -501,7 +543,9 @@ impl ObjectStore for TestStore {
             _ => self.inner.put_opts(path, body, options).await,
         };
         self.changes.send_modify(|count| *count += 1);
-        self.fuse.step().await;
+        if self.fuse.step().await {
+            return Err(failure("SlowDown"));
+        }
         outcome
     }
 

@@ -8,7 +8,7 @@ use crate::chain::{Chain, Link};
 use crate::digest::{Contents, PendingDigest, SIGNATURE_ALGORITHM};
 use crate::layout;
 use crate::log_file::Sealed;
-use crate::put::PutError;
+use crate::put::{BackOff, PutError};
 use crate::state::{DIGESTS, DeliveredFile, FILES, chain_key};
 
 impl Session<'_> {
@@ -26,7 +26,7 @@ impl Session<'_> {
     pub(super) async fn digest(&mut self, name: &str) -> Result<(), WorkerError> {
         let Some(chain) = self.state.chains.get(name).cloned() else { return Ok(()) };
         let digest = match self.pending.get(name) {
-            Some(digest) if self.goes_to_the_bucket(digest) => digest.clone(),
+            Some(digest) if self.stays(name, digest) => digest.clone(),
             _ => match self.make(name, &chain).await? {
                 Some(digest) => digest,
                 None => return Ok(()),
@@ -40,10 +40,12 @@ impl Session<'_> {
         }
     }
 
-    /// A digest that could not be put before the trail got another bucket is made anew for that one.
-    fn goes_to_the_bucket(&self, digest: &PendingDigest) -> bool {
+    /// A digest that was not put before the trail got another bucket is made anew for that one, unless it may be in its
+    /// own already.
+    fn stays(&self, name: &str, digest: &PendingDigest) -> bool {
         let trail = self.state.trail.as_ref();
         trail.is_none_or(|trail| trail.bucket == digest.bucket && trail.prefix == digest.prefix)
+            || !self.digest_backoff.get(name).is_some_and(BackOff::may_move)
     }
 
     /// Step 1: fixes the bytes and the signature of the chain's current window, durably.
@@ -135,7 +137,7 @@ impl Session<'_> {
                 "a digest cannot be delivered; trying again with growing pauses"
             );
         }
-        backoff.failed(now, context.settings.longest_pause, &*context.random);
+        backoff.failed(error, now, context.settings.longest_pause, &*context.random);
         crate::metrics::failed(key.arn().as_str(), error.status_code().unwrap_or("Timeout"));
         let status = self.status(&chain.region).await?;
         if let Some(code) = error.status_code() {

@@ -153,7 +153,7 @@ impl Session<'_> {
             tracing::warn!(trail.name = %key, %error, "log files cannot be delivered; trying again with growing pauses");
         }
         crate::metrics::failed(key.arn().as_str(), error.status_code().unwrap_or("Timeout"));
-        self.cut_backoff.failed(now, context.settings.longest_pause, &*context.random);
+        self.cut_backoff.failed(error, now, context.settings.longest_pause, &*context.random);
         let mut changes = Vec::new();
         for (index, file) in cut.files.iter().enumerate().filter(|(index, _)| !self.put[*index]).collect::<Vec<_>>() {
             debug_assert!(!self.put[index]);
@@ -190,8 +190,8 @@ impl Session<'_> {
 
     /// A bucket that fails is waited for; unless the trail has another by now: then what is left goes there.
     ///
-    /// A choice: CloudTrail does not say. It loses nothing. A file whose put ended without an answer can then be in
-    /// both buckets; its digest names the new place.
+    /// A choice: CloudTrail does not say. It loses nothing. A file whose put ended without an answer is tried in its own
+    /// bucket for half an hour first; after that it can be in both, and its digest names the new place.
     async fn go_elsewhere(&mut self) -> Result<(), WorkerError> {
         let Some((bucket, prefix)) = self.elsewhere() else { return Ok(()) };
         let Some(mut cut) = self.state.cut.clone() else { return Ok(()) };
@@ -211,7 +211,7 @@ impl Session<'_> {
 
     /// The trail's newer destination, when the cut has failed to reach its own.
     fn elsewhere(&self) -> Option<(String, Option<String>)> {
-        if self.cut_backoff.is_clear() {
+        if self.cut_backoff.is_clear() || !self.cut_backoff.may_move() {
             return None;
         }
         let seen = self.worker.post.seen.borrow();
