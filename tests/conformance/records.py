@@ -2,14 +2,9 @@
 
 import datetime
 import json
-import urllib.request
 import uuid
 
-from botocore.auth import SigV4Auth
-from botocore.awsrequest import AWSRequest
-from botocore.credentials import Credentials
-
-from conftest import ACCOUNT, Server
+from opentrail_server import ACCOUNT, Server
 
 
 def record(region: str, time: datetime.datetime, **fields) -> dict:
@@ -34,12 +29,7 @@ def record(region: str, time: datetime.datetime, **fields) -> dict:
 
 
 def put_records(server: Server, region: str, records: list[dict]) -> None:
-    """`POST /v1/records`, as NDJSON; every record must be accepted."""
+    """Puts them in as NDJSON; every one must be accepted."""
     body = "".join(json.dumps(r, separators=(",", ":")) + "\n" for r in records).encode()
-    key = server.root_key
-    request = AWSRequest("POST", f"{server.endpoint}/v1/records", {"Content-Type": "application/x-ndjson"}, body)
-    SigV4Auth(Credentials(key.id, key.secret), "opentrail", region).add_auth(request)
-    signed = urllib.request.Request(request.url, body, dict(request.headers), method="POST")
-    with urllib.request.urlopen(signed, timeout=60) as answer:
-        summary = json.load(answer)
-    assert summary["accepted"] == len(records), summary
+    report = server.put_records(body, region=region)
+    assert report["accepted"] == len(records), report

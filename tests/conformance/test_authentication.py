@@ -4,13 +4,14 @@ import datetime
 import http.client
 import json
 import urllib.parse
+from unittest import mock
 
 import pytest
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
-from conftest import Key
+from accounts import Key
 from errors import refused
 
 TARGET = "com.amazonaws.cloudtrail.v20131101.CloudTrail_20131101.ListTrails"
@@ -24,29 +25,13 @@ def send(server, headers: dict, body: bytes = b"{}") -> tuple[int, dict]:
 
 
 def signed(server, target: str = TARGET, body: bytes = b"{}", service: str = "cloudtrail", when=None) -> dict:
-    key = server.root_key
     headers = {"Content-Type": "application/x-amz-json-1.1", "X-Amz-Target": target}
     request = AWSRequest("POST", server.endpoint + "/", headers, body)
 
-    class At(SigV4Auth):
-        """Signs as if it were `when`."""
-
-        def add_auth(self, request):
-            super().add_auth(request)
-            return request
-
-    auth = At(Credentials(key.id, key.secret), service, "us-east-1")
-    if when is None:
+    auth = SigV4Auth(Credentials(*server.key()), service, "us-east-1")
+    moment = (when or datetime.datetime.now(datetime.UTC)).replace(tzinfo=None)
+    with mock.patch("botocore.auth.get_current_datetime", lambda *_: moment):
         auth.add_auth(request)
-    else:
-        import botocore.auth
-
-        original = botocore.auth.get_current_datetime
-        botocore.auth.get_current_datetime = lambda *_: when.replace(tzinfo=None)
-        try:
-            auth.add_auth(request)
-        finally:
-            botocore.auth.get_current_datetime = original
     return dict(request.headers)
 
 
@@ -59,7 +44,7 @@ def test_an_unknown_key_and_a_wrong_secret_are_refused(client, server):
     with refused("UnrecognizedClientException", "The security token included in the request is invalid."):
         client("cloudtrail", key=Key("AKIAUNKNOWN", "secret")).list_trails()
     with refused("InvalidSignatureException", "The request signature we calculated does not match"):
-        client("cloudtrail", key=Key(server.root_key.id, "wrong")).list_trails()
+        client("cloudtrail", key=Key(server.key()[0], "wrong")).list_trails()
 
 
 def test_a_changed_body_is_refused(server):

@@ -5,8 +5,9 @@ import json
 
 import pytest
 
-from conftest import ACCOUNT, OTHER, READER, wait_for
+from accounts import OTHER, READER
 from errors import refused
+from opentrail_server import ACCOUNT, wait_until
 from records import put_records, record
 
 
@@ -19,7 +20,7 @@ def lookup(cloudtrail, key: str | None = None, value: str | None = None, **argum
 
 def find(cloudtrail, name: str) -> dict:
     """The newest event of that name, once it is visible."""
-    return wait_for(lambda: lookup(cloudtrail, "EventName", name), what=f"a {name} event")[0]
+    return wait_until(lambda: lookup(cloudtrail, "EventName", name), f"a {name} event")[0]
 
 
 @pytest.mark.operation("LookupEvents")
@@ -30,7 +31,7 @@ def test_a_call_is_found_as_a_complete_event(server, cloudtrail, trail, bucket, 
     assert event["EventSource"] == raw["eventSource"] == "cloudtrail.amazonaws.com"
     assert event["ReadOnly"] == "false"
     assert event["Username"] == "root"
-    assert event["AccessKeyId"] == server.root_key.id
+    assert event["AccessKeyId"] == server.key()[0]
     assert event["EventTime"].astimezone(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ") == raw["eventTime"]
     assert {"ResourceType": "AWS::CloudTrail::Trail", "ResourceName": trail} in event["Resources"] or {
         "ResourceType": "AWS::CloudTrail::Trail",
@@ -80,7 +81,7 @@ def test_every_attribute_finds_its_events(server, cloudtrail, region):
     )
     other = record(region, now, readOnly=False)
     put_records(server, region, [wanted, other])
-    wait_for(lambda: lookup(cloudtrail, "EventId", other["eventID"]))
+    wait_until(lambda: lookup(cloudtrail, "EventId", other["eventID"]), "the events")
     attributes = {
         "EventId": wanted["eventID"],
         "EventName": "WantedCall",
@@ -104,7 +105,7 @@ def test_times_are_inclusive(server, cloudtrail, region):
     records = [record(region, noon + datetime.timedelta(seconds=second)) for second in range(3)]
     put_records(server, region, records)
     ids = [r["eventID"] for r in records]
-    wait_for(lambda: len(lookup(cloudtrail, EndTime=noon + datetime.timedelta(hours=1))) == 3)
+    wait_until(lambda: len(lookup(cloudtrail, EndTime=noon + datetime.timedelta(hours=1))) == 3, "the events")
 
     def between(start, end):
         second = datetime.timedelta(seconds=1)
@@ -123,7 +124,7 @@ def test_pages_walk_10_000_events_without_repeat_or_gap_while_new_ones_arrive(se
     ]
     for first in range(0, len(records), 1000):
         put_records(server, region, records[first : first + 1000])
-    wait_for(lambda: lookup(cloudtrail, "EventId", records[-1]["eventID"]))
+    wait_until(lambda: lookup(cloudtrail, "EventId", records[-1]["eventID"]), "the events")
     seen = []
     pages = cloudtrail.get_paginator("lookup_events").paginate(
         LookupAttributes=[{"AttributeKey": "EventName", "AttributeValue": "Walked"}]
@@ -145,7 +146,7 @@ def test_a_page_has_as_many_events_as_asked_for(server, cloudtrail, client, regi
     now = datetime.datetime.now(datetime.UTC)
     put_records(server, region, [record(region, now, eventName="Paged") for _ in range(60)])
     wanted = {"LookupAttributes": [{"AttributeKey": "EventName", "AttributeValue": "Paged"}]}
-    wait_for(lambda: len(lookup(cloudtrail, "EventName", "Paged")) == 60)
+    wait_until(lambda: len(lookup(cloudtrail, "EventName", "Paged")) == 60, "the events")
     assert len(cloudtrail.lookup_events(**wanted)["Events"]) == 50
     first = cloudtrail.lookup_events(**wanted, MaxResults=7)
     assert len(first["Events"]) == 7

@@ -4,15 +4,15 @@ import datetime
 
 import pytest
 
-from conftest import wait_for
 from errors import refused
+from opentrail_server import wait_until
 
 
 @pytest.mark.operation("ListPublicKeys")
 def test_the_key_of_a_delivered_digest_is_listed(cloudtrail, bucket):
     name = cloudtrail.create_trail(Name="signed", S3BucketName=bucket, EnableLogFileValidation=True)["TrailARN"]
     cloudtrail.start_logging(Name=name)
-    wait_for(lambda: "LatestDigestDeliveryTime" in cloudtrail.get_trail_status(Name=name), what="a digest")
+    wait_until(lambda: "LatestDigestDeliveryTime" in cloudtrail.get_trail_status(Name=name), "a digest")
     now = datetime.datetime.now(datetime.UTC)
     [key] = cloudtrail.list_public_keys()["PublicKeyList"]
     assert key["Value"].startswith(b"\x30\x82\x01\x0a\x02\x82\x01\x01\x00"), "PKCS#1 DER of 2048 bits"

@@ -6,8 +6,9 @@ from xml.etree import ElementTree
 
 import pytest
 
-from conftest import ACCOUNT, READER, Key
+from accounts import READER, Key
 from errors import refused
+from opentrail_server import ACCOUNT
 
 NAMESPACE = {"sts": "https://sts.amazonaws.com/doc/2011-06-15/"}
 AUDITOR = f"arn:aws:iam::{ACCOUNT}:role/auditor"

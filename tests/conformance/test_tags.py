@@ -2,8 +2,8 @@
 
 import pytest
 
-from conftest import ACCOUNT
 from errors import refused
+from opentrail_server import ACCOUNT
 
 
 def tags_of(cloudtrail, trail) -> list[dict]:

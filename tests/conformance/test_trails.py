@@ -4,8 +4,9 @@ import datetime
 
 import pytest
 
-from conftest import ACCOUNT, OTHER, READER, make_bucket
+from accounts import OTHER, READER
 from errors import refused
+from opentrail_server import ACCOUNT
 
 
 def arn(region: str, name: str, account: str = ACCOUNT) -> str:
@@ -163,7 +164,7 @@ def test_the_sixth_trail_of_a_region_is_refused(cloudtrail, bucket, region):
 
 
 @pytest.mark.operation("UpdateTrail")
-def test_only_what_is_given_changes(client, cloudtrail, trail, bucket):
+def test_only_what_is_given_changes(server, cloudtrail, trail, bucket):
     before = cloudtrail.get_trail(Name=trail)["Trail"]
     cloudtrail.update_trail(Name=trail)
     assert cloudtrail.get_trail(Name=trail)["Trail"] == before
@@ -173,7 +174,7 @@ def test_only_what_is_given_changes(client, cloudtrail, trail, bucket):
     expected = before | {"S3KeyPrefix": "new", "LogFileValidationEnabled": True}
     assert cloudtrail.get_trail(Name=trail)["Trail"] == expected
 
-    make_bucket(client("s3"), "conformance-second")
+    server.make_log_bucket("conformance-second")
     cloudtrail.update_trail(Name=trail, S3BucketName="conformance-second", S3KeyPrefix="", RecursiveLogging=False)
     expected = before | {"S3BucketName": "conformance-second", "LogFileValidationEnabled": True}
     assert cloudtrail.get_trail(Name=trail)["Trail"] == expected | {"RecursiveLogging": False}
