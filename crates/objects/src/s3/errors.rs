@@ -1,0 +1,63 @@
+//! Where the store's errors become S3's.
+
+use s3s::{S3Error, S3ErrorCode};
+
+use crate::StoreError;
+
+/// The S3 error for `error`. (S3 API Reference, "Error responses".)
+pub(crate) fn refused(error: StoreError) -> S3Error {
+    let code = match &error {
+        StoreError::NoSuchBucket { .. } => S3ErrorCode::NoSuchBucket,
+        StoreError::NoSuchKey { .. } => S3ErrorCode::NoSuchKey,
+        StoreError::InvalidBucketName { .. } => S3ErrorCode::InvalidBucketName,
+        StoreError::BucketExists { by_caller: true, .. } => S3ErrorCode::BucketAlreadyOwnedByYou,
+        StoreError::BucketExists { .. } => S3ErrorCode::BucketAlreadyExists,
+        StoreError::BucketNotEmpty { .. } => S3ErrorCode::BucketNotEmpty,
+        StoreError::KeyLength { .. } => S3ErrorCode::KeyTooLongError,
+        StoreError::MalformedPolicy { .. } => S3ErrorCode::MalformedPolicy,
+        StoreError::Precondition { .. } => S3ErrorCode::PreconditionFailed,
+        StoreError::BadDigest { .. } => S3ErrorCode::BadDigest,
+        StoreError::TooLarge { .. } => S3ErrorCode::EntityTooLarge,
+        StoreError::NoSuchUpload { .. } => S3ErrorCode::NoSuchUpload,
+        StoreError::InvalidPart { .. } => S3ErrorCode::InvalidPart,
+        StoreError::InvalidPartOrder => S3ErrorCode::InvalidPartOrder,
+        StoreError::PartTooSmall { .. } => S3ErrorCode::EntityTooSmall,
+        StoreError::Invalid { .. } => S3ErrorCode::InvalidArgument,
+        StoreError::Body { .. } => return broken_body(error),
+        StoreError::Disk { .. } => {
+            // Retried by SDKs. Where our files are is nobody's business out there.
+            tracing::error!(error = %error, "the object store's disk failed");
+            let message = "The disk of the object store failed or is full. Please try again.";
+            return S3Error::with_message(S3ErrorCode::ServiceUnavailable, message);
+        }
+        StoreError::Damaged { .. } | StoreError::IgnoresCase { .. } => {
+            tracing::error!(error = %error, "the object store is damaged");
+            let message = "A file of the object store is damaged; its log says which.";
+            return S3Error::with_message(S3ErrorCode::InternalError, message);
+        }
+    };
+    S3Error::with_message(code, error.to_string())
+}
+
+/// What `s3s` found wrong while the body streamed keeps its own name.
+fn broken_body(error: StoreError) -> S3Error {
+    let StoreError::Body { reason, source } = error else {
+        return S3Error::with_message(S3ErrorCode::IncompleteBody, error.to_string());
+    };
+    let mismatch = reason.contains("SignatureMismatch") || reason.to_lowercase().contains("signature");
+    if mismatch {
+        return S3Error::with_message(S3ErrorCode::SignatureDoesNotMatch, "The signature of a chunk does not match.");
+    }
+    if reason.to_lowercase().contains("checksum") || reason.to_lowercase().contains("sha256") {
+        let message = "The provided 'x-amz-content-sha256' header does not match what was computed.";
+        let mut error = S3Error::with_message(S3ErrorCode::Custom("XAmzContentSHA256Mismatch".into()), message);
+        error.set_status_code(http::StatusCode::BAD_REQUEST);
+        return error;
+    }
+    let message = "You did not provide the number of bytes specified by the Content-Length HTTP header.";
+    let mut error = S3Error::with_message(S3ErrorCode::IncompleteBody, message);
+    if let Some(source) = source {
+        error.set_source(source);
+    }
+    error
+}
