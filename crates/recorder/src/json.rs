@@ -95,16 +95,12 @@ fn stripped(kind: &str) -> &str {
     name.split(':').next().unwrap_or(name).trim()
 }
 
-/// What stands after the target's last dot; bounded, since nobody has checked it.
+/// What stands after the target's last dot; bounded, since nobody has checked it. A target without any name in it is
+/// `UnknownOperation`, which is a choice.
 fn operation(target: &str) -> String {
-    target
-        .rsplit('.')
-        .next()
-        .unwrap_or(target)
-        .chars()
-        .filter(|c| c.is_ascii_alphanumeric() || *c == '_')
-        .take(128)
-        .collect()
+    let last = target.rsplit('.').next().unwrap_or(target);
+    let name: String = last.chars().filter(|c| c.is_ascii_alphanumeric() || *c == '_').take(128).collect();
+    if name.is_empty() { "UnknownOperation".to_owned() } else { name }
 }
 
 /// Real records carry it for few of these services; `logs` writes it without hyphens.

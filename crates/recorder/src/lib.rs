@@ -25,6 +25,8 @@ mod s3;
 mod service;
 mod spelling;
 pub mod tap;
+#[cfg(test)]
+mod tests;
 mod tls;
 mod xml;
 
