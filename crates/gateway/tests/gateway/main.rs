@@ -1,0 +1,9 @@
+//! The gateway between real clients and a real upstream, both on this machine.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on says so by its panic")]
+
+mod bodies;
+mod failures;
+mod shutdown;
+mod signed;
+mod world;
