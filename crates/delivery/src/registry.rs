@@ -81,6 +81,11 @@ impl Registry {
         }
     }
 
+    /// The trails that have a worker.
+    pub(crate) fn keys(&self) -> Vec<TrailKey> {
+        self.entries.lock().keys().cloned().collect()
+    }
+
     /// The worker's post, if there is one.
     pub(crate) fn post(&self, key: &TrailKey) -> Option<Arc<Post>> {
         self.entries.lock().get(key).map(|entry| Arc::clone(&entry.post))

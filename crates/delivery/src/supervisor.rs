@@ -133,6 +133,14 @@ impl Delivery {
         Ok(Self { context })
     }
 
+    /// Every trail that delivery works for, deleted ones included until their last digest is out.
+    ///
+    /// A trail that is here and no longer in the catalog, and for which the journal has no deletion (the server ended
+    /// between the two), needs that deletion appended once more; one that delivery knows of already changes nothing.
+    pub fn trails(&self) -> Vec<TrailKey> {
+        self.context.registry.keys()
+    }
+
     /// Delivers everything that is in the journal now, as far as the buckets take it, and returns when that is done.
     /// A trail whose bucket fails is tried once and then left to its retries.
     pub async fn flush(&self) {

@@ -54,8 +54,7 @@ async fn survive(world: &World, steps: i64, mishap: Mishap) -> bool {
         (in_digests.len(), world.log_files().await.len()),
         "{mishap:?} at step {steps}"
     );
-    let blown = *fuse.blown.borrow();
-    blown
+    *fuse.blown.borrow()
 }
 
 async fn settle(world: &World, life: &mut Life, crashed: &mut bool, wanted: &mut Vec<String>, ids: &[&str]) {
