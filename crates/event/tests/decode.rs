@@ -1,5 +1,7 @@
 //! Decoding against a plain evaluator, on real records and on hostile ones.
 
+#![allow(clippy::unwrap_used, reason = "a test whose preparation fails has failed")]
+
 use std::path::PathBuf;
 
 use bytes::Bytes;

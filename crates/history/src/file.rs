@@ -112,13 +112,12 @@ fn layout(rows: &[Arc<Row>]) -> Layout {
 
 /// What Delta readers prune by.
 fn stats(rows: &[Arc<Row>]) -> String {
-    let bounds = |pick: fn(&[Arc<Row>], &dyn Fn(&Row) -> i64) -> i64| {
-        let time = Timestamp::from_millis(pick(rows, &|row| row.time.as_millis()));
-        let position = pick(rows, &|row| row.position.0.cast_signed());
-        serde_json::json!({ "position": position, "event_time": time.format("%Y-%m-%dT%H:%M:%S%.3fZ") })
+    let bounds = |position: Option<Position>, time: Option<Timestamp>| {
+        let time = time.unwrap_or_default().format("%Y-%m-%dT%H:%M:%S%.3fZ");
+        serde_json::json!({ "position": position.unwrap_or_default().0, "event_time": time })
     };
-    let min = bounds(|rows, of| rows.iter().map(|row| of(row)).min().unwrap_or_default());
-    let max = bounds(|rows, of| rows.iter().map(|row| of(row)).max().unwrap_or_default());
+    let (positions, times) = (rows.iter().map(|row| row.position), rows.iter().map(|row| row.time));
+    let (min, max) = (bounds(positions.clone().min(), times.clone().min()), bounds(positions.max(), times.max()));
     let none = serde_json::json!({ "position": 0, "event_time": 0 });
     serde_json::json!({ "numRecords": rows.len(), "minValues": min, "maxValues": max, "nullCount": none }).to_string()
 }

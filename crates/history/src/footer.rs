@@ -13,11 +13,14 @@ use parquet::file::metadata::PageIndexPolicy;
 use crate::HistoryError;
 use crate::file::{FOOTER_KEY, Layout};
 
+/// Bloom filters by row group and leaf column; `None` for a column without one.
+type Blooms = HashMap<(usize, usize), Option<Arc<Sbbf>>>;
+
 /// What a file says of itself, read once and kept: metadata, page index, layout, the Bloom filters asked for so far.
 pub(crate) struct Footer {
     pub(crate) metadata: ArrowReaderMetadata,
     pub(crate) layout: Layout,
-    blooms: Mutex<HashMap<(usize, usize), Option<Arc<Sbbf>>>>,
+    blooms: Mutex<Blooms>,
     size_bytes: AtomicUsize,
 }
 

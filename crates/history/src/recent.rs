@@ -6,10 +6,13 @@ use opentrail_model::{AccountId, Position};
 use crate::row::{Group, Row};
 use crate::{Category, Cursor};
 
+/// A [`Group`] that owns its Region.
+type GroupKey = (AccountId, Box<str>, Category);
+
 /// The rows that the table does not hold yet.
 #[derive(Debug, Default)]
 pub(crate) struct Recent {
-    groups: HashMap<(AccountId, Box<str>, Category), BTreeMap<Cursor, Arc<Row>>>,
+    groups: HashMap<GroupKey, BTreeMap<Cursor, Arc<Row>>>,
     rows: usize,
     raw_bytes: usize,
 }

@@ -1,5 +1,7 @@
 //! What survives: crashes at each step of a flush and of a merge, restarts, retention.
 
+#![allow(clippy::unwrap_used, reason = "a test whose preparation fails has failed")]
+
 mod common;
 
 use std::path::{Path, PathBuf};

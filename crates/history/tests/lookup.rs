@@ -1,5 +1,7 @@
 //! What is found, against a plain evaluator.
 
+#![allow(clippy::unwrap_used, reason = "a test whose preparation fails has failed")]
+
 mod common;
 
 use std::time::Duration;

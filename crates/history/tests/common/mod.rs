@@ -1,5 +1,7 @@
 //! Records to fold in, and a history to fold them into.
 
+#![allow(dead_code, unreachable_pub, reason = "each test file uses its part")]
+
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
