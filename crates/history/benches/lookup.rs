@@ -30,9 +30,9 @@ const SERVICES: [(&str, &str, &str); 6] = [
 fn record(i: u64, events: u64, random: &SeededRandom) -> String {
     let (source, name, parameter) = SERVICES[(i % 6) as usize];
     // One user in a thousand events is rare: seen once in the whole history.
-    let user = if i % 1000 == 0 { format!("rare-{i}") } else { format!("worker-{}", i % 40) };
+    let user = if i.is_multiple_of(1000) { format!("rare-{i}") } else { format!("worker-{}", i % 40) };
     let key = random.text(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567", 16);
-    let key = if i % 1000 == 0 { key } else { format!("EXAMPLEKEY{:06}", i % 200) };
+    let key = if i.is_multiple_of(1000) { key } else { format!("EXAMPLEKEY{:06}", i % 200) };
     let time = NOW - Duration::from_millis(SPAN_MILLIS - i * SPAN_MILLIS / events);
     let pad = "Mozilla/5.0 (X11; Linux x86_64) aws-cli/2.31.4 md/awscrt#0.27.6 ua/2.1 os/linux#6.8 lang/python#3.13";
     format!(
@@ -42,7 +42,7 @@ fn record(i: u64, events: u64, random: &SeededRandom) -> String {
         i % 500,
         random.uuid(),
         random.uuid(),
-        i % 3 != 0,
+        !i.is_multiple_of(3),
     )
 }
 

@@ -12,6 +12,9 @@ const AHEAD: Duration = Duration::from_secs(24 * 60 * 60);
 /// Where events without `awsRegion` are found. A choice: it is where CloudTrail records global services.
 const NO_REGION: &str = "us-east-1";
 
+/// The type and the name of a resource.
+type Resource = (Option<Box<str>>, Option<Box<str>>);
+
 /// One event as the history keeps it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Row {
@@ -26,7 +29,7 @@ pub(crate) struct Row {
     pub(crate) username: Option<Box<str>>,
     pub(crate) access_key_id: Option<Box<str>>,
     pub(crate) read_only: Option<bool>,
-    pub(crate) resources: Vec<(Option<Box<str>>, Option<Box<str>>)>,
+    pub(crate) resources: Vec<Resource>,
     pub(crate) raw: Bytes,
 }
 
