@@ -1,0 +1,87 @@
+use opentrail_identity::{AccessRequest, Context as Conditions, Decision};
+use opentrail_trails::Tag;
+use opentrail_wire::Exception;
+
+use crate::context::{Context, Outcome};
+
+/// What a caller wants to do, in the words of IAM. (Service Authorization Reference, "Actions, resources, and condition
+/// keys for AWS CloudTrail".)
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Access<'a> {
+    operation: &'a str,
+    resource: Option<&'a str>,
+    resource_tags: &'a [Tag],
+    request_tags: &'a [Tag],
+}
+
+impl<'a> Access<'a> {
+    /// To do `operation` to the resource of this ARN.
+    pub(crate) fn on(operation: &'a str, arn: &'a str) -> Self {
+        Self { resource: Some(arn), ..Self::anywhere(operation) }
+    }
+
+    /// To do `operation`, whose action has no form for single resources.
+    pub(crate) fn anywhere(operation: &'a str) -> Self {
+        Self { operation, resource: None, resource_tags: &[], request_tags: &[] }
+    }
+
+    /// The resource has these tags: `aws:ResourceTag/…`.
+    pub(crate) fn tagged(self, tags: &'a [Tag]) -> Self {
+        Self { resource_tags: tags, ..self }
+    }
+
+    /// The request gives these tags: `aws:RequestTag/…`, `aws:TagKeys`.
+    pub(crate) fn requesting(self, tags: &'a [Tag]) -> Self {
+        Self { request_tags: tags, ..self }
+    }
+}
+
+impl Context<'_> {
+    /// Checks that the caller's policies allow it.
+    ///
+    /// A trail of another account is judged by the caller's policies alone, as trails have no policies of their own;
+    /// that it cannot be found is said by the operation.
+    pub(crate) fn authorize(&self, access: Access<'_>) -> Outcome<()> {
+        let action = format!("cloudtrail:{}", access.operation);
+        let resource = access.resource.unwrap_or("*");
+        let request = AccessRequest {
+            action: &action,
+            resource,
+            context: &self.conditions(access),
+            resource_policy: None,
+            resource_account: None,
+        };
+        let principal = &self.call.principal;
+        match self.services.directory.authorize(principal, &request) {
+            Decision::Allowed => Ok(()),
+            denied => {
+                let message = denied.message(principal, &action, resource, access.resource.is_some());
+                Err(Exception::access_denied(message).into())
+            }
+        }
+    }
+
+    /// The condition keys of the call. Those that follow from the caller are known to the directory.
+    pub(crate) fn conditions(&self, access: Access<'_>) -> Conditions {
+        let now = self.now();
+        let mut conditions = Conditions::new()
+            .with("aws:SourceIp", self.call.source_ip.to_string())
+            .with("aws:CurrentTime", now.to_iso())
+            .with("aws:EpochTime", now.as_secs().to_string())
+            .with("aws:SecureTransport", self.call.secure_transport.to_string())
+            .with("aws:RequestedRegion", self.region().as_str());
+        if let Some(user_agent) = &self.call.user_agent {
+            conditions.insert("aws:UserAgent", user_agent);
+        }
+        for tag in access.resource_tags {
+            conditions.insert(&format!("aws:ResourceTag/{}", tag.key), tag.value.as_deref().unwrap_or_default());
+        }
+        for tag in access.request_tags {
+            conditions.insert(&format!("aws:RequestTag/{}", tag.key), tag.value.as_deref().unwrap_or_default());
+        }
+        if !access.request_tags.is_empty() {
+            conditions.insert_all("aws:TagKeys", access.request_tags.iter().map(|tag| tag.key.clone()));
+        }
+        conditions
+    }
+}

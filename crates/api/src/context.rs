@@ -1,0 +1,116 @@
+use std::fmt;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use opentrail_catalog::Catalog;
+use opentrail_delivery::PublicKeys;
+use opentrail_history::History;
+use opentrail_identity::{Directory, Principal};
+use opentrail_keys::KeyRing;
+use opentrail_model::{AccountId, Region, Timestamp};
+use opentrail_runtime::{Clock, Random};
+use opentrail_trails::{Buckets, TrailChange, Trails};
+
+use crate::error::ApiError;
+use crate::quotas::Quotas;
+use crate::turn::{Turn, Turns};
+
+/// What the operations work with.
+#[derive(Debug)]
+pub struct Services {
+    /// The trails.
+    pub trails: Trails,
+    /// Where the trails' delivery status is.
+    pub catalog: Arc<dyn Catalog>,
+    /// Where trails can deliver to.
+    pub buckets: Arc<dyn Buckets>,
+    /// What LookupEvents reads.
+    pub history: History,
+    /// What ListPublicKeys reads.
+    pub public_keys: PublicKeys,
+    /// Who may do what, and the roles that can be assumed.
+    pub directory: Arc<Directory>,
+    /// Seals page tokens and session tokens.
+    pub keys: Arc<KeyRing>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Chance, for access keys of sessions.
+    pub random: Arc<dyn Random>,
+    /// AWS's request rates, when they are wanted (`--aws-quotas`).
+    pub quotas: Option<Quotas>,
+    /// Keeps catalog and journal in the same order; [`Turns::default`] in a new process.
+    pub turns: Turns,
+}
+
+/// An authenticated call.
+#[derive(Clone, Debug)]
+pub struct Call {
+    /// Who calls.
+    pub principal: Principal,
+    /// The Region that the request was signed for.
+    pub region: Region,
+    /// Goes into the answer and into the event.
+    pub request_id: String,
+    /// Where the call came from.
+    pub source_ip: IpAddr,
+    /// Whether it came over TLS.
+    pub secure_transport: bool,
+    /// The client's `User-Agent`.
+    pub user_agent: Option<String>,
+}
+
+/// The answer to a call, to be sent once the call's own event and `changes` are in the journal.
+#[derive(Debug)]
+pub struct Reply {
+    /// What the client gets.
+    pub response: http::Response<Bytes>,
+    /// What changed, to be appended in the same batch as the call's event. The catalog has it already.
+    pub changes: Vec<TrailChange>,
+    /// Which of event and changes comes first in that batch.
+    pub order: RecordOrder,
+    /// Drop it once the batch is durable. Absent when nothing changed.
+    pub turn: Option<Turn>,
+}
+
+/// Whether a trail that a call changes sees that call under its old or its new settings.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RecordOrder {
+    /// The event, then the changes: the trail that is stopped, deleted or changed still logs the call.
+    /// (User Guide, "CloudTrail digest file structure": the last digest goes up to and including `StopLogging`.)
+    RecordFirst,
+    /// The changes, then the event: the trail that is created or started logs it already.
+    ChangeFirst,
+}
+
+/// What an operation answers, or the error that the client gets.
+pub(crate) type Outcome<T> = Result<T, ApiError>;
+
+/// A call and what its operation works with.
+#[derive(Clone, Copy)]
+pub(crate) struct Context<'a> {
+    pub(crate) services: &'a Services,
+    pub(crate) call: &'a Call,
+}
+
+impl Context<'_> {
+    /// The caller's account.
+    pub(crate) fn account(&self) -> AccountId {
+        self.call.principal.account
+    }
+
+    /// The Region that is called.
+    pub(crate) fn region(&self) -> &Region {
+        &self.call.region
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        self.services.clock.now()
+    }
+}
+
+impl fmt::Debug for Context<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Context({})", self.call.request_id)
+    }
+}

@@ -1,0 +1,139 @@
+use bytes::Bytes;
+use http::request::Parts;
+use http::{HeaderMap, Response};
+use opentrail_wire::cloudtrail::Operation;
+use opentrail_wire::{Exception, json, rest};
+use serde::Serialize;
+use tracing::error;
+
+use crate::context::{Call, Context, Outcome, RecordOrder, Reply, Services};
+use crate::error::ApiError;
+use crate::event::lookup_events;
+use crate::key::list_public_keys;
+use crate::request::read;
+use crate::selector::{get_event_selectors, put_event_selectors};
+use crate::tag::{add_tags, list_tags, remove_tags};
+use crate::trail::{
+    Change, Changed, create_trail, delete_trail, describe_trails, get_trail, get_trail_status, list_trails,
+    start_logging, stop_logging, update_trail,
+};
+
+/// The operations of `cloudtrail` that do what they say. The others answer `UnsupportedOperationException`.
+pub const BUILT: &[&str] = &[
+    "AddTags",
+    "CreateTrail",
+    "DeleteTrail",
+    "DescribeTrails",
+    "GetEventSelectors",
+    "GetTrail",
+    "GetTrailStatus",
+    "ListPublicKeys",
+    "ListTags",
+    "ListTrails",
+    "LookupEvents",
+    "PutEventSelectors",
+    "RemoveTags",
+    "StartLogging",
+    "StopLogging",
+    "UpdateTrail",
+];
+
+/// Answers a call of `cloudtrail` (awsJson 1.1).
+///
+/// # Cancellation
+/// A change may be in the catalog and not in the journal. Let the future run to its end even when the client is gone.
+pub async fn cloudtrail(services: &Services, call: &Call, headers: &HeaderMap, body: &Bytes) -> Reply {
+    let cx = Context { services, call };
+    let (operation, done) = match operation(headers) {
+        Ok(operation) => (operation.name(), run(cx, operation, body).await),
+        Err(error) => ("unknown", Err(error)),
+    };
+    count(operation, &done);
+    match done {
+        Ok(Done { response, change }) => reply(response, change),
+        Err(ApiError(exception)) => reply(json::respond_exception(&exception, &call.request_id), None),
+    }
+}
+
+/// Answers a call of `cloudtrail-data` (restJson), of which nothing is built yet.
+pub async fn cloudtrail_data(_services: &Services, call: &Call, head: &Parts, _body: &Bytes) -> Reply {
+    let exception = match rest::operation_of(&head.method, head.uri.path()) {
+        Ok(operation) => not_built(operation.name()),
+        Err(unknown) => unknown,
+    };
+    reply(rest::respond_exception(&exception, &call.request_id), None)
+}
+
+/// An operation's answer, and what it changed.
+struct Done {
+    response: Response<Bytes>,
+    change: Option<Change>,
+}
+
+fn operation(headers: &HeaderMap) -> Outcome<Operation> {
+    let name = json::operation_of(headers)?;
+    let unknown = || Exception::unknown_operation(format!("{name} is no operation of CloudTrail."));
+    Ok(Operation::from_name(name).ok_or_else(unknown)?)
+}
+
+async fn run(cx: Context<'_>, operation: Operation, body: &Bytes) -> Outcome<Done> {
+    if let Some(quotas) = &cx.services.quotas
+        && quotas.take(cx.account(), cx.region(), operation.name()).is_err()
+    {
+        return Err(Exception::throttling().into());
+    }
+    let done = handle(cx, operation, body).await;
+    if let Err(error) = &done
+        && !error.is_declared_by(operation)
+    {
+        error!(operation = operation.name(), error = %error.0, "the operation answers an error that it does not declare");
+        debug_assert!(false, "{} does not declare {}", operation.name(), error.0);
+    }
+    done
+}
+
+async fn handle(cx: Context<'_>, operation: Operation, body: &Bytes) -> Outcome<Done> {
+    match operation {
+        Operation::CreateTrail => changed(cx, create_trail(cx, read(operation, body)?).await?),
+        Operation::UpdateTrail => changed(cx, update_trail(cx, read(operation, body)?).await?),
+        Operation::DeleteTrail => changed(cx, delete_trail(cx, read(operation, body)?).await?),
+        Operation::GetTrail => answered(cx, &get_trail(cx, read(operation, body)?).await?),
+        Operation::DescribeTrails => answered(cx, &describe_trails(cx, read(operation, body)?).await?),
+        Operation::ListTrails => answered(cx, &list_trails(cx, read(operation, body)?).await?),
+        Operation::GetTrailStatus => answered(cx, &get_trail_status(cx, read(operation, body)?).await?),
+        Operation::StartLogging => changed(cx, start_logging(cx, read(operation, body)?).await?),
+        Operation::StopLogging => changed(cx, stop_logging(cx, read(operation, body)?).await?),
+        Operation::PutEventSelectors => changed(cx, put_event_selectors(cx, read(operation, body)?).await?),
+        Operation::GetEventSelectors => answered(cx, &get_event_selectors(cx, read(operation, body)?).await?),
+        Operation::AddTags => changed(cx, add_tags(cx, read(operation, body)?).await?),
+        Operation::RemoveTags => changed(cx, remove_tags(cx, read(operation, body)?).await?),
+        Operation::ListTags => answered(cx, &list_tags(cx, read(operation, body)?).await?),
+        Operation::ListPublicKeys => answered(cx, &list_public_keys(cx, read(operation, body)?).await?),
+        Operation::LookupEvents => answered(cx, &lookup_events(cx, read(operation, body)?).await?),
+        other => Err(not_built(other.name()).into()),
+    }
+}
+
+fn changed<T: Serialize>(cx: Context<'_>, changed: Changed<T>) -> Outcome<Done> {
+    Ok(Done { response: json::respond(&changed.output, &cx.call.request_id), change: changed.change })
+}
+
+fn answered(cx: Context<'_>, output: &impl Serialize) -> Outcome<Done> {
+    Ok(Done { response: json::respond(output, &cx.call.request_id), change: None })
+}
+
+fn not_built(operation: &str) -> Exception {
+    Exception::unsupported_operation(format!("{operation} is not built yet in this version of OpenTrail."))
+}
+
+fn reply(response: Response<Bytes>, change: Option<Change>) -> Reply {
+    match change {
+        Some(Change { change, order, turn }) => Reply { response, changes: vec![change], order, turn: Some(turn) },
+        None => Reply { response, changes: Vec::new(), order: RecordOrder::RecordFirst, turn: None },
+    }
+}
+
+fn count(operation: &'static str, done: &Outcome<Done>) {
+    let error = done.as_ref().err().map_or_else(String::new, |error| error.0.name.to_string());
+    metrics::counter!("opentrail_api_calls_total", "operation" => operation, "error" => error).increment(1);
+}

@@ -1,0 +1,210 @@
+//! Where errors of the product become AWS errors: the one place that decides what a client sees.
+//!
+//! Every match is exhaustive, so that a new kind of error does not compile until someone has decided.
+
+use opentrail_catalog::CatalogError;
+use opentrail_history::HistoryError;
+use opentrail_model::ParseTrailNameError;
+use opentrail_trails::{BucketError, TrailError};
+use opentrail_wire::Exception;
+use opentrail_wire::cloudtrail::Operation;
+use tracing::error;
+
+use crate::event::AttributeError;
+use crate::page_token::PageTokenError;
+use crate::selector::SelectorError;
+use crate::tag::{ResourceError, TagError};
+use crate::trail::{DestinationError, NotHomeRegion, SettingsError, TrailReferenceError};
+
+/// Why an operation was not done, as the client is told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct ApiError(pub(crate) Exception);
+
+/// Errors that every operation can answer, beside those it declares. (API Reference, "Common Errors".)
+const COMMON: [&str; 6] = [
+    "AccessDeniedException",
+    "InternalFailure",
+    "SerializationException",
+    "ServiceUnavailable",
+    "ThrottlingException",
+    "ValidationException",
+];
+
+impl ApiError {
+    /// Whether the service model lets `operation` answer this error.
+    pub(crate) fn is_declared_by(&self, operation: Operation) -> bool {
+        let name = &*self.0.name;
+        operation.errors().contains(&name) || COMMON.contains(&name)
+    }
+}
+
+impl From<Exception> for ApiError {
+    fn from(exception: Exception) -> Self {
+        Self(exception)
+    }
+}
+
+impl From<TrailError> for ApiError {
+    fn from(error: TrailError) -> Self {
+        let message = error.to_string();
+        Self(match error {
+            TrailError::NotFound { .. } => Exception::trail_not_found(message),
+            TrailError::AlreadyExists { .. } => Exception::trail_already_exists(message),
+            TrailError::TooMany { .. } => Exception::maximum_number_of_trails_exceeded(message),
+            TrailError::Changed => Exception::conflict(message),
+            TrailError::Catalog(cause) => return cause.into(),
+        })
+    }
+}
+
+impl From<CatalogError> for ApiError {
+    /// A 5xx that SDKs retry; details stay in our log.
+    fn from(error: CatalogError) -> Self {
+        error!(%error, "the catalog failed");
+        Self(match error {
+            CatalogError::Conflict { .. } | CatalogError::Unavailable { .. } => {
+                Exception::service_unavailable("The catalog is unavailable. Try again later.")
+            }
+            CatalogError::Malformed { .. } => Exception::internal_failure(),
+        })
+    }
+}
+
+impl From<TrailReferenceError> for ApiError {
+    fn from(error: TrailReferenceError) -> Self {
+        let message = error.to_string();
+        Self(match error {
+            TrailReferenceError::Name(
+                ParseTrailNameError::TooShort { .. }
+                | ParseTrailNameError::TooLong { .. }
+                | ParseTrailNameError::First
+                | ParseTrailNameError::Last
+                | ParseTrailNameError::Character
+                | ParseTrailNameError::AdjacentMarks
+                | ParseTrailNameError::IpAddress,
+            ) => Exception::invalid_trail_name(message),
+            TrailReferenceError::Arn { .. } => Exception::cloud_trail_arn_invalid(message),
+        })
+    }
+}
+
+impl From<NotHomeRegion> for ApiError {
+    fn from(error: NotHomeRegion) -> Self {
+        Self(Exception::invalid_home_region(error.to_string()))
+    }
+}
+
+impl From<SettingsError> for ApiError {
+    fn from(error: SettingsError) -> Self {
+        let message = error.to_string();
+        Self(match error {
+            SettingsError::MultiRegionWithoutGlobalEvents => Exception::invalid_parameter_combination(message),
+            SettingsError::TopicName { .. } => Exception::invalid_sns_topic_name(message),
+            SettingsError::LogGroupWithoutRole => Exception::invalid_cloud_watch_logs_role_arn(message),
+            SettingsError::RoleWithoutLogGroup => Exception::invalid_cloud_watch_logs_log_group_arn(message),
+            SettingsError::NotBuilt { .. } => Exception::unsupported_operation(message),
+            SettingsError::Organization => Exception::organizations_not_in_use(message),
+        })
+    }
+}
+
+impl From<DestinationError> for ApiError {
+    fn from(error: DestinationError) -> Self {
+        let message = error.to_string();
+        Self(match error {
+            DestinationError::BucketName { .. } => Exception::invalid_s3_bucket_name(message),
+            DestinationError::PrefixTooLong { .. } | DestinationError::Prefix { .. } => {
+                Exception::invalid_s3_prefix(message)
+            }
+        })
+    }
+}
+
+impl From<BucketError> for ApiError {
+    fn from(error: BucketError) -> Self {
+        let message = error.to_string();
+        Self(match error {
+            BucketError::NoSuchBucket { .. } => Exception::s3_bucket_does_not_exist(message),
+            BucketError::AccessDenied { .. } => Exception::insufficient_s3_bucket_policy(message),
+            BucketError::Unavailable { .. } => Exception::service_unavailable(message),
+        })
+    }
+}
+
+impl From<SelectorError> for ApiError {
+    fn from(error: SelectorError) -> Self {
+        let message = error.to_string();
+        Self(match error {
+            SelectorError::Count { .. }
+            | SelectorError::ReadWriteType { .. }
+            | SelectorError::BothKinds
+            | SelectorError::Values { .. }
+            | SelectorError::Type { .. }
+            | SelectorError::Value { .. }
+            | SelectorError::Excluded { .. } => Exception::invalid_event_selectors(message),
+            SelectorError::Advanced => Exception::unsupported_operation(message),
+        })
+    }
+}
+
+impl From<TagError> for ApiError {
+    fn from(error: TagError) -> Self {
+        let message = error.to_string();
+        Self(match error {
+            TagError::TooMany { .. } => Exception::tags_limit_exceeded(message),
+            TagError::Duplicate { .. } | TagError::Character { .. } | TagError::Reserved { .. } => {
+                Exception::invalid_tag_parameter(message)
+            }
+        })
+    }
+}
+
+impl From<ResourceError> for ApiError {
+    fn from(error: ResourceError) -> Self {
+        let message = error.to_string();
+        Self(match error {
+            ResourceError::Malformed { .. } | ResourceError::Region { .. } => {
+                Exception::cloud_trail_arn_invalid(message)
+            }
+            ResourceError::Type { .. } => Exception::resource_type_not_supported(message),
+            ResourceError::NotFound { .. } => Exception::resource_not_found(message),
+        })
+    }
+}
+
+impl From<AttributeError> for ApiError {
+    fn from(error: AttributeError) -> Self {
+        let message = error.to_string();
+        Self(match error {
+            AttributeError::Several { .. }
+            | AttributeError::Key { .. }
+            | AttributeError::NotOfInsights { .. }
+            | AttributeError::Length { .. }
+            | AttributeError::ReadOnly { .. } => Exception::invalid_lookup_attributes(message),
+        })
+    }
+}
+
+impl From<HistoryError> for ApiError {
+    /// A 5xx that SDKs retry; details stay in our log.
+    fn from(error: HistoryError) -> Self {
+        error!(%error, "the event history failed");
+        Self(match error {
+            HistoryError::Lake(_) | HistoryError::Unreadable { .. } | HistoryError::Stopping => {
+                Exception::service_unavailable("The Event history is unavailable. Try again later.")
+            }
+            HistoryError::Damaged { .. } => Exception::internal_failure(),
+        })
+    }
+}
+
+impl From<PageTokenError> for ApiError {
+    fn from(error: PageTokenError) -> Self {
+        let message = error.to_string();
+        Self(match error {
+            PageTokenError::Forged | PageTokenError::OtherRequest | PageTokenError::Expired => {
+                Exception::invalid_next_token(message)
+            }
+        })
+    }
+}

@@ -1,0 +1,28 @@
+//! Every operation of CloudTrail, and those of STS that its users need.
+//!
+//! An operation is a file: `trail/create_trail.rs` parses, checks, changes and answers. [`cloudtrail`] and its like
+//! find it by name and frame its answer. Errors of the product become AWS errors in `error.rs` and nowhere else.
+//!
+//! Who calls is known before anything here runs: the server checks signatures, hands on a [`Call`], makes the call's
+//! own event and the [`Reply`]'s changes durable, and only then answers.
+
+mod access;
+mod context;
+mod dispatch;
+mod error;
+mod event;
+mod key;
+mod page_token;
+mod quotas;
+mod request;
+mod selector;
+mod sts;
+mod tag;
+mod trail;
+mod turn;
+
+pub use context::{Call, RecordOrder, Reply, Services};
+pub use dispatch::{BUILT, cloudtrail, cloudtrail_data};
+pub use quotas::Quotas;
+pub use sts::sts;
+pub use turn::{Turn, Turns};

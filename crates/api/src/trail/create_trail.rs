@@ -1,0 +1,59 @@
+use opentrail_model::EventSelector;
+use opentrail_trails::Trail;
+use opentrail_wire::cloudtrail::{CreateTrailInput, CreateTrailOutput};
+
+use super::change::Changed;
+use super::destination::{validate_bucket, validate_prefix};
+use super::settings::{self, Destinations};
+use super::{named, shapes};
+use crate::access::Access;
+use crate::context::{Context, Outcome};
+use crate::tag;
+
+/// Creates a trail. It does not log until StartLogging.
+///
+/// The order of the checks is a choice where clients do not pin it: name, settings, tags, name of the bucket, prefix,
+/// name taken, trails in the Region, bucket there, bucket policy.
+pub(crate) async fn create_trail(cx: Context<'_>, input: CreateTrailInput) -> Outcome<Changed<CreateTrailOutput>> {
+    let tags = tag::from_wire(input.tags_list.unwrap_or_default());
+    let arn = named::expand(&cx, &input.name);
+    cx.authorize(Access::on("CreateTrail", &arn).requesting(&tags))?;
+    if !tags.is_empty() {
+        cx.authorize(Access::on("AddTags", &arn).requesting(&tags))?;
+    }
+
+    let mut trail = Trail {
+        key: named::parse_new(&cx, &input.name)?,
+        // Later than any version of an earlier trail of this name, whatever became of the entry that deleted it.
+        version: u64::try_from(cx.now().as_millis()).unwrap_or_default(),
+        bucket: input.s3_bucket_name,
+        prefix: input.s3_key_prefix.filter(|prefix| !prefix.is_empty()),
+        include_global_service_events: input.include_global_service_events.unwrap_or(true),
+        multi_region: input.is_multi_region_trail.unwrap_or(false),
+        log_file_validation: input.enable_log_file_validation.unwrap_or(false),
+        recursive_logging: input.recursive_logging.unwrap_or(true),
+        logging: false,
+        started: None,
+        stopped: None,
+        selectors: vec![EventSelector::default()],
+        tags: Vec::new(),
+        created: cx.now(),
+    };
+    settings::validate(&trail)?;
+    Destinations {
+        sns_topic_name: input.sns_topic_name.as_deref(),
+        log_group_arn: input.cloud_watch_logs_log_group_arn.as_deref(),
+        log_role_arn: input.cloud_watch_logs_role_arn.as_deref(),
+        kms_key_id: input.kms_key_id.as_deref(),
+        organization: input.is_organization_trail,
+    }
+    .refuse()?;
+    trail.tags = tag::validation::put(&[], tags)?;
+    validate_bucket(&trail.bucket)?;
+    validate_prefix(trail.prefix.as_deref().unwrap_or_default())?;
+    cx.require_free(&trail).await?;
+    cx.check_bucket(&trail).await?;
+
+    let output = shapes::created(&trail);
+    Ok(Changed::new(output, cx.create(trail).await?))
+}

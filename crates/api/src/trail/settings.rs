@@ -1,0 +1,122 @@
+//! Rules over several settings of a trail, common to CreateTrail and UpdateTrail.
+
+use opentrail_trails::{Delivery, Trail, TrailError};
+
+use crate::context::{Context, Outcome};
+
+/// A setting, or a combination, that a trail cannot have here.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum SettingsError {
+    /// AWS's own text.
+    #[error("Multi-Region trail must include global service events.")]
+    MultiRegionWithoutGlobalEvents,
+    #[error("SNS topic name {topic:?} is longer than 256 characters.")]
+    TopicName { topic: String },
+    /// AWS's own text.
+    #[error("You must specify a role ARN as well as a log group.")]
+    LogGroupWithoutRole,
+    #[error("You must specify a log group as well as a role ARN.")]
+    RoleWithoutLogGroup,
+    #[error("{member} cannot be set: {what} is not available yet. Leave the member out, or empty.")]
+    NotBuilt { member: &'static str, what: &'static str },
+    #[error(
+        "IsOrganizationTrail cannot be true: organization trails are not available yet, and the account is in no organization."
+    )]
+    Organization,
+}
+
+/// The settings whose destinations are not built yet, as a request gives them. Terraform sends empty texts to say that
+/// there is none.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Destinations<'a> {
+    pub(crate) sns_topic_name: Option<&'a str>,
+    pub(crate) log_group_arn: Option<&'a str>,
+    pub(crate) log_role_arn: Option<&'a str>,
+    pub(crate) kms_key_id: Option<&'a str>,
+    pub(crate) organization: Option<bool>,
+}
+
+impl Destinations<'_> {
+    /// Refuses what is set, rather than accepting it in silence.
+    pub(crate) fn refuse(&self) -> Result<(), SettingsError> {
+        fn is_set(value: Option<&str>) -> bool {
+            value.is_some_and(|text| !text.is_empty())
+        }
+        let not_built = |member, what| Err(SettingsError::NotBuilt { member, what });
+        if let Some(topic) = self.sns_topic_name
+            && topic.chars().count() > 256
+        {
+            return Err(SettingsError::TopicName { topic: topic.to_owned() });
+        }
+        if is_set(self.sns_topic_name) {
+            return not_built("SnsTopicName", "notification of deliveries through Amazon SNS");
+        }
+        if is_set(self.kms_key_id) {
+            return not_built("KmsKeyId", "encryption of log files with AWS KMS keys");
+        }
+        match (is_set(self.log_group_arn), is_set(self.log_role_arn)) {
+            (true, false) => return Err(SettingsError::LogGroupWithoutRole),
+            (false, true) => return Err(SettingsError::RoleWithoutLogGroup),
+            (true, true) => return not_built("CloudWatchLogsLogGroupArn", "delivery to CloudWatch Logs"),
+            (false, false) => {}
+        }
+        if self.organization == Some(true) { Err(SettingsError::Organization) } else { Ok(()) }
+    }
+}
+
+/// Checks that the settings fit together.
+pub(crate) fn validate(trail: &Trail) -> Result<(), SettingsError> {
+    if trail.multi_region && !trail.include_global_service_events {
+        return Err(SettingsError::MultiRegionWithoutGlobalEvents);
+    }
+    Ok(())
+}
+
+impl Context<'_> {
+    /// Checks that a new trail's name is free and that there is room for one more; storing it checks again.
+    pub(crate) async fn require_free(&self, trail: &Trail) -> Outcome<()> {
+        if self.services.trails.find(&trail.key).await?.is_some() {
+            return Err(TrailError::AlreadyExists { key: trail.key.clone() }.into());
+        }
+        Ok(self.services.trails.require_room(trail).await?)
+    }
+
+    /// Checks that the trail's bucket is there and lets CloudTrail in.
+    pub(crate) async fn check_bucket(&self, trail: &Trail) -> Outcome<()> {
+        let delivery = Delivery {
+            bucket: &trail.bucket,
+            prefix: trail.prefix.as_deref(),
+            trail: &trail.arn(),
+            account: trail.key.account,
+        };
+        Ok(self.services.buckets.check(delivery).await?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn empty_texts_clear_and_are_taken() {
+        let empty = Destinations {
+            sns_topic_name: Some(""),
+            log_group_arn: Some(""),
+            log_role_arn: Some(""),
+            kms_key_id: Some(""),
+            organization: Some(false),
+        };
+        assert_eq!(empty.refuse(), Ok(()));
+        assert_eq!(Destinations::default().refuse(), Ok(()));
+    }
+
+    #[test]
+    fn a_log_group_and_its_role_go_together() {
+        let group = Destinations { log_group_arn: Some("arn"), log_role_arn: Some(""), ..Destinations::default() };
+        assert_eq!(group.refuse(), Err(SettingsError::LogGroupWithoutRole));
+        let role = Destinations { log_role_arn: Some("arn"), ..Destinations::default() };
+        assert_eq!(role.refuse(), Err(SettingsError::RoleWithoutLogGroup));
+        let both = Destinations { log_group_arn: Some("arn"), ..role };
+        assert!(matches!(both.refuse(), Err(SettingsError::NotBuilt { member: "CloudWatchLogsLogGroupArn", .. })));
+    }
+}
