@@ -1,0 +1,2 @@
+mod get_event_selectors;
+mod put_event_selectors;

@@ -1,0 +1,189 @@
+use opentrail_api::RecordOrder;
+use opentrail_trails::{BucketError, TrailChange};
+use serde_json::{Value, json};
+
+use crate::support::{ACCOUNT, Api, allow, arn};
+
+#[tokio::test]
+async fn defaults_are_filled_in_and_what_is_not_set_is_left_out() {
+    let api = Api::new().await;
+    let output = api.root().ok("CreateTrail", json!({ "Name": "main", "S3BucketName": "logs" })).await;
+    let expected = json!({
+        "Name": "main",
+        "S3BucketName": "logs",
+        "IncludeGlobalServiceEvents": true,
+        "IsMultiRegionTrail": false,
+        "TrailARN": arn("us-east-1", "main"),
+        "LogFileValidationEnabled": false,
+        "IsOrganizationTrail": false,
+        "RecursiveLogging": true,
+    });
+    assert_eq!(output, expected);
+    assert_eq!(api.root().ok("GetTrailStatus", json!({ "Name": "main" })).await["IsLogging"], false);
+    assert_eq!(api.buckets.checked(), [format!("logs - {} {ACCOUNT}", arn("us-east-1", "main"))]);
+}
+
+#[tokio::test]
+async fn everything_given_is_kept_and_empty_texts_mean_none() {
+    let api = Api::new().await;
+    let input = json!({
+        "Name": "main",
+        "S3BucketName": "logs",
+        "S3KeyPrefix": "a/b",
+        "IncludeGlobalServiceEvents": true,
+        "IsMultiRegionTrail": true,
+        "EnableLogFileValidation": true,
+        "RecursiveLogging": false,
+        "SnsTopicName": "",
+        "KmsKeyId": "",
+        "CloudWatchLogsLogGroupArn": "",
+        "CloudWatchLogsRoleArn": "",
+        "IsOrganizationTrail": false,
+        "TagsList": [{ "Key": "team", "Value": "audit" }],
+    });
+    let answer = api.root().at("eu-west-1").call("CreateTrail", input).await;
+    let expected = json!({
+        "Name": "main",
+        "S3BucketName": "logs",
+        "S3KeyPrefix": "a/b",
+        "IncludeGlobalServiceEvents": true,
+        "IsMultiRegionTrail": true,
+        "TrailARN": arn("eu-west-1", "main"),
+        "LogFileValidationEnabled": true,
+        "IsOrganizationTrail": false,
+        "RecursiveLogging": false,
+    });
+    assert_eq!(answer.body, expected);
+    assert_eq!(answer.order, RecordOrder::ChangeFirst);
+    let [TrailChange::PutTrail(trail)] = &answer.changes[..] else { panic!("{:?}", answer.changes) };
+    assert!(!trail.logging);
+    assert_eq!(trail.tags[0].key, "team");
+    let stored = api.services.trails.find(&trail.key).await.unwrap().unwrap();
+    assert_eq!(stored.value, **trail, "journal and catalog hold the same");
+}
+
+#[tokio::test]
+async fn a_prefix_that_is_empty_is_none() {
+    let api = Api::new().await;
+    let output =
+        api.root().ok("CreateTrail", json!({ "Name": "main", "S3BucketName": "logs", "S3KeyPrefix": "" })).await;
+    assert_eq!(output.get("S3KeyPrefix"), None);
+}
+
+#[tokio::test]
+async fn bad_settings_are_refused_by_their_own_errors() {
+    let api = Api::new().await;
+    api.buckets.set("closed", Err(BucketError::AccessDenied { bucket: "closed".into() }));
+    let down = BucketError::Unavailable { bucket: "down".into(), reason: "refused".into() };
+    api.buckets.set("down", Err(down));
+    let group = "arn:aws:logs:us-east-1:111122223333:log-group:g:*";
+    let cases: [(Value, &str, &str); 20] = [
+        (
+            json!({ "Name": "ab" }),
+            "InvalidTrailNameException",
+            "Minimum allowed length: 3 characters. Specified name length: 2",
+        ),
+        (json!({ "Name": "a".repeat(129) }), "InvalidTrailNameException", "Specified name length: 129 characters."),
+        (json!({ "Name": "a b c" }), "InvalidTrailNameException", "can only contain"),
+        (json!({ "Name": arn("us-east-1", "main") }), "InvalidTrailNameException", "can only contain"),
+        (
+            json!({ "IsMultiRegionTrail": true, "IncludeGlobalServiceEvents": false, "S3BucketName": "absent" }),
+            "InvalidParameterCombinationException",
+            "Multi-Region trail must include global service events.",
+        ),
+        (json!({ "S3BucketName": "Logs" }), "InvalidS3BucketNameException", "Logs"),
+        (json!({ "S3BucketName": "absent" }), "S3BucketDoesNotExistException", "S3 bucket absent does not exist!"),
+        (
+            json!({ "S3BucketName": "closed" }),
+            "InsufficientS3BucketPolicyException",
+            "Incorrect S3 bucket policy is detected for bucket: closed",
+        ),
+        (json!({ "S3BucketName": "down" }), "ServiceUnavailable", "down"),
+        (json!({ "S3KeyPrefix": "a".repeat(201) }), "InvalidS3PrefixException", "200"),
+        (json!({ "S3KeyPrefix": "/a" }), "InvalidS3PrefixException", "/a"),
+        (json!({ "SnsTopicName": "topic" }), "UnsupportedOperationException", "not available yet"),
+        (json!({ "SnsTopicName": "t".repeat(257) }), "InvalidSnsTopicNameException", "256"),
+        (json!({ "KmsKeyId": "alias/key" }), "UnsupportedOperationException", "not available yet"),
+        (json!({ "CloudWatchLogsLogGroupArn": group }), "InvalidCloudWatchLogsRoleArnException", "role ARN"),
+        (json!({ "CloudWatchLogsRoleArn": "arn" }), "InvalidCloudWatchLogsLogGroupArnException", "log group"),
+        (
+            json!({ "CloudWatchLogsLogGroupArn": group, "CloudWatchLogsRoleArn": "arn" }),
+            "UnsupportedOperationException",
+            "not available yet",
+        ),
+        (json!({ "IsOrganizationTrail": true }), "OrganizationsNotInUseException", "not available yet"),
+        (json!({ "S3BucketName": null }), "ValidationException", "Value null at 's3BucketName'"),
+        (json!({ "IsMultiRegionTrail": "yes" }), "SerializationException", "isMultiRegionTrail"),
+    ];
+    for (change, error, message) in cases {
+        let mut input = json!({ "Name": "main", "S3BucketName": "logs" });
+        input.as_object_mut().unwrap().extend(change.as_object().unwrap().clone());
+        api.root().refused("CreateTrail", input, error, message).await;
+    }
+    assert_eq!(api.root().ok("ListTrails", json!({})).await["Trails"], json!([]));
+}
+
+#[tokio::test]
+async fn bad_tags_are_refused() {
+    let api = Api::new().await;
+    let tag = |key: &str, value: &str| json!({ "Key": key, "Value": value });
+    let many: Vec<Value> = (0..51).map(|i| tag(&format!("k{i}"), "v")).collect();
+    let cases = [
+        (json!([tag("a", "1"), tag("a", "2")]), "InvalidTagParameterException", "more than once"),
+        (json!([tag("aws:a", "1")]), "InvalidTagParameterException", "reserved"),
+        (json!([tag("a", "1;2")]), "InvalidTagParameterException", "character"),
+        (json!([tag(&"k".repeat(129), "1")]), "InvalidTagParameterException", "tagsList.1.member.key"),
+        (json!(many), "TagsLimitExceededException", "50"),
+    ];
+    for (tags, error, message) in cases {
+        let input = json!({ "Name": "main", "S3BucketName": "logs", "TagsList": tags });
+        api.root().refused("CreateTrail", input, error, message).await;
+    }
+}
+
+#[tokio::test]
+async fn names_are_taken_and_regions_are_full_before_the_bucket_is_looked_at() {
+    let api = Api::new().await;
+    let root = api.root();
+    for name in ["one", "two", "three", "four", "five"] {
+        root.create_trail(name).await;
+    }
+    let input = |name: &str| json!({ "Name": name, "S3BucketName": "absent" });
+    let taken = format!("Trail one already exists for customer: {ACCOUNT}");
+    root.refused("CreateTrail", input("one"), "TrailAlreadyExistsException", &taken).await;
+    let full = format!("User: {ACCOUNT} already has 5 trails in us-east-1.");
+    root.refused("CreateTrail", input("six"), "MaximumNumberOfTrailsExceededException", &full).await;
+    api.root().at("eu-west-1").create_trail("one").await;
+    api.caller("other-root", None).create_trail("one").await;
+}
+
+#[tokio::test]
+async fn tags_need_a_permission_of_their_own_and_can_be_asked_for() {
+    let teams = json!({ "StringEquals": { "aws:RequestTag/team": "audit" } });
+    let api = Api::with_users(vec![
+        ("plain", allow(&["cloudtrail:CreateTrail"], "*", json!({}))),
+        ("tagger", allow(&["cloudtrail:CreateTrail", "cloudtrail:AddTags"], "*", teams)),
+        ("scoped", allow(&["cloudtrail:CreateTrail"], &arn("us-east-1", "mine-*"), json!({}))),
+    ])
+    .await;
+    let input = |name: &str, tags: Value| json!({ "Name": name, "S3BucketName": "logs", "TagsList": tags });
+    let team = |name: &str| json!([{ "Key": "team", "Value": name }]);
+
+    api.caller("plain", None).ok("CreateTrail", input("plain", json!([]))).await;
+    let denied = format!(
+        "User: arn:aws:iam::{ACCOUNT}:user/plain is not authorized to perform: cloudtrail:AddTags on resource: {} \
+         because no identity-based policy allows the cloudtrail:AddTags action",
+        arn("us-east-1", "tagged")
+    );
+    api.caller("plain", None)
+        .refused("CreateTrail", input("tagged", team("audit")), "AccessDeniedException", &denied)
+        .await;
+    api.caller("tagger", None).ok("CreateTrail", input("audited", team("audit"))).await;
+    for tags in [team("sales"), json!([])] {
+        api.caller("tagger", None).refused("CreateTrail", input("sold", tags), "AccessDeniedException", "").await;
+    }
+    api.caller("scoped", None).ok("CreateTrail", input("mine-1", json!([]))).await;
+    api.caller("scoped", None).refused("CreateTrail", input("yours", json!([])), "AccessDeniedException", "").await;
+    // The permission comes before what is wrong with the name.
+    api.caller("scoped", None).refused("CreateTrail", input("-", json!([])), "AccessDeniedException", "").await;
+}

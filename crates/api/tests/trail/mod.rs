@@ -1,0 +1,10 @@
+mod concurrency;
+mod create_trail;
+mod delete_trail;
+mod describe_trails;
+mod get_trail;
+mod get_trail_status;
+mod list_trails;
+mod start_logging;
+mod stop_logging;
+mod update_trail;
