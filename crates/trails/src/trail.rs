@@ -44,7 +44,8 @@ pub struct Tag {
 pub struct Trail {
     /// What names it.
     pub key: TrailKey,
-    /// Grows with every change, from 1; of two versions the one with the greater number is the newer.
+    /// Grows with every change; of two versions the one with the greater number is the newer. A trail that is created
+    /// anew under an old name begins above the old one's.
     pub version: u64,
     /// `S3BucketName`: where log files go.
     pub bucket: String,
