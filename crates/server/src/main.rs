@@ -1,2 +1,18 @@
-//! The `opentrail` binary.
-fn main() {}
+//! The `opentrail` binary: the command line, the configuration, and the wiring of the parts.
+//!
+//! Alone in naming concrete backends. [`serve`] puts the server together; `front` is its one port; the other
+//! commands are small programs over the same crates.
+
+mod boot;
+mod cli;
+mod config;
+mod front;
+mod logging;
+mod serve;
+mod wiring;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    cli::main()
+}

@@ -1,0 +1,169 @@
+//! The configuration: a TOML file, each key also settable as `OPENTRAIL_SECTION__KEY`.
+//!
+//! [`Config::resolve`] makes checked values of what the operator typed and reports every problem at once, by key.
+//! Everything has a default: without a file the server runs. The reference is `docs/configuration.md`.
+
+mod environment;
+mod reader;
+mod sections;
+
+use std::fmt;
+use std::path::Path;
+
+use opentrail_identity::{AccountSpec, IdentityError};
+use toml::Table;
+
+use reader::{Problem, Reader};
+pub(crate) use sections::{
+    DeliverySection, DestinationSection, GatewaySection, HistorySection, IngestSection, JournalSection, TlsSection,
+};
+
+/// The checked configuration.
+#[derive(Debug)]
+pub(crate) struct Config {
+    pub(crate) tls: Option<TlsSection>,
+    pub(crate) s3_domains: Vec<String>,
+    pub(crate) delivery: DeliverySection,
+    pub(crate) journal: JournalSection,
+    pub(crate) history: HistorySection,
+    pub(crate) ingest: IngestSection,
+    pub(crate) gateways: Vec<GatewaySection>,
+    pub(crate) destinations: Vec<DestinationSection>,
+    pub(crate) accounts: Vec<AccountSpec>,
+}
+
+/// Everything that is wrong with a configuration.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct ConfigError {
+    problems: Vec<Problem>,
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the configuration has {} problem(s):", self.problems.len())?;
+        for problem in &self.problems {
+            write!(f, "\n  {problem}")?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for ConfigError {}
+
+impl ConfigError {
+    /// What is wrong with the accounts taken together, e.g. a name that is there twice.
+    pub(crate) fn of_accounts(errors: Vec<IdentityError>) -> Self {
+        let problem = |error: IdentityError| Problem { key: error.key, problem: error.problem.to_string() };
+        Self { problems: errors.into_iter().map(problem).collect() }
+    }
+}
+
+impl Config {
+    /// Reads `file`, lays `OPENTRAIL_…` variables over it, and checks everything.
+    pub(crate) fn load(
+        file: Option<&Path>,
+        environment: impl IntoIterator<Item = (String, String)>,
+    ) -> Result<Self, ConfigError> {
+        let one = |problem: String| {
+            let key = file.map_or_else(String::new, |file| file.display().to_string());
+            ConfigError { problems: vec![Problem { key, problem }] }
+        };
+        let mut table = match file {
+            None => Table::new(),
+            Some(file) => {
+                let text = std::fs::read_to_string(file).map_err(|error| one(format!("cannot be read: {error}")))?;
+                text.parse().map_err(|error: toml::de::Error| one(format!("is not TOML: {error}")))?
+            }
+        };
+        environment::overlay(&mut table, environment);
+        Self::resolve(table, file.and_then(Path::parent).unwrap_or(Path::new(".")))
+    }
+
+    fn resolve(table: Table, directory: &Path) -> Result<Self, ConfigError> {
+        let mut problems = Vec::new();
+        let mut root = Reader::new(table, &mut problems);
+        let (tls, s3_domains) = sections::server(&mut root);
+        let config = Self {
+            tls,
+            s3_domains,
+            delivery: DeliverySection::read(&mut root),
+            journal: JournalSection::read(&mut root),
+            history: HistorySection::read(&mut root),
+            ingest: IngestSection::read(&mut root),
+            gateways: root.sections("gateway", GatewaySection::read),
+            destinations: root.sections("destination", DestinationSection::read),
+            accounts: sections::accounts(&mut root, directory),
+        };
+        root.finish();
+        if problems.is_empty() { Ok(config) } else { Err(ConfigError { problems }) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    fn load(text: &str, environment: &[(&str, &str)]) -> Result<Config, ConfigError> {
+        let mut table = text.parse().unwrap();
+        environment::overlay(&mut table, environment.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())));
+        Config::resolve(table, Path::new("."))
+    }
+
+    #[test]
+    fn nothing_configured_is_a_configuration() {
+        let config = load("", &[]).unwrap();
+        assert_eq!(config.delivery.max_age, Duration::from_secs(60));
+        assert_eq!(config.delivery.max_bytes, 5_000_000);
+        assert_eq!(config.delivery.digest_interval, Duration::from_secs(3600));
+    }
+
+    #[test]
+    fn the_environment_wins_over_the_file() {
+        let text = "[delivery]\nmax_age = \"10s\"\n";
+        let config = load(text, &[("OPENTRAIL_DELIVERY__MAX_AGE", "3s"), ("OPENTRAIL_LOG", "x")]).unwrap();
+        assert_eq!(config.delivery.max_age, Duration::from_secs(3));
+    }
+
+    #[test]
+    fn every_problem_is_told_at_once_by_key() {
+        let text = "
+            nonsense = 1
+            [delivery]
+            max_age = \"soon\"
+            max_bytes = \"5 parsecs\"
+            [[gateway]]
+            listen = \"here\"
+            upstream = \"http://127.0.0.1:9000\"
+            region = \"us east\"
+            colour = \"red\"
+        ";
+        let error = load(text, &[("OPENTRAIL_DIGEST__INTERVAL", "0s")]).unwrap_err();
+        let keys: Vec<_> = error.problems.iter().map(|problem| problem.key.as_str()).collect();
+        assert_eq!(
+            keys,
+            [
+                "delivery.max_age",
+                "delivery.max_bytes",
+                "digest.interval",
+                "gateway[0].listen",
+                "gateway[0].account",
+                "gateway[0].region",
+                "gateway[0].colour",
+                "nonsense",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_gateway_can_be_set_in_the_environment() {
+        let set = [
+            ("OPENTRAIL_GATEWAY__0__LISTEN", "127.0.0.1:0"),
+            ("OPENTRAIL_GATEWAY__0__UPSTREAM", "http://127.0.0.1:9000"),
+            ("OPENTRAIL_GATEWAY__0__ACCOUNT", "100000000001"),
+            ("OPENTRAIL_GATEWAY__0__REGION", "garage"),
+        ];
+        let config = load("", &set).unwrap();
+        assert_eq!(config.gateways[0].region.as_str(), "garage");
+    }
+}

@@ -1,0 +1,103 @@
+//! The one port: every service of OpenTrail, told apart by the signature's credential scope.
+//!
+//! A request passes, in this order: health and metrics (the only unsigned answers), dispatch by scope,
+//! authentication, the service, recording. An answer of the API leaves only once its event is durable.
+
+mod answer;
+mod authenticate;
+mod json_api;
+mod listener;
+mod records;
+mod s3;
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use bytes::Bytes;
+use http::{Method, Request, Response, StatusCode};
+use hyper::body::Incoming;
+use metrics_exporter_prometheus::PrometheusHandle;
+use opentrail_api::Services;
+use opentrail_ingest::Ingest;
+use opentrail_recorder::TlsDetails;
+use opentrail_runtime::TaskGroup;
+use opentrail_wire::sigv4;
+
+pub(crate) use answer::Body;
+pub(crate) use listener::Listener;
+pub(crate) use s3::EmbeddedS3;
+
+use crate::wiring::Recording;
+
+/// What answers on the port. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Front(Arc<Parts>);
+
+pub(crate) struct Parts {
+    pub(crate) services: Services,
+    pub(crate) s3: EmbeddedS3,
+    pub(crate) ingest: Ingest,
+    pub(crate) recording: Recording,
+    /// Calls under way, which go on when their client is gone.
+    pub(crate) calls: TaskGroup,
+    pub(crate) metrics: PrometheusHandle,
+    pub(crate) ready: AtomicBool,
+}
+
+/// Where a request came from.
+#[derive(Clone, Debug)]
+pub(crate) struct Peer {
+    pub(crate) ip: IpAddr,
+    pub(crate) tls: Option<TlsDetails>,
+}
+
+impl Front {
+    /// A front of these parts, not yet ready.
+    pub(crate) fn new(parts: Parts) -> Self {
+        Self(Arc::new(parts))
+    }
+
+    /// `/health/ready` answers yes from now on, or no.
+    pub(crate) fn set_ready(&self, ready: bool) {
+        self.0.ready.store(ready, Ordering::Release);
+    }
+
+    /// Answers one request.
+    pub(crate) async fn answer(&self, peer: Peer, request: Request<Incoming>) -> Response<Body> {
+        let parts = &self.0;
+        if request.method() == Method::GET
+            && let Some(answer) = parts.unsigned(request.uri().path())
+        {
+            return answer;
+        }
+        let (head, body) = request.into_parts();
+        let service = sigv4::credential(&head).map(|credential| credential.service);
+        let path_is_records = head.uri.path() == records::PATH;
+        match service.as_deref() {
+            _ if path_is_records => records::answer(parts, peer, head, body).await,
+            Some("s3") => s3::answer(parts, peer, head, body).await,
+            Some(_) => json_api::answer(parts, peer, head, body).await,
+            None if json_api::looks_like_one(&head) => json_api::answer(parts, peer, head, body).await,
+            None => s3::answer(parts, peer, head, body).await,
+        }
+    }
+}
+
+impl Parts {
+    fn unsigned(&self, path: &str) -> Option<Response<Body>> {
+        let text = |status, text: String| {
+            let mut response = Response::new(answer::full(Bytes::from(text)));
+            *response.status_mut() = status;
+            response.headers_mut().insert(http::header::CONTENT_TYPE, http::HeaderValue::from_static("text/plain"));
+            response
+        };
+        Some(match path {
+            "/health/live" => text(StatusCode::OK, "live\n".into()),
+            "/health/ready" if self.ready.load(Ordering::Acquire) => text(StatusCode::OK, "ready\n".into()),
+            "/health/ready" => text(StatusCode::SERVICE_UNAVAILABLE, "not ready\n".into()),
+            "/metrics" => text(StatusCode::OK, self.metrics.render()),
+            _ => return None,
+        })
+    }
+}

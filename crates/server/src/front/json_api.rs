@@ -1,0 +1,177 @@
+use std::borrow::Cow;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::request::Parts as Head;
+use http::{Method, Response};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use hyper::body::Incoming;
+use opentrail_api::{Call, RecordOrder, Reply};
+use opentrail_model::Source;
+use opentrail_recorder::{Captured, Endpoint, Exchange};
+use opentrail_wire::sigv4::QueryError;
+use opentrail_wire::{Exception, json, query, rest, sigv4};
+
+use super::authenticate::{BodyHash, Caller, Refusal, authenticate};
+use super::{Body, Parts, Peer, answer};
+
+/// The largest request of the API, far above what its operations need.
+const MAX_BODY: usize = 1 << 20;
+/// How long a client may take to send it.
+const BODY_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Whether an unsigned request is meant for the API rather than for S3.
+pub(super) fn looks_like_one(head: &Head) -> bool {
+    let form = head.headers.get(http::header::CONTENT_TYPE).is_some_and(|value| {
+        let value = value.as_bytes();
+        value.starts_with(b"application/x-www-form-urlencoded") || value.starts_with(b"application/x-amz-json")
+    });
+    head.headers.contains_key("x-amz-target") || (form && head.method == Method::POST && head.uri.path() == "/")
+}
+
+/// Authenticates, lets the API answer, makes the event durable, answers.
+pub(super) async fn answer(parts: &Arc<Parts>, peer: Peer, head: Head, body: Incoming) -> Response<Body> {
+    let services = &parts.services;
+    let request_id = services.random.uuid().to_string();
+    let service = sigv4::credential(&head).map_or_else(String::new, |credential| credential.service);
+    let framing = Framing::of(&service, &head);
+
+    let body = match collect(body).await {
+        Ok(body) => body,
+        Err(exception) => return answer::whole(framing.refuse(&exception, &request_id)),
+    };
+    let Caller { principal, region } = match authenticate(services, &head, BodyHash::Of(&body), &service) {
+        Ok(caller) => caller,
+        Err(refusal) => {
+            // Not recorded: without a valid signature nobody is known to have called.
+            refusal.count();
+            return answer::whole(framing.refuse_signature(&refusal, &request_id));
+        }
+    };
+    let call = Call {
+        principal,
+        region,
+        request_id,
+        source_ip: peer.ip,
+        secure_transport: peer.tls.is_some(),
+        user_agent: head.headers.get(http::header::USER_AGENT).and_then(|v| v.to_str().ok()).map(str::to_owned),
+    };
+    // A change that is in the catalog must reach the journal even when the client hangs up meanwhile.
+    let answered = parts.calls.shield(perform(Arc::clone(parts), call, service, framing, peer, head, body)).await;
+    answer::whole(answered.unwrap_or_else(|| framing.refuse(&Exception::internal_failure(), "")))
+}
+
+async fn perform(
+    parts: Arc<Parts>,
+    call: Call,
+    service: String,
+    framing: Framing,
+    peer: Peer,
+    head: Head,
+    body: Bytes,
+) -> Response<Bytes> {
+    let services = &parts.services;
+    let started = services.clock.now();
+    let reply = match service.as_str() {
+        "cloudtrail" => opentrail_api::cloudtrail(services, &call, &head.headers, &body).await,
+        "cloudtrail-data" => opentrail_api::cloudtrail_data(services, &call, &head, &body).await,
+        "sts" => opentrail_api::sts(services, &call, &head, &body).await,
+        other => {
+            let exception = Exception::unknown_operation(format!(
+                "This endpoint serves cloudtrail, cloudtrail-data, sts and s3, not '{other}'."
+            ));
+            return framing.refuse(&exception, &call.request_id);
+        }
+    };
+    // `turn` is held until the batch is durable: changes reach the journal in the order of the catalog.
+    let Reply { response, changes, order, turn } = reply;
+    let exchange = Exchange {
+        endpoint: Endpoint {
+            account: call.principal.account,
+            region: call.region.clone(),
+            service: Some(service),
+            s3_hosts: Vec::new(),
+        },
+        started,
+        peer: peer.ip,
+        tls: peer.tls,
+        method: head.method,
+        uri: head.uri,
+        version: head.version,
+        request_headers: head.headers,
+        bytes_in: body.len() as u64,
+        request_body: Captured::Complete(body),
+        status: Some(response.status()),
+        response_headers: response.headers().clone(),
+        bytes_out: response.body().len() as u64,
+        response_body: Captured::Complete(response.body().clone()),
+        caller: opentrail_recorder::Caller::Identity(call.principal.user_identity()),
+        event_id: services.random.uuid(),
+    };
+    let record = opentrail_recorder::record(&exchange);
+    let record_first = order == RecordOrder::RecordFirst;
+    let appended = parts.recording.append_call(Source::Api, record, started, changes, record_first).await;
+    drop(turn);
+    match appended {
+        Ok(()) => response,
+        Err(error) => {
+            let exception = Exception::service_unavailable(format!("The call could not be recorded: {error}."));
+            framing.refuse(&exception, &call.request_id)
+        }
+    }
+}
+
+async fn collect(body: Incoming) -> Result<Bytes, Exception> {
+    let collected = Limited::new(body, MAX_BODY).collect();
+    match tokio::time::timeout(BODY_TIMEOUT, collected).await {
+        Ok(Ok(body)) => Ok(body.to_bytes()),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(Exception::request_entity_too_large(format!("The request has more than {MAX_BODY} bytes."))),
+        Ok(Err(error)) => Err(Exception::serialization(format!("the body broke off: {error}"))),
+        Err(_) => Err(Exception::request_timeout("The request did not arrive in time.")),
+    }
+}
+
+/// How errors are told to the client of a service.
+#[derive(Clone, Copy, Debug)]
+enum Framing {
+    Json,
+    Rest,
+    Query,
+}
+
+impl Framing {
+    fn of(service: &str, head: &Head) -> Self {
+        match service {
+            "sts" => Self::Query,
+            "cloudtrail-data" => Self::Rest,
+            "" if !head.headers.contains_key("x-amz-target") => Self::Query,
+            _ => Self::Json,
+        }
+    }
+
+    fn refuse(self, exception: &Exception, request_id: &str) -> Response<Bytes> {
+        match self {
+            Self::Json => json::respond_exception(exception, request_id),
+            Self::Rest => rest::respond_exception(exception, request_id),
+            Self::Query => query::respond_error(&as_query(exception), request_id),
+        }
+    }
+
+    fn refuse_signature(self, refusal: &Refusal, request_id: &str) -> Response<Bytes> {
+        match self {
+            Self::Json => json::respond_exception(&refusal.0.exception(), request_id),
+            Self::Rest => rest::respond_exception(&refusal.0.rest_exception(), request_id),
+            Self::Query => query::respond_error(&refusal.0.query(), request_id),
+        }
+    }
+}
+
+/// The front's own errors as the Query protocol names them.
+fn as_query(exception: &Exception) -> QueryError {
+    let code = match &exception.name {
+        Cow::Borrowed(name) => name,
+        Cow::Owned(_) => "InternalFailure",
+    };
+    QueryError::new(code, exception.message.clone(), exception.status)
+}

@@ -1,0 +1,227 @@
+//! `opentrail serve`: puts the server together, runs it, and takes it apart in the order of the data flow.
+
+mod banner;
+mod trim;
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+use anyhow::Context;
+use metrics_exporter_prometheus::PrometheusBuilder;
+use opentrail_api::{Quotas, Services, Turns};
+use opentrail_catalog::{Catalog, SqliteCatalog};
+use opentrail_delivery::{Delivery, DeliveryDeps, DeliverySettings, PublicKeys};
+use opentrail_gateway::{Gateway, GatewayConfig};
+use opentrail_history::{History, HistoryOptions};
+use opentrail_identity::{AccessKeySpec, AccountSpec, Directory};
+use opentrail_ingest::{DedupWindow, Ingest};
+use opentrail_journal::{Journal, SegmentsJournal, SegmentsOptions};
+use opentrail_keys::KeyRing;
+use opentrail_projection::{Feed, run};
+use opentrail_runtime::{Clock, OnError, Random, Shutdown, SystemClock, SystemRandom, TaskGroup};
+use opentrail_trails::{Buckets, Trail, TrailChange, Trails};
+use tokio::signal::unix::{SignalKind, signal};
+use tracing::{info, warn};
+
+use crate::boot::{self, DataDir, RootKey};
+use crate::cli::{OK, ServeArgs};
+use crate::config::{Config, ConfigError, GatewaySection};
+use crate::front::{EmbeddedS3, Front, Listener, Parts};
+use crate::wiring::{GatewayPort, Recording, RingSealer, StoreAccess, TrailBuckets, client_config, server_config};
+
+/// How long each part may take to stop before the next is stopped all the same.
+const STOP: Duration = Duration::from_secs(30);
+
+/// Runs the server until SIGTERM or Ctrl-C.
+pub(crate) async fn serve(args: ServeArgs) -> anyhow::Result<u8> {
+    let config = Config::load(args.config.as_deref(), std::env::vars())?;
+    rustls::crypto::aws_lc_rs::default_provider()
+        .install_default()
+        .map_err(|_| anyhow::anyhow!("another TLS provider is installed already"))?;
+    let metrics = PrometheusBuilder::new().install_recorder().context("cannot collect metrics")?;
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let random: Arc<dyn Random> = Arc::new(SystemRandom);
+
+    let data = DataDir::take(&args.data_dir)?;
+    let keys = Arc::new(KeyRing::open(&data.join("keys"), Arc::clone(&random))?);
+    let sqlite = Arc::new(SqliteCatalog::open(&data.join("catalog.sqlite")).await?);
+    let catalog: Arc<dyn Catalog> = Arc::clone(&sqlite) as _;
+    let root_keys = boot::root_keys(&catalog, &keys, &*random, args.account_id).await?;
+    boot::write_credentials(&data.join("credentials"), &root_keys).context("cannot write the credentials file")?;
+    let directory = Arc::new(directory(&config, &root_keys, Arc::new(RingSealer(Arc::clone(&keys))))?);
+
+    let options = SegmentsOptions { segment_bytes: config.journal.segment_bytes, ..SegmentsOptions::default() };
+    let journal: Arc<dyn Journal> = Arc::new(SegmentsJournal::open(&data.join("journal"), options)?);
+    let store = opentrail_objects::Store::open(&data.join("objects"), Arc::clone(&clock))?;
+    let buckets: Arc<dyn Buckets> = Arc::new(TrailBuckets::new(store.clone(), &config.destinations)?);
+
+    // Three groups, stopped one after another: what lets records in, what carries them, what folds them.
+    let intake = TaskGroup::new(Shutdown::new());
+    let carriers = TaskGroup::new(Shutdown::new());
+    let projections = TaskGroup::new(Shutdown::new());
+
+    let feed = Feed::new(Arc::clone(&journal));
+    let history_dir = data.join("tables/history");
+    std::fs::create_dir_all(&history_dir).with_context(|| format!("cannot make {}", history_dir.display()))?;
+    let options = HistoryOptions {
+        retention: config.history.retention,
+        flush_age: config.history.flush_age,
+        ..HistoryOptions::default()
+    };
+    let (history_projection, history) = History::open(&history_dir, options, Arc::clone(&clock)).await?;
+    projections.spawn(
+        "history",
+        OnError::ShutDown,
+        run(history_projection, Arc::clone(&feed), Arc::clone(&clock), projections.shutdown().clone()),
+    );
+    projections.spawn(
+        "history maintenance",
+        OnError::Log,
+        history.clone().run_maintenance(projections.shutdown().clone()),
+    );
+    let delivery = Delivery::start(DeliveryDeps {
+        catalog: Arc::clone(&catalog),
+        feed: Arc::clone(&feed),
+        buckets: Arc::clone(&buckets),
+        keys: Arc::clone(&keys),
+        clock: Arc::clone(&clock),
+        random: Arc::clone(&random),
+        settings: DeliverySettings {
+            max_age: config.delivery.max_age,
+            max_bytes: usize::try_from(config.delivery.max_bytes)?,
+            digest_interval: config.delivery.digest_interval,
+            put_timeout: config.delivery.put_timeout,
+            ..DeliverySettings::default()
+        },
+        tasks: projections.clone(),
+    })
+    .await?;
+
+    let recording = Recording::start(Arc::clone(&journal), Arc::clone(&clock), &carriers);
+    let trails = Trails::new(Arc::clone(&catalog));
+    let reconciled = reconciliation(&trails.all().await?, &delivery);
+    recording.append_changes(&reconciled).await.context("the journal does not take records")?;
+    let window = DedupWindow::load(usize::try_from(config.ingest.dedup_window)?, &*journal).await?;
+    let services = Services {
+        trails,
+        catalog: Arc::clone(&catalog),
+        buckets,
+        history,
+        public_keys: PublicKeys::new(Arc::clone(&catalog), Arc::clone(&clock)),
+        directory: Arc::clone(&directory),
+        keys: Arc::clone(&keys),
+        clock: Arc::clone(&clock),
+        random: Arc::clone(&random),
+        quotas: args.aws_quotas.then(|| Quotas::new(Arc::clone(&clock))),
+        turns: Turns::default(),
+    };
+    let access = StoreAccess { directory: Arc::clone(&directory), clock: Arc::clone(&clock) };
+    let tls = config.tls.as_ref().map(server_config).transpose()?;
+    let listener = Listener::bind(args.listen, tls)
+        .await
+        .with_context(|| format!("cannot listen on {}; choose another address with --listen", args.listen))?;
+    let address = listener.address()?;
+    let front = Front::new(Parts {
+        s3: EmbeddedS3::new(store, Arc::new(access), config.s3_domains.clone())?,
+        ingest: Ingest::new(Arc::clone(&journal), Arc::clone(&clock), window)
+            .with_max_decoded_bytes(config.ingest.max_decoded_bytes),
+        recording: recording.clone(),
+        calls: intake.clone(),
+        services,
+        metrics,
+        ready: AtomicBool::new(false),
+    });
+    let mut gateways = Vec::new();
+    for section in &config.gateways {
+        let port = GatewayPort {
+            recording: recording.clone(),
+            directory: Arc::clone(&directory),
+            clock: Arc::clone(&clock),
+        };
+        let gateway = bind_gateway(section, port, Arc::clone(&clock), Arc::clone(&random)).await?;
+        gateways.push((gateway.local_addr(), section.upstream.clone()));
+        intake.spawn("gateway", OnError::ShutDown, gateway.run(intake.shutdown().clone()));
+    }
+    intake.spawn("front", OnError::ShutDown, listener.run(front.clone(), intake.shutdown().clone()));
+    projections.spawn(
+        "trim",
+        OnError::Log,
+        trim::run(Arc::clone(&feed), Arc::clone(&clock), config.journal.hold_back, projections.shutdown().clone()),
+    );
+    front.set_ready(true);
+    let scheme = if config.tls.is_some() { "https" } else { "http" };
+    banner::print(scheme, address, &args.data_dir, &gateways);
+
+    wait_for_stop([intake.shutdown(), carriers.shutdown(), projections.shutdown()]).await?;
+    front.set_ready(false);
+    intake.shutdown().begin();
+    intake.join(STOP).await;
+    // The last senders of the recording queue: once they are gone the carriers drain it and end.
+    drop((front, recording));
+    carriers.join(STOP).await;
+    projections.shutdown().begin();
+    projections.join(STOP).await;
+    journal.close().await;
+    sqlite.close().await;
+    info!("stopped");
+    Ok(OK)
+}
+
+/// Changes that a crash between the catalog's commit and the journal's append may have kept from delivery. A version that
+/// delivery knows already changes nothing.
+fn reconciliation(trails: &[Trail], delivery: &Delivery) -> Vec<TrailChange> {
+    let gone = delivery.trails().into_iter().filter(|key| trails.iter().all(|trail| trail.key != *key));
+    let there = trails.iter().map(|trail| TrailChange::PutTrail(Box::new(trail.clone())));
+    there.chain(gone.map(TrailChange::DeleteTrail)).collect()
+}
+
+async fn wait_for_stop(failures: [&Shutdown; 3]) -> anyhow::Result<()> {
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let [a, b, c] = failures;
+    tokio::select! {
+        _ = terminate.recv() => info!("stopping on SIGTERM"),
+        _ = interrupt.recv() => info!("stopping on Ctrl-C"),
+        () = a.begun() => warn!("stopping, since a vital part failed"),
+        () = b.begun() => warn!("stopping, since a vital part failed"),
+        () = c.begun() => warn!("stopping, since a vital part failed"),
+    }
+    Ok(())
+}
+
+/// Everybody whom this server knows: the accounts of the configuration, and the root keys.
+fn directory(config: &Config, root_keys: &[RootKey], sealer: Arc<RingSealer>) -> anyhow::Result<Directory> {
+    let mut accounts = config.accounts.clone();
+    for key in root_keys {
+        let index = accounts.iter().position(|account| account.id == key.account).unwrap_or_else(|| {
+            accounts.push(AccountSpec::new(key.account));
+            accounts.len() - 1
+        });
+        accounts[index].root_access_keys.push(AccessKeySpec::new(&*key.access_key_id, key.secret.clone()));
+    }
+    let directory = Directory::new(accounts).map_err(ConfigError::of_accounts)?;
+    Ok(directory.with_sealer(sealer))
+}
+
+async fn bind_gateway(
+    section: &GatewaySection,
+    port: GatewayPort,
+    clock: Arc<dyn Clock>,
+    random: Arc<dyn Random>,
+) -> anyhow::Result<Gateway> {
+    let config = GatewayConfig {
+        listen: section.listen,
+        upstream: section.upstream.clone(),
+        account: section.account,
+        region: section.region.clone(),
+        service: section.service.clone(),
+        tls: section.tls.as_ref().map(server_config).transpose()?,
+        upstream_tls: client_config(section.upstream_ca.as_deref())?,
+        s3_hosts: section.s3_domains.clone(),
+        ..GatewayConfig::default()
+    };
+    let port = Arc::new(port);
+    Gateway::bind(config, clock, random, Arc::clone(&port) as _, port)
+        .await
+        .with_context(|| format!("the gateway cannot listen on {}", section.listen))
+}

@@ -1,0 +1,165 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use opentrail_gateway::{CallerLookup, RecordSink};
+use opentrail_identity::Directory;
+use opentrail_journal::{AppendError, Journal, NewEntry};
+use opentrail_model::{Source, Timestamp};
+use opentrail_recorder::{Caller, Recorded};
+use opentrail_runtime::{Clock, OnError, TaskGroup};
+use opentrail_trails::TrailChange;
+use tokio::sync::mpsc;
+use tracing::{error, warn};
+
+/// Records that wait for the journal before a gateway has to wait with them.
+const QUEUE: usize = 4096;
+/// Records appended in one batch at most.
+const BATCH: usize = 512;
+const RETRY: Duration = Duration::from_millis(200);
+
+/// The way of recorded calls into the journal. Cheap to clone.
+#[derive(Clone, Debug)]
+pub(crate) struct Recording {
+    journal: Arc<dyn Journal>,
+    clock: Arc<dyn Clock>,
+    queue: mpsc::Sender<NewEntry>,
+    changes: mpsc::UnboundedSender<NewEntry>,
+}
+
+impl Recording {
+    /// Starts the tasks that append. They end once every clone is dropped.
+    pub(crate) fn start(journal: Arc<dyn Journal>, clock: Arc<dyn Clock>, tasks: &TaskGroup) -> Self {
+        let (queue, queued) = mpsc::channel(QUEUE);
+        let (changes, changed) = mpsc::unbounded_channel();
+        tasks.spawn("record calls", OnError::ShutDown, drain(queued, Arc::clone(&journal), Arc::clone(&clock)));
+        tasks.spawn("repeat changes", OnError::Log, repeat(changed, Arc::clone(&journal), Arc::clone(&clock)));
+        Self { journal, clock, queue, changes }
+    }
+
+    /// Makes a call to our own API durable together with the changes that it made, in one batch.
+    ///
+    /// # Errors
+    /// When the journal cannot take it. The catalog has the changes already, so they are appended later, as soon as
+    /// the journal works again; the caller is told that the call failed, since its record is not durable.
+    pub(crate) async fn append_call(
+        &self,
+        source: Source,
+        record: Option<Recorded>,
+        received: Timestamp,
+        changes: Vec<TrailChange>,
+        record_first: bool,
+    ) -> Result<(), AppendError> {
+        let record = record.map(|recorded| entry(source, recorded, received));
+        let changes: Vec<_> = changes.iter().map(|change| control(change, received)).collect();
+        let batch: Vec<_> = if record_first {
+            record.into_iter().chain(changes.iter().cloned()).collect()
+        } else {
+            changes.iter().cloned().chain(record).collect()
+        };
+        if batch.is_empty() {
+            return Ok(());
+        }
+        let appended = self.journal.append(batch).await;
+        if let Err(error) = &appended {
+            error!(%error, "a call could not be recorded");
+            for change in changes {
+                // Its receiver lives as long as the server.
+                let _ = self.changes.send(change);
+            }
+        }
+        appended.map(drop)
+    }
+
+    /// Appends changes that no call made: the catalog's trails at start.
+    pub(crate) async fn append_changes(&self, changes: &[TrailChange]) -> Result<(), AppendError> {
+        let now = self.clock.now();
+        let batch: Vec<_> = changes.iter().map(|change| control(change, now)).collect();
+        if batch.is_empty() { Ok(()) } else { self.journal.append(batch).await.map(drop) }
+    }
+
+    /// Hands over the record of a call that crossed a gateway or the embedded store. Waits while the queue is full.
+    pub(crate) async fn enqueue(&self, source: Source, recorded: Recorded, received: Timestamp) {
+        if self.queue.send(entry(source, recorded, received)).await.is_err() {
+            metrics::counter!("opentrail_server_records_lost_total", "reason" => "stopped").increment(1);
+            error!("a record came after the journal was closed and is lost");
+        }
+    }
+}
+
+fn entry(source: Source, recorded: Recorded, received: Timestamp) -> NewEntry {
+    NewEntry { source, account: recorded.account, received, body: recorded.body }
+}
+
+fn control(change: &TrailChange, received: Timestamp) -> NewEntry {
+    NewEntry { source: Source::Control, account: change.key().account, received, body: change.to_bytes() }
+}
+
+/// Appends queued records in batches. A journal that cannot take them is asked again until it can: meanwhile the queue
+/// fills and gateways wait, so that nothing is lost.
+async fn drain(
+    mut queued: mpsc::Receiver<NewEntry>,
+    journal: Arc<dyn Journal>,
+    clock: Arc<dyn Clock>,
+) -> Result<(), AppendError> {
+    let mut batch = Vec::with_capacity(BATCH);
+    while queued.recv_many(&mut batch, BATCH).await > 0 {
+        loop {
+            match journal.append(batch.clone()).await {
+                Ok(_) => break,
+                Err(AppendError::Closed) => return Err(AppendError::Closed),
+                Err(error) => {
+                    warn!(%error, records = batch.len(), "records wait for the journal");
+                    clock.sleep(RETRY).await;
+                }
+            }
+        }
+        batch.clear();
+    }
+    Ok(())
+}
+
+/// Appends changes whose own batch failed.
+async fn repeat(
+    mut changed: mpsc::UnboundedReceiver<NewEntry>,
+    journal: Arc<dyn Journal>,
+    clock: Arc<dyn Clock>,
+) -> Result<(), AppendError> {
+    while let Some(change) = changed.recv().await {
+        loop {
+            match journal.append(vec![change.clone()]).await {
+                Ok(_) => break,
+                Err(AppendError::Closed) => return Ok(()),
+                Err(_) => clock.sleep(RETRY).await,
+            }
+        }
+    }
+    Ok(())
+}
+
+/// A gateway's way in: its records, and whose keys its callers use.
+#[derive(Debug)]
+pub(crate) struct GatewayPort {
+    pub(crate) recording: Recording,
+    pub(crate) directory: Arc<Directory>,
+    pub(crate) clock: Arc<dyn Clock>,
+}
+
+#[async_trait]
+impl RecordSink for GatewayPort {
+    async fn record(&self, recorded: Recorded, received: Timestamp) {
+        self.recording.enqueue(Source::Gateway, recorded, received).await;
+    }
+}
+
+impl CallerLookup for GatewayPort {
+    fn caller(&self, access_key_id: &str, session_token: Option<&str>) -> Caller {
+        let session = session_token
+            .and_then(|token| self.directory.find_key(access_key_id, Some(token), self.clock.now()).ok())
+            .map(|credential| credential.principal);
+        match session.or_else(|| self.directory.identity_of_key(access_key_id)) {
+            Some(principal) => Caller::Identity(principal.user_identity()),
+            None => Caller::UnknownKey { access_key_id: access_key_id.to_owned() },
+        }
+    }
+}
