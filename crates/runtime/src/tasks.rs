@@ -86,6 +86,21 @@ impl TaskGroup {
         self.tracker.spawn(guarded.instrument(error_span!("task", name)));
     }
 
+    /// Runs `work` to its end even when the caller stops waiting for it. `None` when it panicked, which is logged.
+    ///
+    /// # Cancellation
+    /// Dropping the returned future leaves the work running; [`Self::join`] waits for it.
+    #[expect(clippy::disallowed_methods, reason = "this is the one place that starts tasks")]
+    pub async fn shield<T: Send + 'static>(&self, work: impl Future<Output = T> + Send + 'static) -> Option<T> {
+        match tokio::spawn(self.tracker.track_future(work.in_current_span())).await {
+            Ok(value) => Some(value),
+            Err(join) => {
+                error!(error = %join, "work panicked");
+                None
+            }
+        }
+    }
+
     /// Waits until every task has ended, at most for `deadline`. Call after the shutdown has begun.
     pub async fn join(&self, deadline: Duration) {
         self.tracker.close();
@@ -101,6 +116,21 @@ impl TaskGroup {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn shielded_work_goes_on_without_its_caller() {
+        let group = TaskGroup::new(Shutdown::new());
+        let (tell, mut told) = tokio::sync::mpsc::channel(1);
+        let (go, gone) = tokio::sync::oneshot::channel::<()>();
+        let work = group.shield(async move {
+            gone.await.unwrap();
+            tell.send("done").await.unwrap();
+        });
+        assert!(tokio::time::timeout(Duration::ZERO, work).await.is_err());
+        go.send(()).unwrap();
+        assert_eq!(told.recv().await, Some("done"));
+        group.join(Duration::from_secs(5)).await;
+    }
 
     #[tokio::test]
     async fn a_vital_task_that_fails_begins_the_shutdown() {
