@@ -32,4 +32,4 @@ def put_records(server: Server, region: str, records: list[dict]) -> None:
     """Puts them in as NDJSON; every one must be accepted."""
     body = "".join(json.dumps(r, separators=(",", ":")) + "\n" for r in records).encode()
     report = server.put_records(body, region=region)
-    assert report["accepted"] == len(records), report
+    assert report["Accepted"] == len(records), report

@@ -43,7 +43,7 @@ def test_a_trail_lives_and_dies(aws, cloudtrail, bucket, region):
     assert [t["Name"] for t in aws("cloudtrail", "describe-trails")["trailList"]] == ["cli"]
     assert aws("cloudtrail", "list-tags", "--resource-id-list", arn)["ResourceTagList"][0]["TagsList"]
     aws("cloudtrail", "delete-trail", "--name", arn)
-    told = aws("cloudtrail", "get-trail", "--name", "cli", code=254)
+    told = aws("cloudtrail", "get-trail", "--name", "cli", code=255)
     assert f"(TrailNotFoundException) when calling the GetTrail operation: Unknown trail: {arn}" in told
 
 

@@ -36,7 +36,7 @@ def test_the_root_user_and_a_user_learn_who_they_are(client, sts):
 
 
 def test_a_presigned_request_is_answered(sts):
-    url = sts.generate_presigned_url("get_caller_identity")
+    url = sts.generate_presigned_url("get_caller_identity", HttpMethod="GET")
     with urllib.request.urlopen(url, timeout=30) as answer:
         document = ElementTree.parse(answer)
     [arn] = document.findall(".//sts:GetCallerIdentityResult/sts:Arn", NAMESPACE)
@@ -46,7 +46,7 @@ def test_a_presigned_request_is_answered(sts):
 
 
 def test_an_altered_presigned_request_is_refused(sts):
-    url = sts.generate_presigned_url("get_caller_identity")
+    url = sts.generate_presigned_url("get_caller_identity", HttpMethod="GET")
     altered = url.replace("GetCallerIdentity", "GetSessionToken")
     assert altered != url
     with pytest.raises(urllib.error.HTTPError) as caught:

@@ -60,7 +60,8 @@ pub(crate) fn draft(exchange: &Exchange, call: &Call<'_>, target: &str) -> Draft
     }
 }
 
-/// The error of a response. Its type comes as `__type` (`com.amazonaws.x#Name`) or in a header (`Name:http://…`).
+/// The error of a response, as records name it: a denial is `AccessDenied` whatever the service says on the wire (33
+/// services in genuine records, none of which writes the wire's `AccessDeniedException`). Its type comes as `__type` (`com.amazonaws.x#Name`) or in a header (`Name:http://…`).
 pub(crate) fn failure(exchange: &Exchange) -> Option<Failure> {
     let status = exchange.status.filter(|status| status.is_client_error() || status.is_server_error())?;
     let body: Value =
@@ -72,6 +73,7 @@ pub(crate) fn failure(exchange: &Exchange) -> Option<Failure> {
     let message = text("message").or_else(|| text("Message")).or_else(|| text("errorMessage"));
     let code = kind.map(|kind| stripped(&kind).to_owned()).filter(|code| !code.is_empty());
     Some(match code {
+        Some(code) if code == "AccessDeniedException" => Failure { code: "AccessDenied".to_owned(), message },
         Some(code) => Failure { code, message },
         None => Failure { message, ..by_status(status) },
     })
