@@ -26,6 +26,12 @@ pub enum StoreError {
         /// The store's directory.
         path: PathBuf,
     },
+    /// The file system keeps times of modification too coarsely to tell two writes apart.
+    #[error("{} is on a file system without nanoseconds in its times; choose a data directory on one that has them", path.display())]
+    CoarseTimes {
+        /// The store's directory.
+        path: PathBuf,
+    },
     /// No such bucket.
     #[error("bucket {bucket} does not exist")]
     NoSuchBucket {

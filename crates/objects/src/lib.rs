@@ -11,6 +11,8 @@ mod checksums;
 mod condition;
 mod durable;
 mod error;
+#[cfg(test)]
+mod faults;
 mod key;
 mod listing;
 mod multipart;

@@ -184,11 +184,11 @@ fn continue_segment(directory: &Path, start: &str, names: &[&str], entries: &mut
     .map(|_| ())
 }
 
+/// What is done with each name: the name, what it is, and its path.
+type Visit<'a> = dyn FnMut(&str, Kind, &Path) -> io::Result<ControlFlow<()>> + 'a;
+
 /// Calls `visit` with every UTF-8 name of a file or directory; nothing when the directory is gone.
-fn each_name(
-    directory: &Path,
-    visit: &mut dyn FnMut(&str, Kind, &Path) -> io::Result<ControlFlow<()>>,
-) -> io::Result<ControlFlow<()>> {
+fn each_name(directory: &Path, visit: &mut Visit<'_>) -> io::Result<ControlFlow<()>> {
     let found = match fs::read_dir(directory) {
         Ok(found) => found,
         Err(error) if is_absence(&error) => return Ok(ControlFlow::Continue(())),

@@ -3,6 +3,7 @@
 //! An upload is a directory: `upload.json`, and for each part `<number>.json` naming the file with its bytes. The JSON
 //! is renamed into place last, so a part is there whole or not at all, and one sent again replaces the one before.
 
+use std::collections::HashSet;
 use std::fs::{self, File};
 use std::io::{self, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
@@ -15,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use crate::StoreError;
 use crate::checksums::{Algorithm, Checksum, Scope, Summed, combine, require_equal};
 use crate::condition::Conditions;
-use crate::durable::{self, is_absence};
+use crate::durable::{Scratch, is_absence};
 use crate::error::At;
 use crate::sidecar::{Description, Headers};
 use crate::staging::Staged;
@@ -124,7 +125,7 @@ impl Store {
         let before: Option<Part> = read_json(&document)?;
         let file = format!("{number:05}-{}", SystemRandom.uuid().simple());
         let place = directory.join(&file);
-        staged.unseen.file.sync_data().at(&place)?;
+        staged.unseen.sync().at(&place)?;
         staged.unseen.rename(&place).at(&place)?;
         let part = Part {
             number,
@@ -137,7 +138,8 @@ impl Store {
         // Syncs the directory too, and with it the name of the bytes.
         self.write_json(&document, &part)?;
         if let Some(before) = before {
-            let _ = fs::remove_file(directory.join(before.file));
+            // What stays is removed with the upload.
+            let _ = self.inner.scratch.remove(&directory.join(before.file));
         }
         Ok(part)
     }
@@ -146,8 +148,7 @@ impl Store {
     pub(crate) fn parts(&self, bucket: &str, key: &str, id: &str) -> Result<(Upload, Vec<Part>), StoreError> {
         let (directory, upload) = self.upload_directory(bucket, key, id)?;
         let mut parts: Vec<Part> = Vec::new();
-        for entry in fs::read_dir(&directory).at(&directory)? {
-            let path = entry.at(&directory)?.path();
+        for path in paths_in(&directory)? {
             let is_part = path.extension().is_some_and(|ext| ext == "json") && !path.ends_with("upload.json");
             if is_part {
                 parts.extend(read_json::<Part>(&path)?);
@@ -162,14 +163,8 @@ impl Store {
         self.require_bucket(bucket)?;
         let directory = self.inner.uploads(bucket);
         let mut uploads: Vec<Upload> = Vec::new();
-        match fs::read_dir(&directory) {
-            Err(error) if is_absence(&error) => {}
-            Err(error) => return Err(error).at(&directory),
-            Ok(found) => {
-                for entry in found {
-                    uploads.extend(read_json::<Upload>(&entry.at(&directory)?.path().join("upload.json"))?);
-                }
-            }
+        for path in paths_in(&directory)? {
+            uploads.extend(read_json::<Upload>(&path.join("upload.json"))?);
         }
         uploads.sort_by(|a, b| (&a.key, a.initiated, &a.id).cmp(&(&b.key, b.initiated, &b.id)));
         Ok(uploads)
@@ -179,7 +174,7 @@ impl Store {
     pub(crate) fn abort_upload(&self, bucket: &str, key: &str, id: &str) -> Result<(), StoreError> {
         let _alone = self.inner.upload_lock(bucket, id).lock();
         let (directory, _) = self.upload_directory(bucket, key, id)?;
-        remove_upload(&directory)
+        remove_upload(&self.inner.scratch, &directory)
     }
 
     /// Makes the named parts one object. Blocks while their bytes are copied.
@@ -223,7 +218,7 @@ impl Store {
         for part in &parts {
             let path = directory.join(&part.file);
             let mut source = File::open(&path).at(&path)?;
-            let copied = io::copy(&mut source, &mut &unseen.file).at(&path)?;
+            let copied = unseen.append(&mut source).at(&path)?;
             if copied != part.size {
                 let cut = io::Error::new(io::ErrorKind::UnexpectedEof, "the part's file is shorter than it was");
                 return Err(cut).at(&path);
@@ -231,7 +226,7 @@ impl Store {
             // An ETag that is no hexadecimal was not written by `put_part`.
             summer.update(&hex::decode(&part.etag).unwrap_or_default());
         }
-        unseen.file.sync_data().at(&directory)?;
+        unseen.sync().at(&directory)?;
         let staged = Staged { unseen, size, md5: [0; 16], checksums: Vec::new() };
         let details = Details {
             etag: format!("{}-{}", hex::encode(summer.finalize()), parts.len()),
@@ -242,7 +237,7 @@ impl Store {
         };
         let description = self.put(bucket, key, staged, details, conditions)?;
         // A crash before this leaves the upload beside the object; completing or aborting it again removes it.
-        if let Err(error) = remove_upload(&directory) {
+        if let Err(error) = remove_upload(&self.inner.scratch, &directory) {
             tracing::warn!(error = %error, "parts of a completed upload stay");
         }
         Ok(description)
@@ -269,10 +264,10 @@ impl Store {
                 return Err(io::Error::from(io::ErrorKind::UnexpectedEof)).at(path);
             }
             summer.update(&block[..count]);
-            unseen.file.write_all(&block[..count]).at(path)?;
+            unseen.write_all(&block[..count]).at(path)?;
             left -= count as u64;
         }
-        unseen.file.sync_data().at(path)?;
+        unseen.sync().at(path)?;
         let (md5, checksums) = summer.finish();
         Ok(Staged { unseen, size: range.end - range.start, md5, checksums })
     }
@@ -321,9 +316,37 @@ fn whole_checksum(upload: &Upload, parts: &[Part]) -> Option<Checksum> {
 }
 
 /// Removes the document first: without it there is no upload, whatever a crash leaves of the rest.
-fn remove_upload(directory: &Path) -> Result<(), StoreError> {
-    durable::remove(&directory.join("upload.json")).at(directory)?;
-    fs::remove_dir_all(directory).at(directory)
+fn remove_upload(scratch: &Scratch, directory: &Path) -> Result<(), StoreError> {
+    scratch.remove_durably(&directory.join("upload.json")).at(directory)?;
+    scratch.remove_tree(directory).at(directory)
+}
+
+/// Removes what a crash left of a bucket's uploads: directories that are no upload (any more), bytes that are no part's.
+pub(crate) fn sweep_uploads(scratch: &Scratch, uploads: &Path) -> Result<(), StoreError> {
+    for directory in paths_in(uploads)? {
+        if !directory.join("upload.json").exists() {
+            scratch.remove_tree(&directory).at(&directory)?;
+            continue;
+        }
+        let (documents, files): (Vec<_>, Vec<_>) =
+            paths_in(&directory)?.into_iter().partition(|path| path.extension().is_some_and(|ext| ext == "json"));
+        let mut named = HashSet::new();
+        for document in documents.iter().filter(|path| !path.ends_with("upload.json")) {
+            named.extend(read_json::<Part>(document)?.map(|part| directory.join(part.file)));
+        }
+        for file in files.iter().filter(|file| !named.contains(*file)) {
+            scratch.remove(file).at(file)?;
+        }
+    }
+    Ok(())
+}
+
+/// What is in a directory; nothing when there is none.
+pub(crate) fn paths_in(directory: &Path) -> Result<Vec<PathBuf>, StoreError> {
+    match fs::read_dir(directory) {
+        Err(error) if is_absence(&error) => Ok(Vec::new()),
+        found => found.and_then(|found| found.map(|entry| Ok(entry?.path())).collect()).at(directory),
+    }
 }
 
 fn read_json<T: for<'de> Deserialize<'de>>(path: &Path) -> Result<Option<T>, StoreError> {

@@ -37,7 +37,7 @@ impl Writer {
         let mut slices: Vec<IoSlice<'_>> = block.iter().map(|bytes| IoSlice::new(bytes)).collect();
         let mut left = &mut slices[..];
         while !left.is_empty() {
-            match self.unseen.file.write_vectored(left) {
+            match self.unseen.write_vectored(left) {
                 Ok(0) if left.iter().any(|slice| !slice.is_empty()) => return Err(io::ErrorKind::WriteZero.into()),
                 Ok(count) => IoSlice::advance_slices(&mut left, count),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -101,13 +101,13 @@ where
         writer.write(&block)?;
         // The larger part of syncing happens here, outside any lock; what is left is the file's time.
         if writer.size > BLOCK_BYTES as u64 {
-            writer.unseen.file.sync_data()?;
+            writer.unseen.sync()?;
         }
         let (md5, checksums) = writer.summer.finish();
         Ok(Staged { unseen: writer.unseen, size: writer.size, md5, checksums })
     })
     .await
-    .map_or_else(|panic| Err(io::Error::other(panic)), |staged| staged)
+    .unwrap_or_else(|panic| Err(io::Error::other(panic)))
     .at(std::path::Path::new("objects"))
 }
 

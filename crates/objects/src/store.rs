@@ -15,10 +15,11 @@ use crate::backend::BucketObjects;
 use crate::bucket::{self, Bucket};
 use crate::checksums::Checksum;
 use crate::condition::Conditions;
-use crate::durable::{self, Scratch, is_absence};
+use crate::durable::{Scratch, is_absence};
 use crate::error::At;
 use crate::key::{LONGEST_KEY, path_of};
 use crate::listing::{self, Listings, Page, Query};
+use crate::multipart::{paths_in, sweep_uploads};
 use crate::sidecar::{self, Description, Headers, Sidecar, Stamp};
 use crate::staging::Staged;
 
@@ -68,7 +69,7 @@ impl Store {
     pub fn open(root: &Path, clock: Arc<dyn Clock>) -> Result<Self, StoreError> {
         let own = root.join(OWN_DIRECTORY);
         let scratch = Scratch::open(own.join("tmp")).at(root)?;
-        refuse_ignored_case(&own)?;
+        refuse_unfit(&own)?;
         for name in ["buckets", "meta", "uploads"] {
             scratch.create_dirs(&own.join(name)).at(&own)?;
         }
@@ -81,6 +82,7 @@ impl Store {
                 serde_json::from_slice(&bytes).map_err(|source| StoreError::Damaged { path: path.clone(), source })?;
             // The directory is made before the document, so it can only be missing because somebody removed it.
             scratch.create_dirs(&root.join(&bucket.name)).at(&path)?;
+            sweep_uploads(&scratch, &own.join("uploads").join(&bucket.name))?;
             buckets.insert(bucket.name.clone(), bucket);
         }
         let inner = Inner {
@@ -145,19 +147,16 @@ impl Store {
         }
         let directory = self.inner.root.join(name);
         let uploads = self.inner.uploads(name);
-        let unfinished = uploads.is_dir() && fs::read_dir(&uploads).at(&uploads)?.next().is_some();
+        let unfinished = paths_in(&uploads)?.iter().any(|upload| upload.join("upload.json").exists());
         if unfinished || listing::has_any(&directory).at(&directory)? {
             return Err(StoreError::BucketNotEmpty { bucket: name.to_owned() });
         }
         // From here on the bucket is gone, also if a crash leaves its empty directories.
-        durable::remove(&self.inner.document(name)).at(&directory)?;
+        self.inner.scratch.remove_durably(&self.inner.document(name)).at(&directory)?;
         buckets.remove(name);
         for leftover in [directory, self.inner.sidecars(name), uploads] {
-            match fs::remove_dir_all(&leftover) {
-                Err(error) if !is_absence(&error) => {
-                    tracing::warn!(path = %leftover.display(), error = %error, "leftover of a deleted bucket stays");
-                }
-                _ => {}
+            if let Err(error) = self.inner.scratch.remove_tree(&leftover) {
+                tracing::warn!(path = %leftover.display(), error = %error, "leftover of a deleted bucket stays");
             }
         }
         Ok(())
@@ -225,9 +224,8 @@ impl Store {
         while sidecar.describing(stamp).is_some() || current.as_ref().is_some_and(|current| current.stamp == stamp) {
             stamp.modified_ns += 1;
         }
-        let file = &staged.unseen.file;
-        file.set_modified(stamp.system_time()).at(&place.data)?;
-        file.sync_all().at(&place.data)?;
+        staged.unseen.set_modified(stamp.system_time()).at(&place.data)?;
+        staged.unseen.sync().at(&place.data)?;
 
         // The description comes first. A crash after this line leaves the old object, which stays described.
         let Details { etag, checksum, headers, upload, parts } = details;
@@ -248,7 +246,7 @@ impl Store {
             staged.unseen.rename(&place.data).at(&place.data)?;
         }
         self.inner.listings.changed(&place.directory, &self.inner.root);
-        durable::sync_dir(&place.directory).at(&place.directory)?;
+        self.inner.scratch.sync_dir(&place.directory).at(&place.directory)?;
         Ok(description)
     }
 
@@ -278,13 +276,10 @@ impl Store {
             let current = sidecar::open(&place.data, &place.sidecar)?.map(|(_, description)| description);
             conditions.check_write(bucket, key, current.as_ref())?;
         }
-        let existed = durable::remove(&place.data).at(&place.data)?;
+        let existed = self.inner.scratch.remove_durably(&place.data).at(&place.data)?;
         if existed {
             // A crash here leaves a sidecar that describes nothing; the next write to this key replaces it.
-            match fs::remove_file(&place.sidecar) {
-                Err(error) if !is_absence(&error) => return Err(error).at(&place.sidecar),
-                _ => {}
-            }
+            self.inner.scratch.remove(&place.sidecar).at(&place.sidecar)?;
             self.inner.scratch.prune(&place.directory, &self.inner.root.join(bucket));
         }
         self.inner.listings.changed(&place.directory, &self.inner.root);
@@ -370,12 +365,20 @@ fn read_or_new(path: &Path, key: &str) -> Sidecar {
     found.unwrap_or_else(|| Sidecar { key: key.to_owned(), versions: Vec::new() })
 }
 
-fn refuse_ignored_case(own: &Path) -> Result<(), StoreError> {
+/// Refuses file systems on which two keys could share a file, or two versions of an object a stamp.
+fn refuse_unfit(own: &Path) -> Result<(), StoreError> {
     let probe = own.join("tmp").join("CaseProbe");
-    File::create(&probe).at(&probe)?;
-    let ignored = own.join("tmp").join("caseprobe").exists();
+    let file = File::create(&probe).at(&probe)?;
+    let ignores_case = own.join("tmp").join("caseprobe").exists();
+    let stamp = Stamp { size: 0, modified_ns: 1_700_000_000_000_000_001 };
+    file.set_modified(stamp.system_time()).at(&probe)?;
+    let found = Stamp::of(&fs::metadata(&probe).at(&probe)?);
     fs::remove_file(&probe).at(&probe)?;
-    if ignored { Err(StoreError::IgnoresCase { path: own.to_owned() }) } else { Ok(()) }
+    match () {
+        () if ignores_case => Err(StoreError::IgnoresCase { path: own.to_owned() }),
+        () if found != stamp => Err(StoreError::CoarseTimes { path: own.to_owned() }),
+        () => Ok(()),
+    }
 }
 
 pub(crate) fn check_key(key: &str) -> Result<(), StoreError> {
@@ -385,3 +388,7 @@ pub(crate) fn check_key(key: &str) -> Result<(), StoreError> {
 pub(crate) fn no_such_bucket(bucket: &str) -> StoreError {
     StoreError::NoSuchBucket { bucket: bucket.to_owned() }
 }
+
+#[cfg(test)]
+#[path = "crash_tests.rs"]
+mod crash_tests;

@@ -30,7 +30,7 @@ pub(crate) fn refused(error: StoreError) -> S3Error {
             let message = "The disk of the object store failed or is full. Please try again.";
             return S3Error::with_message(S3ErrorCode::ServiceUnavailable, message);
         }
-        StoreError::Damaged { .. } | StoreError::IgnoresCase { .. } => {
+        StoreError::Damaged { .. } | StoreError::IgnoresCase { .. } | StoreError::CoarseTimes { .. } => {
             tracing::error!(error = %error, "the object store is damaged");
             let message = "A file of the object store is damaged; its log says which.";
             return S3Error::with_message(S3ErrorCode::InternalError, message);
