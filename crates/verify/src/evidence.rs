@@ -33,6 +33,13 @@ pub enum Evidence {
         /// Signatures of digests by path relative to `root`, where they are known.
         signatures: BTreeMap<String, String>,
     },
+    /// Files whose names are not those of the objects: an embedded store's bucket, seen from outside.
+    Files {
+        /// Where each object's bytes lie, by key.
+        paths: BTreeMap<String, PathBuf>,
+        /// Signatures of digests by key, where they are known.
+        signatures: BTreeMap<String, String>,
+    },
 }
 
 /// Why the files could not be looked at.
@@ -66,6 +73,7 @@ impl Evidence {
                     .await
                     .map_err(|error| EvidenceError::Disk { path: PathBuf::new(), source: io::Error::other(error) })??
             }
+            Self::Files { paths, .. } => paths.keys().cloned().collect(),
         };
         names.sort_unstable();
         Ok(names)
@@ -84,15 +92,20 @@ impl Evidence {
                 let signature = signature.map(|value| value.to_string());
                 Ok(Some(Stored { bytes: result.bytes().await?, signature }))
             }
-            Self::Directory { root, signatures } => {
-                let path = root.join(name);
-                match tokio::fs::read(&path).await {
-                    Ok(bytes) => Ok(Some(Stored { bytes: bytes.into(), signature: signatures.get(name).cloned() })),
-                    Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-                    Err(source) => Err(EvidenceError::Disk { path, source }),
-                }
-            }
+            Self::Directory { root, signatures } => from_disk(root.join(name), signatures.get(name)).await,
+            Self::Files { paths, signatures } => match paths.get(name) {
+                Some(path) => from_disk(path.clone(), signatures.get(name)).await,
+                None => Ok(None),
+            },
         }
+    }
+}
+
+async fn from_disk(path: PathBuf, signature: Option<&String>) -> Result<Option<Stored>, EvidenceError> {
+    match tokio::fs::read(&path).await {
+        Ok(bytes) => Ok(Some(Stored { bytes: bytes.into(), signature: signature.cloned() })),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(source) => Err(EvidenceError::Disk { path, source }),
     }
 }
 

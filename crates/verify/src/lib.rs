@@ -2,11 +2,13 @@
 //!
 //! [`verify`] gives the verdicts of `aws cloudtrail validate-logs` and more (a chain cut short, a missing hour, a
 //! log file that no digest lists), in parallel, from a bucket or from a copy on disk. It shares no code with the
-//! parts that write log files and digests, so that a mistake there is not repeated here.
+//! parts that write log files and digests, so that a mistake there is not repeated here. [`fsck`] does the same for a
+//! whole data directory.
 
 mod chain;
 mod digest;
 mod evidence;
+mod fsck;
 mod keys;
 mod log_file;
 mod report;
@@ -15,5 +17,6 @@ mod tests;
 
 pub use chain::{Range, regions, verify};
 pub use evidence::{Evidence, EvidenceError, Stored};
+pub use fsck::{Area, AreaReport, FsckError, FsckFinding, FsckOptions, FsckReport, fsck};
 pub use keys::{KeysError, PublicKeys};
 pub use report::{ChainReport, Finding, Problem, Report};

@@ -1,0 +1,222 @@
+//! Reads the catalog: one SQLite file with a table `document (kind, key, revision, body)`, bodies in JSON.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use opentrail_model::Timestamp;
+use serde::Deserialize;
+use serde::de::{DeserializeOwned, IgnoredAny};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
+use sqlx::{Connection, Row};
+
+use super::FsckError;
+use super::expected::TrailKey;
+use super::report::Notes;
+use crate::keys::PublicKeys;
+
+/// The file's name, and how findings begin that are about its documents.
+pub(super) const FILE: &str = "catalog.sqlite";
+
+/// What the documents say, by their keys.
+#[derive(Debug, Default)]
+pub(super) struct Documents {
+    /// Whether the file could be read: otherwise the rest is empty for that reason.
+    pub(super) readable: bool,
+    pub(super) trails: BTreeMap<String, Trail>,
+    pub(super) workers: BTreeMap<String, Worker>,
+    pub(super) files: BTreeMap<String, File>,
+    pub(super) digests: BTreeMap<String, Digest>,
+    /// How far changes of trails were seen by delivery.
+    pub(super) supervisor: u64,
+    pub(super) public_keys: PublicKeys,
+}
+
+/// `trails`: a trail's settings.
+#[derive(Debug, Deserialize)]
+pub(super) struct Trail {
+    pub(super) key: TrailKey,
+    pub(super) version: u64,
+    pub(super) bucket: String,
+    pub(super) log_file_validation: bool,
+}
+
+/// `delivery-workers`: how far a trail's delivery has come.
+#[derive(Debug, Deserialize)]
+pub(super) struct Worker {
+    pub(super) cursor: u64,
+    pub(super) trail: Option<Trail>,
+    pub(super) deleted: Option<IgnoredAny>,
+    pub(super) ahead: Vec<(IgnoredAny, u64)>,
+    pub(super) cut: Option<Cut>,
+    pub(super) chains: BTreeMap<String, Chain>,
+}
+
+/// Log files that are fixed and on their way.
+#[derive(Debug, Deserialize)]
+pub(super) struct Cut {
+    pub(super) files: Vec<Intent>,
+    pub(super) cursor: u64,
+}
+
+/// A log file on its way.
+#[derive(Debug, Deserialize)]
+pub(super) struct Intent {
+    pub(super) bucket: String,
+    pub(super) key: String,
+    pub(super) first: u64,
+    pub(super) last: u64,
+    pub(super) sha256: String,
+    pub(super) count: u64,
+}
+
+/// Where a digest chain stands.
+#[derive(Debug, Deserialize)]
+pub(super) struct Chain {
+    pub(super) previous: Option<Link>,
+}
+
+/// A chain's last digest.
+#[derive(Debug, Deserialize)]
+pub(super) struct Link {
+    pub(super) bucket: String,
+    pub(super) key: String,
+    pub(super) sha256: String,
+    pub(super) signature: String,
+}
+
+/// `delivery-files`: a delivered log file that no digest lists yet.
+#[derive(Debug, Deserialize)]
+pub(super) struct File {
+    pub(super) bucket: String,
+    pub(super) key: String,
+    pub(super) sha256: String,
+}
+
+/// `delivery-digests`: a digest whose bytes are fixed.
+#[derive(Debug, Deserialize)]
+pub(super) struct Digest {
+    pub(super) bucket: String,
+    pub(super) key: String,
+    pub(super) body: String,
+    pub(super) sha256: String,
+    pub(super) files: Vec<String>,
+}
+
+/// `digest-keys`: a key that signs digests.
+#[derive(Debug, Deserialize)]
+struct DigestKey {
+    public: String,
+    private: String,
+    fingerprint: String,
+}
+
+/// `root-keys`: the access key of an account's root.
+#[derive(Debug, Deserialize)]
+struct RootKey {
+    #[serde(rename = "access_key_id")]
+    _access_key_id: String,
+    sealed_secret: String,
+}
+
+/// Checks the file and every document.
+///
+/// # Errors
+/// When a temporary copy cannot be made.
+pub(super) async fn check(root: &Path, notes: &mut Notes) -> Result<Documents, FsckError> {
+    let path = root.join(FILE);
+    if !path.exists() {
+        notes.damage(FILE, "the catalog is missing: trails, digest keys and the state of delivery are lost");
+        return Ok(Documents::default());
+    }
+    let log = root.join("catalog.sqlite-wal");
+    let has_log = std::fs::metadata(&log).is_ok_and(|log| log.len() > 0);
+    // SQLite writes beside a file with a log even when it only reads, so such a pair is read from a copy.
+    let copy;
+    let options = if has_log {
+        let io = |path: &Path| {
+            let path = path.to_owned();
+            move |source| FsckError::Io { path, source }
+        };
+        copy = tempfile::tempdir().map_err(io(&std::env::temp_dir()))?;
+        let place = copy.path().join(FILE);
+        std::fs::copy(&path, &place).map_err(io(&path))?;
+        std::fs::copy(&log, copy.path().join("catalog.sqlite-wal")).map_err(io(&log))?;
+        SqliteConnectOptions::new().filename(place)
+    } else {
+        SqliteConnectOptions::new().filename(&path).read_only(true).immutable(true)
+    };
+    let mut documents = Documents::default();
+    match read(options, &mut documents, notes).await {
+        Ok(()) => documents.readable = true,
+        Err(error) => notes.damage(FILE, format_args!("the catalog cannot be read: {error}")),
+    }
+    Ok(documents)
+}
+
+async fn read(options: SqliteConnectOptions, documents: &mut Documents, notes: &mut Notes) -> Result<(), sqlx::Error> {
+    let mut connection = SqliteConnection::connect_with(&options).await?;
+    for row in sqlx::query("PRAGMA integrity_check").fetch_all(&mut connection).await? {
+        let verdict: String = row.try_get(0)?;
+        if verdict != "ok" {
+            notes.damage(FILE, verdict);
+        }
+    }
+    let rows = sqlx::query("SELECT kind, key, revision, body FROM document ORDER BY kind, key");
+    for row in rows.fetch_all(&mut connection).await? {
+        let (kind, key): (String, String) = (row.try_get("kind")?, row.try_get("key")?);
+        let (revision, body): (i64, Vec<u8>) = (row.try_get("revision")?, row.try_get("body")?);
+        notes.checked("documents", 1);
+        let name = format!("{FILE}:{kind}/{key}");
+        if revision < 1 {
+            notes.damage(&name, format_args!("its revision is {revision}, which no commit gives"));
+        }
+        if let Err(problem) = documents.take(&kind, key, &body, &name, notes) {
+            notes.damage(&name, problem);
+        }
+    }
+    connection.close().await
+}
+
+impl Documents {
+    fn take(&mut self, kind: &str, key: String, body: &[u8], name: &str, notes: &mut Notes) -> Result<(), String> {
+        match kind {
+            "trails" => {
+                let trail: Trail = parse(body)?;
+                if trail.key.to_string() != key {
+                    return Err(format!("it is the document of the trail {}", trail.key));
+                }
+                self.trails.insert(key, trail);
+            }
+            "trail-status" => drop(parse::<BTreeMap<String, IgnoredAny>>(body)?),
+            "root-keys" => {
+                let root: RootKey = parse(body)?;
+                hex::decode(root.sealed_secret).map_err(|_| "the sealed secret is not hexadecimal")?;
+            }
+            "delivery-workers" => drop(self.workers.insert(key, parse(body)?)),
+            "delivery-files" => drop(self.files.insert(key, parse(body)?)),
+            "delivery-digests" => drop(self.digests.insert(key, parse(body)?)),
+            "delivery-supervisor" => self.supervisor = parse(body)?,
+            "digest-keys" => {
+                let stored: DigestKey = parse(body)?;
+                let der = hex::decode(stored.public).map_err(|_| "the public key is not hexadecimal")?;
+                hex::decode(stored.private).map_err(|_| "the sealed private key is not hexadecimal")?;
+                let mut key = PublicKeys::default();
+                key.add(der);
+                if !key.knows(&stored.fingerprint) {
+                    return Err(format!("its fingerprint {} is not that of its public key", stored.fingerprint));
+                }
+                self.public_keys.extend(key);
+            }
+            "imported-files" => drop(parse::<Timestamp>(body)?),
+            _ => {
+                let IgnoredAny = parse(body)?;
+                notes.remark(name, "a document of a kind that this release does not know");
+            }
+        }
+        Ok(())
+    }
+}
+
+fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, String> {
+    serde_json::from_slice(body).map_err(|error| format!("the document cannot be understood: {error}"))
+}
