@@ -35,7 +35,7 @@ const EXAMPLES: &str = "Examples:
   opentrail serve
   AWS_SHARED_CREDENTIALS_FILE=opentrail-data/credentials \\
     aws --endpoint-url http://127.0.0.1:4590 cloudtrail lookup-events
-  opentrail verify opentrail-data/objects/my-logs
+  opentrail verify opentrail-data/objects/my-logs --endpoint-url http://127.0.0.1:4590
   opentrail import ./downloaded-trail --endpoint-url http://127.0.0.1:4590";
 
 /// OpenTrail records every API call made against a cloud as a CloudTrail event, keeps the events durably and provably,

@@ -139,7 +139,7 @@ pub(super) fn s3(bucket: &str, endpoint: Option<&str>, region: &Region) -> anyho
 /// What an error answer says, in one line.
 pub(super) fn error_text(body: &str) -> String {
     let Ok(error) = serde_json::from_str::<Value>(body) else { return body.to_owned() };
-    let name = error["__type"].as_str().unwrap_or("error");
     let message = error["Message"].as_str().or(error["message"].as_str()).unwrap_or_default();
-    format!("{name}: {message}")
+    // REST answers name the error in a header.
+    error["__type"].as_str().map_or_else(|| message.to_owned(), |name| format!("{name}: {message}"))
 }
