@@ -1,0 +1,154 @@
+"""The calls of Terraform's `aws_cloudtrail` resource, replayed with boto3: after create, after update and after a restart a
+plan finds nothing to change, since what is read back is what was asked for."""
+
+import pytest
+from botocore.exceptions import ClientError
+from opentrail_server import ACCOUNT, Server
+
+LOGS, OTHER_LOGS = "trail-logs", "other-logs"
+DEFAULTS = {"S3KeyPrefix": "", "SnsTopicARN": "", "IncludeGlobalServiceEvents": True, "IsMultiRegionTrail": False,
+            "LogFileValidationEnabled": False, "CloudWatchLogsLogGroupArn": "", "CloudWatchLogsRoleArn": "", "KmsKeyId": "",
+            "IsOrganizationTrail": False, "enable_logging": True, "event_selector": [], "tags": {}}  # fmt: skip
+DEFAULT_SELECTOR = {"ReadWriteType": "All", "IncludeManagementEvents": True, "DataResources": [],
+                    "ExcludeManagementEventSources": []}  # fmt: skip
+
+
+class Provider:
+    """What the provider does at apply and at refresh."""
+
+    def __init__(self, trails):
+        self.trails = trails
+
+    def create(self, name, bucket, selectors=(), tags=None, enable_logging=True, **settings):
+        tags = [{"Key": key, "Value": value} for key, value in (tags or {}).items()]
+        answer = self.trails.create_trail(Name=name, S3BucketName=bucket, TagsList=tags,
+                                          **{"IncludeGlobalServiceEvents": True, **settings})  # fmt: skip
+        arn = answer["TrailARN"]
+        if enable_logging:
+            self.trails.start_logging(Name=arn)
+        if selectors:
+            self.trails.put_event_selectors(TrailName=arn, EventSelectors=selectors)
+        return arn
+
+    def read(self, arn):
+        """The state; `None` when the trail is gone."""
+        found = self.trails.describe_trails(trailNameList=[arn])["trailList"]
+        if not found:
+            return None
+        [trail] = found
+        state = {key: trail.get(key, default) for key, default in DEFAULTS.items() if key[0].isupper()}
+        state |= {key: trail[key] for key in ("Name", "S3BucketName", "HomeRegion", "TrailARN")}
+        state["enable_logging"] = self.trails.get_trail_status(Name=arn)["IsLogging"]
+        state["event_selector"] = []
+        if trail["HasCustomEventSelectors"]:
+            selectors = self.trails.get_event_selectors(TrailName=arn)["EventSelectors"]
+            state["event_selector"] = [] if selectors == [DEFAULT_SELECTOR] else selectors
+        assert trail["HasInsightSelectors"] is False
+        [item] = self.trails.list_tags(ResourceIdList=[arn])["ResourceTagList"]
+        assert item["ResourceId"] == arn
+        state["tags"] = {tag["Key"]: tag["Value"] for tag in item["TagsList"]}
+        return state
+
+
+def expected(name, bucket, region="us-east-1", **more):
+    arn = f"arn:aws:cloudtrail:{region}:{ACCOUNT}:trail/{name}"
+    return {**DEFAULTS, "Name": name, "S3BucketName": bucket, "HomeRegion": region, "TrailARN": arn, **more}
+
+
+def selector(read_write="All", management=True, resources=(), excluded=()):
+    return {"ReadWriteType": read_write, "IncludeManagementEvents": management, "DataResources": list(resources),
+            "ExcludeManagementEventSources": list(excluded)}  # fmt: skip
+
+
+OBJECTS = {"Type": "AWS::S3::Object", "Values": ["arn:aws:s3:::photos/", "arn:aws:s3:::archive/2026/"]}
+TABLES = {"Type": "AWS::DynamoDB::Table", "Values": ["arn:aws:dynamodb"]}
+# Arguments of the resource, and what the state must then hold beside the defaults.
+CYCLES = {
+    "the least": ({}, {}),
+    "tags": ({"tags": {"team": "audit", "cost:centre": "a b/c+d=e@f"}}, {"tags": {"team": "audit", "cost:centre": "a b/c+d=e@f"}}),
+    "a prefix": ({"S3KeyPrefix": "some/prefix"}, {"S3KeyPrefix": "some/prefix"}),
+    "validation": ({"EnableLogFileValidation": True}, {"LogFileValidationEnabled": True}),
+    "every Region": ({"IsMultiRegionTrail": True}, {"IsMultiRegionTrail": True}),
+    "no global events": ({"IncludeGlobalServiceEvents": False}, {"IncludeGlobalServiceEvents": False}),
+    "not logging": ({"enable_logging": False}, {"enable_logging": False}),
+    "read events": ({"selectors": [selector("ReadOnly")]}, {"event_selector": [selector("ReadOnly")]}),
+    "data of both kinds": ({"selectors": [selector(resources=[OBJECTS, TABLES])]},
+                           {"event_selector": [selector(resources=[OBJECTS, TABLES])]}),
+    "several selectors": ({"selectors": [selector("WriteOnly", resources=[OBJECTS]), selector("ReadOnly", False, [TABLES])]},
+                          {"event_selector": [selector("WriteOnly", resources=[OBJECTS]), selector("ReadOnly", False, [TABLES])]}),
+    "sources left out": ({"selectors": [selector(excluded=["kms.amazonaws.com", "rdsdata.amazonaws.com"])]},
+                         {"event_selector": [selector(excluded=["kms.amazonaws.com", "rdsdata.amazonaws.com"])]}),
+    "the default selector": ({"selectors": [selector()]}, {}),
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    server = Server(tmp_path_factory.mktemp("server"), "", ["--log", "warn"]).start()
+    server.make_log_bucket(LOGS)
+    server.make_log_bucket("prefixed-logs", "some/prefix")
+    server.make_log_bucket(OTHER_LOGS)
+    yield server
+    assert server.stop() == 0
+
+
+@pytest.fixture
+def provider(server):
+    provider = Provider(server.client("cloudtrail"))
+    yield provider
+    for trail in provider.trails.list_trails()["Trails"]:
+        provider.trails.delete_trail(Name=trail["TrailARN"])
+
+
+@pytest.mark.parametrize("cycle", CYCLES)
+def test_a_plan_after_create_finds_no_difference(provider, cycle):
+    arguments, held = CYCLES[cycle]
+    bucket = "prefixed-logs" if "S3KeyPrefix" in arguments else LOGS
+    arn = provider.create("cycle", bucket, **arguments)
+    assert provider.read(arn) == expected("cycle", bucket, **held)
+    provider.trails.delete_trail(Name=arn)
+    assert provider.read(arn) is None
+    with pytest.raises(ClientError) as gone:
+        provider.trails.delete_trail(Name=arn)
+    assert gone.value.response["Error"]["Code"] == "TrailNotFoundException"
+
+
+def test_updates_are_read_back_each_and_survive_a_kill(server, provider):
+    arn = provider.create("updated", LOGS, tags={"team": "audit", "stage": "test"})
+    state = expected("updated", LOGS, tags={"team": "audit", "stage": "test"})
+
+    def update(held, call, **arguments):
+        call(**arguments)
+        state.update(held)
+        assert provider.read(arn) == state
+
+    trails = provider.trails
+    update({"S3BucketName": OTHER_LOGS}, trails.update_trail, Name=arn, S3BucketName=OTHER_LOGS)
+    update({"IsMultiRegionTrail": True}, trails.update_trail, Name=arn, IsMultiRegionTrail=True)
+    update({"LogFileValidationEnabled": True}, trails.update_trail, Name=arn, EnableLogFileValidation=True)
+    update({"IsMultiRegionTrail": False, "IncludeGlobalServiceEvents": False}, trails.update_trail, Name=arn,
+           IsMultiRegionTrail=False, IncludeGlobalServiceEvents=False)  # fmt: skip
+    update({"enable_logging": False}, trails.stop_logging, Name=arn)
+    update({"event_selector": [selector(resources=[TABLES])]}, trails.put_event_selectors, TrailName=arn,
+           EventSelectors=[selector(resources=[TABLES])])  # fmt: skip
+    update({"tags": {"team": "security", "stage": "test", "new": "x"}}, trails.add_tags, ResourceId=arn,
+           TagsList=[{"Key": "team", "Value": "security"}, {"Key": "new", "Value": "x"}])  # fmt: skip
+    update({"tags": {"team": "security", "new": "x"}}, trails.remove_tags, ResourceId=arn, TagsList=[{"Key": "stage"}])
+    server.kill()
+    server.start()
+    assert provider.read(arn) == state
+    # Blocks removed: the provider sends the default selector.
+    update({"event_selector": []}, trails.put_event_selectors, TrailName=arn,
+           EventSelectors=[{"ReadWriteType": "All", "IncludeManagementEvents": True, "DataResources": []}])  # fmt: skip
+    update({"enable_logging": True}, trails.start_logging, Name=arn)
+
+
+@pytest.mark.parametrize("argument", [
+    {"SnsTopicName": "topic"}, {"KmsKeyId": f"arn:aws:kms:us-east-1:{ACCOUNT}:key/11111111-2222-3333-4444-555555555555"},
+    {"IsOrganizationTrail": True},
+    {"CloudWatchLogsLogGroupArn": f"arn:aws:logs:us-east-1:{ACCOUNT}:log-group:x:*",
+     "CloudWatchLogsRoleArn": f"arn:aws:iam::{ACCOUNT}:role/logs"}], ids=lambda argument: next(iter(argument)))  # fmt: skip
+def test_what_is_not_built_yet_is_refused_and_leaves_nothing(provider, argument):
+    with pytest.raises(ClientError):
+        provider.create("refused", LOGS, **argument)
+    assert provider.trails.list_trails()["Trails"] == []
