@@ -5,6 +5,7 @@
 //! `README.md` says how keys become paths, where metadata is, and what a crash can leave.
 
 mod access;
+mod arriving;
 mod backend;
 mod bucket;
 mod checksums;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures::future::BoxFuture;
@@ -18,6 +19,7 @@ use s3s::{Body, S3Error, S3ErrorCode, S3Result, StdError};
 
 use crate::Store;
 use crate::access::{Access, CONDITION_HEADERS, CONDITION_QUERIES, S3Call, action_of};
+use crate::arriving::Arriving;
 use crate::s3::{Caller, Objects};
 use crate::signing::{Signer, inspect, query_value};
 
@@ -29,10 +31,14 @@ pub struct RequestId(pub String);
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ConditionKeys(pub BTreeMap<String, String>);
 
+/// How long a client may send nothing in the middle of a body (a choice; S3's own limit is about 20 seconds).
+const PATIENCE: Duration = Duration::from_secs(30);
+
 /// Answers S3 requests. Cheap to clone; also a [`tower::Service`].
 #[derive(Clone)]
 pub struct S3Service {
     inner: s3s::service::S3Service,
+    patience: Duration,
 }
 
 /// Serves `store` to whom `access` allows.
@@ -50,7 +56,7 @@ pub fn service(store: Store, access: Arc<dyn Access>, domains: &[String]) -> Res
     if !domains.is_empty() {
         builder.set_host(MultiDomain::new(domains)?);
     }
-    Ok(S3Service { inner: builder.build() })
+    Ok(S3Service { inner: builder.build(), patience: PATIENCE })
 }
 
 tokio::task_local! {
@@ -59,6 +65,12 @@ tokio::task_local! {
 }
 
 impl S3Service {
+    /// The same, giving up a client that sends nothing for `patience` in the middle of a body; 30 seconds if not set.
+    #[must_use]
+    pub fn with_patience(self, patience: Duration) -> Self {
+        Self { patience, ..self }
+    }
+
     /// Answers one request.
     ///
     /// # Cancellation
@@ -79,11 +91,16 @@ impl S3Service {
             Err(error) => error.to_http_response(),
             Ok(signer) => {
                 head.extensions.insert(signer.clone());
-                let request = Request::from_parts(head, Body::http_body_unsync(body));
-                match SIGNER.scope(signer, self.inner.call(request)).await {
-                    Ok(response) => Ok(response),
+                let (body, fault) = Arriving::new(body, &head.headers, self.patience);
+                let request = Request::from_parts(head, body.into_body());
+                match (SIGNER.scope(signer, self.inner.call(request)).await, fault.get()) {
+                    // Whatever was made of a body that did not arrive, this is what was wrong.
+                    (_, Some(fault)) => fault.to_s3().to_http_response(),
+                    (Ok(response), None) => Ok(response),
                     // The answer could not be written down; there is no other error here.
-                    Err(error) => S3Error::with_source(S3ErrorCode::InternalError, error.into()).to_http_response(),
+                    (Err(error), None) => {
+                        S3Error::with_source(S3ErrorCode::InternalError, error.into()).to_http_response()
+                    }
                 }
             }
         };
@@ -269,8 +286,10 @@ impl S3Access for Gate {
             let resource = (bucket.as_deref(), key.as_deref());
             caller.account = Some(caller.ask(&*self.access, &self.store, action, resource)?);
         }
-        extensions.insert(caller);
-        Ok(())
+        // Those who may not ask for an operation are not told what it lacks.
+        let unavailable = crate::s3::require_available(cx.headers(), &query);
+        cx.extensions_mut().insert(caller);
+        unavailable
     }
 }
 

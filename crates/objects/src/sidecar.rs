@@ -63,6 +63,9 @@ pub(crate) struct Headers {
     pub(crate) expires: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) website_redirect_location: Option<String>,
+    /// As the writer asked for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) server_side_encryption: Option<String>,
     /// `x-amz-meta-…`, without the prefix.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub(crate) user: BTreeMap<String, String>,

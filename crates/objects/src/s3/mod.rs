@@ -4,6 +4,7 @@ mod buckets;
 mod errors;
 mod listings;
 mod objects;
+mod unavailable;
 mod uploads;
 
 use std::collections::BTreeMap;
@@ -14,6 +15,7 @@ use s3s::dto::*;
 use s3s::{S3, S3Request, S3Response, S3Result};
 
 pub(crate) use errors::refused;
+pub(crate) use unavailable::require_available;
 
 use crate::{Access, Store};
 

@@ -29,7 +29,6 @@ pub(super) async fn put_object(
     let input = &request.input;
     require_plain_acl(input.acl.as_ref().map(|acl| acl.as_str()))?;
     require_plain(&Asks {
-        encrypted: input.server_side_encryption.is_some() || input.sse_customer_algorithm.is_some(),
         storage_class: input.storage_class.as_ref().map(|class| class.as_str()),
         locked: input.object_lock_mode.is_some() || input.object_lock_legal_hold_status.is_some(),
         tagged: input.tagging.is_some(),
@@ -43,6 +42,7 @@ pub(super) async fn put_object(
         cache_control: input.cache_control.clone(),
         expires: input.expires.as_ref(),
         website_redirect_location: input.website_redirect_location.clone(),
+        encryption: input.server_side_encryption.clone(),
         metadata: input.metadata.clone(),
     })?;
     let conditions = Conditions {
@@ -55,6 +55,7 @@ pub(super) async fn put_object(
     let body = request.input.body.take();
     let staged = receive(objects, body, wanted).await?;
     declared.verify(&staged).map_err(refused)?;
+    let server_side_encryption = request.input.server_side_encryption;
     let (bucket, key) = (request.input.bucket, request.input.key);
     let done = objects.store.blocking(move |store| put(store, &bucket, &key, staged, headers, &conditions));
     let description = done.await.map_err(refused)?;
@@ -67,6 +68,7 @@ pub(super) async fn put_object(
         checksum_sha1: sums.checksum_sha1,
         checksum_sha256: sums.checksum_sha256,
         checksum_type: sums.checksum_type,
+        server_side_encryption,
         ..Default::default()
     })
 }
@@ -91,6 +93,8 @@ pub(super) struct Declared {
     value: Option<String>,
     trailers: Option<TrailingHeaders>,
     content_md5: Option<String>,
+    /// The bytes that the chunks of an `aws-chunked` body hold.
+    decoded_length: Option<u64>,
 }
 
 impl Declared {
@@ -114,11 +118,17 @@ impl Declared {
             value: sum.map(|(_, value)| value.to_owned()),
             trailers: trailers.filter(|_| trailing.is_some()),
             content_md5,
+            decoded_length: text("x-amz-decoded-content-length").and_then(|length| length.parse().ok()),
         })
     }
 
     /// Refuses a body that is not the declared one. Trailers have come once the body has.
     pub(super) fn verify(&self, staged: &Staged) -> Result<(), StoreError> {
+        // `s3s` does not count: without this, whole chunks could be cut off.
+        if let Some(declared) = self.decoded_length.filter(|declared| *declared != staged.size) {
+            let reason = format!("x-amz-decoded-content-length is {declared}, but {} bytes came", staged.size);
+            return Err(StoreError::Body { reason, source: None });
+        }
         if let Some(declared) = &self.content_md5 {
             require_equal("Content-MD5", declared, &content_md5(&staged.md5))?;
         }
@@ -241,6 +251,7 @@ pub(super) async fn get_object(
         cache_control: headers.cache_control,
         expires: headers.expires.and_then(|text| Timestamp::parse(TimestampFormat::HttpDate, &text).ok()),
         website_redirect_location: headers.website_redirect_location,
+        server_side_encryption: headers.server_side_encryption.map(ServerSideEncryption::from),
         metadata: Some(headers.user.into_iter().collect()),
         checksum_crc32: sums.checksum_crc32,
         checksum_crc32c: sums.checksum_crc32c,
@@ -304,6 +315,7 @@ pub(super) async fn head_object(
         cache_control: headers.cache_control,
         expires: headers.expires.and_then(|text| Timestamp::parse(TimestampFormat::HttpDate, &text).ok()),
         website_redirect_location: headers.website_redirect_location,
+        server_side_encryption: headers.server_side_encryption.map(ServerSideEncryption::from),
         metadata: Some(headers.user.into_iter().collect()),
         checksum_crc32: sums.checksum_crc32,
         checksum_crc32c: sums.checksum_crc32c,
@@ -387,7 +399,6 @@ pub(super) async fn copy_object(
     let input = request.input;
     require_plain_acl(input.acl.as_ref().map(|acl| acl.as_str()))?;
     require_plain(&Asks {
-        encrypted: input.server_side_encryption.is_some() || input.sse_customer_algorithm.is_some(),
         storage_class: input.storage_class.as_ref().map(|class| class.as_str()),
         locked: input.object_lock_mode.is_some() || input.object_lock_legal_hold_status.is_some(),
         tagged: input.tagging.is_some(),
@@ -401,6 +412,7 @@ pub(super) async fn copy_object(
             cache_control: input.cache_control.clone(),
             expires: input.expires.as_ref(),
             website_redirect_location: input.website_redirect_location.clone(),
+            encryption: None,
             metadata: input.metadata.clone(),
         })?),
         _ => None,
@@ -422,10 +434,15 @@ pub(super) async fn copy_object(
     }
     objects.store.require_bucket(&bucket).map_err(refused)?;
     let wanted = find_source(objects, &caller, (from_bucket, from_key), conditions).await?;
+    // Encryption is the request's matter, not the source's. (API Reference, CopyObject.)
+    let server_side_encryption = input.server_side_encryption;
+    let asked = server_side_encryption.clone();
     let copied = objects.store.blocking(move |store| {
         let (file, description) = wanted;
         let staged = store.stage_copy(file, 0..description.stamp.size, &[algorithm])?;
-        put(store, &bucket, &key, staged, replaced.unwrap_or(description.headers), &Conditions::default())
+        let server_side_encryption = asked.as_ref().map(|encryption| encryption.as_str().to_owned());
+        let headers = Headers { server_side_encryption, ..replaced.unwrap_or(description.headers) };
+        put(store, &bucket, &key, staged, headers, &Conditions::default())
     });
     let description = copied.await.map_err(refused)?;
     let sums = sums(&description);
@@ -439,7 +456,7 @@ pub(super) async fn copy_object(
         checksum_sha256: sums.checksum_sha256,
         checksum_type: sums.checksum_type,
     };
-    answer(CopyObjectOutput { copy_object_result: Some(result), ..Default::default() })
+    answer(CopyObjectOutput { copy_object_result: Some(result), server_side_encryption, ..Default::default() })
 }
 
 /// The source of a copy, which the caller needs to be allowed to read.
@@ -471,7 +488,6 @@ pub(super) async fn find_source(
 
 /// What a request asks of an object beyond bytes and headers.
 pub(super) struct Asks<'a> {
-    pub(super) encrypted: bool,
     pub(super) storage_class: Option<&'a str>,
     pub(super) locked: bool,
     pub(super) tagged: bool,
@@ -480,9 +496,6 @@ pub(super) struct Asks<'a> {
 /// Refuses what the store does not have, rather than taking it in silence.
 pub(super) fn require_plain(asks: &Asks<'_>) -> S3Result<()> {
     let missing = |message: &'static str| Err(S3Error::with_message(S3ErrorCode::NotImplemented, message));
-    if asks.encrypted {
-        return missing("Server-side encryption is not available; leave the header out and encrypt the disk.");
-    }
     if asks.locked {
         return missing("Object Lock is not available.");
     }
@@ -518,6 +531,7 @@ pub(super) struct Given<'a> {
     pub(super) cache_control: Option<String>,
     pub(super) expires: Option<&'a Timestamp>,
     pub(super) website_redirect_location: Option<String>,
+    pub(super) encryption: Option<ServerSideEncryption>,
     pub(super) metadata: Option<Metadata>,
 }
 
@@ -545,6 +559,7 @@ pub(super) fn headers(given: Given<'_>) -> S3Result<Headers> {
         cache_control: given.cache_control,
         expires,
         website_redirect_location: given.website_redirect_location,
+        server_side_encryption: given.encryption.map(|encryption| encryption.as_str().to_owned()),
         user,
     })
 }

@@ -19,7 +19,6 @@ pub(super) async fn create_multipart_upload(
     let input = request.input;
     require_plain_acl(input.acl.as_ref().map(|acl| acl.as_str()))?;
     require_plain(&Asks {
-        encrypted: input.server_side_encryption.is_some() || input.sse_customer_algorithm.is_some(),
         storage_class: input.storage_class.as_ref().map(|class| class.as_str()),
         locked: input.object_lock_mode.is_some() || input.object_lock_legal_hold_status.is_some(),
         tagged: input.tagging.is_some(),
@@ -32,6 +31,7 @@ pub(super) async fn create_multipart_upload(
         cache_control: input.cache_control,
         expires: input.expires.as_ref(),
         website_redirect_location: input.website_redirect_location,
+        encryption: input.server_side_encryption.clone(),
         metadata: input.metadata,
     })?;
     let asked = input.checksum_algorithm.as_ref().map(|algorithm| algorithm.as_str());
@@ -47,6 +47,7 @@ pub(super) async fn create_multipart_upload(
         upload_id: Some(upload.id),
         checksum_algorithm: asked.map(|_| ChecksumAlgorithm::from_static(checksum.0.name())),
         checksum_type: asked.map(|_| ChecksumType::from_static(checksum.1.name())),
+        server_side_encryption: input.server_side_encryption,
         ..Default::default()
     })
 }
@@ -105,6 +106,7 @@ pub(super) async fn upload_part(
         checksum_crc64nvme: sums.checksum_crc64nvme,
         checksum_sha1: sums.checksum_sha1,
         checksum_sha256: sums.checksum_sha256,
+        server_side_encryption: upload.headers.server_side_encryption.map(ServerSideEncryption::from),
         ..Default::default()
     })
 }
@@ -194,6 +196,7 @@ pub(super) async fn complete_multipart_upload(
         checksum_sha1: sums.checksum_sha1,
         checksum_sha256: sums.checksum_sha256,
         checksum_type: sums.checksum_type,
+        server_side_encryption: description.headers.server_side_encryption.map(ServerSideEncryption::from),
         ..Default::default()
     })
 }
