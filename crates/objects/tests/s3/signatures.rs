@@ -1,7 +1,7 @@
 //! Who is let in: signatures in headers, in URLs and in chunks, right and wrong.
 
-use crate::support::{Call, HOST, SESSION_KEY_ID, Signer, TOKEN, fixture};
-use chrono::{TimeDelta, Utc};
+use crate::support::{Call, HOST, SESSION_KEY_ID, Signer, TOKEN, fixture, now};
+use chrono::TimeDelta;
 use http::{HeaderMap, Method, StatusCode};
 
 fn host() -> HeaderMap {
@@ -55,7 +55,7 @@ async fn clocks_may_differ_by_fifteen_minutes() {
     s3.put("/logs/x", b"hello").await;
     let call = Call::new(Method::GET, "/logs/x", b"");
     for (minutes, skewed) in [(-16, true), (-14, false), (14, false), (16, true)] {
-        let signer = Signer { at: Utc::now() + TimeDelta::minutes(minutes), ..Signer::default() };
+        let signer = Signer { at: now() + TimeDelta::minutes(minutes), ..Signer::default() };
         let answer = s3.send(&signer, &call, "").await;
         if skewed {
             assert_eq!((answer.status, answer.code().as_str()), (StatusCode::FORBIDDEN, "RequestTimeTooSkewed"));
@@ -70,7 +70,7 @@ async fn presigned_urls_work_until_they_expire() {
     let s3 = fixture();
     s3.put("/logs/x", b"hello").await;
     let call = Call::new(Method::GET, "/logs/x", b"");
-    let issued = |hours| Signer { at: Utc::now() - TimeDelta::hours(hours), ..Signer::default() };
+    let issued = |hours| Signer { at: now() - TimeDelta::hours(hours), ..Signer::default() };
 
     let fresh = s3.send_as_is(&Method::GET, &issued(0).presigned(&call, 60), host(), "").await;
     assert_eq!((fresh.status, &fresh.body[..]), (StatusCode::OK, &b"hello"[..]));

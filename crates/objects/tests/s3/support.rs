@@ -9,7 +9,7 @@ use http::{HeaderMap, Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
 use opentrail_model::{AccountId, Region};
 use opentrail_objects::{Access, Body, Denied, S3Call, S3Service, Store, service};
-use opentrail_runtime::SystemClock;
+use opentrail_runtime::{Clock, SystemClock};
 
 pub(crate) const KEY_ID: &str = "AKIAIOSFODNN7EXAMPLE";
 pub(crate) const SECRET: &str = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY";
@@ -64,8 +64,13 @@ pub(crate) struct Signer {
 
 impl Default for Signer {
     fn default() -> Self {
-        Self { key_id: KEY_ID, secret: SECRET, token: None, at: Utc::now() }
+        Self { key_id: KEY_ID, secret: SECRET, token: None, at: now() }
     }
+}
+
+/// The time that the S3 library compares with, which is the machine's.
+pub(crate) fn now() -> DateTime<Utc> {
+    DateTime::from_timestamp_millis(SystemClock.now().as_millis()).unwrap()
 }
 
 /// A request to sign. The path and the query are encoded already, and the query is in order.
