@@ -38,7 +38,9 @@ pub(crate) fn draft(exchange: &Exchange, call: &Call<'_>) -> Draft {
         request_parameters: parameters::of(exchange, &address, &matched),
         response_elements,
         additional: additional(exchange, call, reads),
-        request_id: header(&exchange.response_headers, "x-amz-request-id").map(|id| id.into_owned()),
+        request_id: header(&exchange.response_headers, "x-amz-request-id")
+            .or_else(|| header(&exchange.response_headers, "x-amzn-requestid"))
+            .map(|id| id.into_owned()),
         resources: resources(exchange, &address, management),
         api_version: None,
         bracket_user_agent: true,

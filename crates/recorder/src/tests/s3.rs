@@ -198,3 +198,12 @@ fn objects_are_never_kept_and_documents_are() {
     assert_eq!(wanted("PUT", "/b?policy"), (true, false, true));
     assert_eq!(wanted("POST", "/b/k?uploadId=u"), (false, true, true));
 }
+
+#[test]
+fn the_request_id_is_found_under_the_name_that_s3_look_alikes_give_it() {
+    let mut exchange = exchange("GET", "/bucket/key", "s3");
+    with_header(&mut exchange.response_headers, "x-amzn-requestid", "from-a-look-alike");
+    assert_eq!(record(&exchange)["requestID"], "from-a-look-alike");
+    with_header(&mut exchange.response_headers, "x-amz-request-id", "9E67F4B1EA896060");
+    assert_eq!(record(&exchange)["requestID"], "9E67F4B1EA896060");
+}
