@@ -49,7 +49,10 @@ pub(crate) fn inspect(head: &Parts) -> S3Result<Signer> {
             (query("X-Amz-Credential"), query("X-Amz-SignedHeaders"))
         }
         None if query("Signature").is_some() || query("AWSAccessKeyId").is_some() => {
-            return Err(refusal(S3ErrorCode::InvalidRequest, unsupported));
+            // What boto3 makes unless told otherwise.
+            let message = "The authorization mechanism you have provided is not supported. Please use AWS4-HMAC-SHA256, in \
+                           boto3 with Config(signature_version='s3v4').";
+            return Err(refusal(S3ErrorCode::InvalidRequest, message));
         }
         None => {
             return Err(refusal(

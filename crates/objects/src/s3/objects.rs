@@ -2,6 +2,7 @@ use std::fs::File;
 use std::ops::Range as ByteRange;
 
 use bytes::Bytes;
+use futures::StreamExt;
 use http::HeaderMap;
 use opentrail_model::Timestamp as Moment;
 use s3s::dto::*;
@@ -354,6 +355,9 @@ pub(super) async fn delete_object(
     Ok(S3Response::with_status(DeleteObjectOutput::default(), http::StatusCode::NO_CONTENT))
 }
 
+/// How many of the objects of one DeleteObjects are deleted at the same time (a choice).
+const DELETED_AT_ONCE: usize = 16;
+
 pub(super) async fn delete_objects(
     objects: &Objects,
     request: S3Request<DeleteObjectsInput>,
@@ -364,20 +368,27 @@ pub(super) async fn delete_objects(
     if delete.objects.is_empty() || delete.objects.len() > 1000 {
         return Err(S3Error::with_message(S3ErrorCode::MalformedXML, "Name between 1 and 1000 objects to delete."));
     }
-    let (mut deleted, mut errors) = (Vec::new(), Vec::new());
-    for object in delete.objects {
-        let key = object.key;
-        let result = match objects.ask(&caller, "s3:DeleteObject", &bucket, Some(&key)) {
-            Err(error) => Err(error),
-            Ok(_) => {
+    let removals = delete.objects.into_iter().map(|object| {
+        let (caller, bucket) = (&caller, &bucket);
+        async move {
+            let key = object.key;
+            let removed = async {
+                objects.ask(caller, "s3:DeleteObject", bucket, Some(&key))?;
                 let (in_bucket, of_key) = (bucket.clone(), key.clone());
                 let if_match = object.e_tag.map(|etag| Tag::Is(etag.into_value()));
                 let conditions = Conditions { if_match, ..Conditions::default() };
                 let done = objects.store.blocking(move |store| store.delete(&in_bucket, &of_key, &conditions));
                 done.await.map_err(refused)
-            }
-        };
-        match result {
+            };
+            let removed = removed.await;
+            (key, removed)
+        }
+    });
+    // Each waits for the disk, and the disk syncs for several at once.
+    let mut removals = futures::stream::iter(removals).buffered(DELETED_AT_ONCE);
+    let (mut deleted, mut errors) = (Vec::new(), Vec::new());
+    while let Some((key, removed)) = removals.next().await {
+        match removed {
             Ok(_) => deleted.push(DeletedObject { key: Some(key), ..Default::default() }),
             Err(error) => errors.push(Error {
                 key: Some(key),

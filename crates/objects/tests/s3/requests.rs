@@ -105,3 +105,22 @@ async fn errors_are_told_as_s3_does() {
     let head = s3.send(&Signer::default(), &Call::new(Method::HEAD, "/logs/x", b""), "").await;
     assert_eq!((head.status, head.body.len()), (StatusCode::NOT_FOUND, 0));
 }
+
+#[tokio::test]
+async fn many_objects_are_deleted_at_once_and_each_has_its_answer() {
+    let s3 = fixture();
+    for path in ["/logs/a.gz", "/logs/b.gz", "/logs/stays.gz"] {
+        assert_eq!(s3.put(path, b"x").await.status, StatusCode::OK);
+    }
+    let keys = ["a.gz", "b.gz", "never.gz", "denied/x"].map(|key| format!("<Object><Key>{key}</Key></Object>"));
+    let body = format!("<Delete>{}</Delete>", keys.concat());
+    let call = Call { query: "delete=", ..Call::new(Method::POST, "/logs", body.as_bytes()) };
+    let answer = s3.send(&Signer::default(), &call, body).await;
+    assert_eq!(answer.status, StatusCode::OK);
+    let text = String::from_utf8(answer.body.to_vec()).unwrap();
+    assert_eq!(text.matches("<Deleted>").count(), 3, "{text}");
+    let refusal = "<Code>AccessDenied</Code>";
+    assert!(text.contains("<Key>denied/x</Key>") && text.matches(refusal).count() == 1, "{text}");
+    assert_eq!(s3.get("/logs/a.gz").await.code(), "NoSuchKey");
+    assert_eq!(s3.get("/logs/stays.gz").await.status, StatusCode::OK);
+}
