@@ -95,7 +95,10 @@ impl S3Service {
                 let request = Request::from_parts(head, body.into_body());
                 match (SIGNER.scope(signer, self.inner.call(request)).await, fault.get()) {
                     // Whatever was made of a body that did not arrive, this is what was wrong.
-                    (_, Some(fault)) => fault.to_s3().to_http_response(),
+                    (_, Some(fault)) => {
+                        metrics::counter!("opentrail_objects_broken_bodies_total").increment(1);
+                        fault.to_s3().to_http_response()
+                    }
                     (Ok(response), None) => Ok(response),
                     // The answer could not be written down; there is no other error here.
                     (Err(error), None) => {

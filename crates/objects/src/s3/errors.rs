@@ -26,6 +26,7 @@ pub(crate) fn refused(error: StoreError) -> S3Error {
         StoreError::Body { .. } => return broken_body(error),
         StoreError::Disk { .. } => {
             // Retried by SDKs. Where our files are is nobody's business out there.
+            metrics::counter!("opentrail_objects_disk_failures_total").increment(1);
             tracing::error!(error = %error, "the object store's disk failed");
             let message = "The disk of the object store failed or is full. Please try again.";
             return S3Error::with_message(S3ErrorCode::ServiceUnavailable, message);

@@ -17,8 +17,9 @@ use object_store::{
     PutOptions, PutPayload, UpdateVersion,
 };
 use opentrail_runtime::{OnError, Shutdown, TaskGroup};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use crate::support::{Fixture, KEY_ID, SECRET, fixture};
+use crate::support::{self, Call, Fixture, KEY_ID, SECRET, fixture};
 
 /// A fixture that listens.
 struct Listening {
@@ -28,11 +29,15 @@ struct Listening {
 }
 
 async fn listening() -> Listening {
+    listening_with(Duration::from_secs(30)).await
+}
+
+async fn listening_with(patience: Duration) -> Listening {
     let fixture = fixture();
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let endpoint = format!("http://{}", listener.local_addr().unwrap());
     let tasks = TaskGroup::new(Shutdown::new());
-    let service = fixture.service.clone();
+    let service = fixture.service.clone().with_patience(patience);
     let connections = tasks.clone();
     tasks.spawn("listener", OnError::Log, async move {
         loop {
@@ -242,4 +247,19 @@ async fn presigned_urls_of_a_client_are_taken() {
     let uri = format!("{}?{}", url.path(), url.query().unwrap());
     let answer = server.fixture.send_as_is(&Method::GET, &uri, headers, "").await;
     assert_eq!(&answer.body[..], b"hello");
+}
+
+#[tokio::test]
+async fn the_connection_of_a_client_that_hangs_is_closed() {
+    let server = listening_with(Duration::from_millis(30)).await;
+    let call = Call::new(Method::PUT, "/logs/x", b"hello world");
+    let (headers, _) = support::Signer::default().headers(&call);
+    let lines: String =
+        headers.iter().map(|(name, value)| format!("{name}: {}\r\n", value.to_str().unwrap())).collect();
+    let request = format!("PUT /logs/x HTTP/1.1\r\n{lines}content-length: 11\r\n\r\nhello");
+    let mut stream = tokio::net::TcpStream::connect(server.endpoint.trim_start_matches("http://")).await.unwrap();
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 400 ") && answer.contains("<Code>RequestTimeout</Code>"), "{answer}");
 }
