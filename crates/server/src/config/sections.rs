@@ -3,7 +3,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use http::Uri;
-use opentrail_identity::{AccountSpec, Secret, accounts_from_toml};
+use opentrail_identity::{AccountSpec, Directory, Secret, accounts_from_toml};
 use opentrail_model::{AccountId, Region};
 
 use super::reader::Reader;
@@ -215,7 +215,11 @@ impl DestinationSection {
 /// `[[account]]`: accounts, users and roles. Relative policy files are looked up in `directory`.
 pub(crate) fn accounts(root: &mut Reader<'_>, directory: &Path) -> Vec<AccountSpec> {
     let Some(value) = root.raw("account") else { return Vec::new() };
-    accounts_from_toml(&value, directory).unwrap_or_else(|errors| {
+    // What only shows in use (a policy's text, a name that is there twice) is looked for as well, so that it is told
+    // together with every other problem and before anything is made.
+    let accounts =
+        accounts_from_toml(&value, directory).and_then(|accounts| Directory::new(accounts.clone()).map(|_| accounts));
+    accounts.unwrap_or_else(|errors| {
         for error in errors {
             root.complain_of(error.key, error.problem.to_string());
         }
