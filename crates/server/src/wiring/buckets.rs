@@ -4,7 +4,7 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use async_trait::async_trait;
 use object_store::aws::AmazonS3Builder;
-use object_store::{ClientOptions, ObjectStore, ObjectStoreExt, path::Path};
+use object_store::{ClientOptions, ObjectStore, ObjectStoreExt, RetryConfig, path::Path};
 use opentrail_identity::{Context, Policy, PolicyUse};
 use opentrail_objects::Store;
 use opentrail_trails::{BucketError, Buckets, Delivery};
@@ -99,6 +99,8 @@ fn s3_client(destination: &DestinationSection, bucket: &str) -> object_store::Re
         .with_secret_access_key(destination.secret_access_key.expose())
         .with_virtual_hosted_style_request(false)
         .with_client_options(ClientOptions::new().with_allow_http(plain))
+        // Delivery repeats a failed put itself: repeats in here would only hide from a trail's status why it failed.
+        .with_retry(RetryConfig { max_retries: 0, ..RetryConfig::default() })
         .build()?;
     Ok(Arc::new(store))
 }
