@@ -12,7 +12,6 @@ import signal
 import subprocess
 import sys
 import time
-import urllib.request
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tests"))
@@ -66,12 +65,6 @@ def size(directory):
     return len(files), sum(path.stat().st_size for path in files)
 
 
-def gauge(server, name):
-    """A metric's value; a series is named with its labels."""
-    text = urllib.request.urlopen(f"{server.endpoint}/metrics", timeout=30).read().decode()
-    return next((float(line.rsplit(" ", 1)[1]) for line in text.splitlines() if line.startswith(name + " ")), None)
-
-
 def wait_visible(server):
     """Until everything that was put is in history: events become visible in their order, so one more is enough."""
     seed = time.time_ns() % 2**60
@@ -79,8 +72,8 @@ def wait_visible(server):
                    stdout=subprocess.DEVNULL, env={**os.environ, **credentials(server)})
 
 
-def stop(process):
-    process.send_signal(signal.SIGINT)
+def stop(process, how=signal.SIGTERM):
+    process.send_signal(how)
     process.wait(60)
 
 
@@ -102,9 +95,10 @@ def ingest(work, args):
                           "--dir", directory, *(more.get(engine) or []))
                     shutil.rmtree(directory, ignore_errors=True)
     finally:
-        for started in (nats, postgres):
-            if started:
-                stop(started[0])
+        if nats:
+            stop(nats[0])
+        if postgres:
+            stop(postgres[0], signal.SIGINT)  # its fast way, which does not wait for clients
         for name in ("nats", "postgres"):
             shutil.rmtree(work / name, ignore_errors=True)
 
@@ -178,8 +172,8 @@ def http(work, args):
             say(f"sustained: {args.put} records in history {took:.1f} s after the first was sent: {args.put / took:.0f} records/s")
             tell_memory("after load", server)
             say("ack to visible, while 10,000 records/s come in:")
-            load = subprocess.Popen([BENCH, "put", "--batch", "500", "--writers", "2", "--rate", "10000", "--count", "300000",
-                                     "--seed", "15"], env={**os.environ, **credentials(server)})
+            load = subprocess.Popen([BENCH, "put", "--batch", "500", "--writers", "2", "--rate", "10000",
+                                     "--count", str(min(args.put // 2, 300_000)), "--seed", "15"], env={**os.environ, **credentials(server)})
             time.sleep(2)
             bench("visible", "--samples", 300, "--seed", 16, server=server)
             load.wait()
@@ -187,7 +181,7 @@ def http(work, args):
             server.stop(120)
             for part in ("journal", "tables", "objects"):
                 files, total = size(server.data / part)
-                events = 2000 + 10000 + args.put // 4 + args.put + 300000
+                events = 2000 + 10000 + args.put // 4 + args.put + min(args.put // 2, 300_000)
                 say(f"on disk: {part} {total / 1e6:.1f} MB in {files} files, {total / events:.1f} bytes per event put")
         shutil.rmtree(server.directory, ignore_errors=True)
 
@@ -207,10 +201,10 @@ def history(work, args):
             took = time.monotonic() - begun
             say(f"put and visible: {events / took:.0f} records/s sustained over {took:.0f} s")
             tell_memory("after load", server)
-            settle(server)
-            files, total = table_size(server)
-            rows = gauge(server, "opentrail_history_rows_total")
-            say(f"on disk: {files} Parquet files, {total / 1e6:.1f} MB, {total / rows:.1f} bytes per event, raw record included")
+            settle(server, at_most=args.settle)
+            files, total, rows = table_size(server)
+            say(f"on disk: {rows} events in {files} Parquet files, {total / 1e6:.1f} MB, {total / max(rows, 1):.1f} bytes per event,"
+                " raw record included")
             reset_peak(server.process.pid)
             bench("lookup", "--count", events, "--samples", args.samples, server=server)
             tell_memory("after the lookups", server)
@@ -229,28 +223,27 @@ def history(work, args):
 
 
 def table_size(server):
-    files = [path for path in (server.data / "tables").rglob("*.parquet")]
-    live = set()
-    # The table's own log says which files are its; merged ones stay for an hour.
+    """Files, bytes and rows of Event history's table. Its own log says which files are its; merged ones stay for an hour."""
+    live = {}
     for entry in sorted((server.data / "tables").rglob("_delta_log/*.json")):
         for line in entry.read_text().splitlines():
             action = json.loads(line)
             if "add" in action:
-                live.add(action["add"]["path"].rsplit("/", 1)[-1])
+                rows = json.loads(action["add"].get("stats") or "{}").get("numRecords", 0)
+                live[action["add"]["path"]] = (action["add"]["size"], rows)
             if "remove" in action:
-                live.discard(action["remove"]["path"].rsplit("/", 1)[-1])
-    mine = [path for path in files if path.name in live]
-    return len(mine), sum(path.stat().st_size for path in mine)
+                live.pop(action["remove"]["path"], None)
+    return len(live), sum(size for size, _ in live.values()), sum(rows for _, rows in live.values())
 
 
-def settle(server, quiet=25, at_most=240):
+def settle(server, at_most, quiet=25):
     """Until flushes and merges have changed no file for a while."""
     last, since, end = None, time.monotonic(), time.monotonic() + at_most
     while time.monotonic() < end:
         now = table_size(server)
         if now != last:
             last, since = now, time.monotonic()
-        elif time.monotonic() - since > max(quiet, 0) and now[0] > 0:
+        elif time.monotonic() - since > quiet and now[0] > 0:
             return
         time.sleep(2)
     say(f"files still change after {at_most} s")
@@ -278,8 +271,7 @@ def gateway(work, args):
     finally:
         stop(upstream)
         if nginx:
-            nginx.send_signal(signal.SIGTERM)
-            nginx.wait(30)
+            stop(nginx)
     shutil.rmtree(work / "gateway", ignore_errors=True)
 
 
@@ -303,7 +295,8 @@ http {{
     listen 127.0.0.1:{port};
     location / {{
       proxy_pass http://store; proxy_http_version 1.1; proxy_set_header Connection ""; proxy_set_header Host $http_host;
-      proxy_request_buffering off; proxy_buffering off; proxy_buffer_size 64k; client_body_buffer_size 64k;
+      proxy_request_buffering off; proxy_buffering off; proxy_buffer_size 64k; proxy_buffers 8 64k;
+      proxy_busy_buffers_size 128k; client_body_buffer_size 64k;
     }}
   }}
 }}
@@ -371,6 +364,7 @@ def main():
     parser.add_argument("--events", type=int, nargs="+", default=[1_000_000, 10_000_000], help="sizes of Event history")
     parser.add_argument("--samples", type=int, default=500, help="lookups by each attribute (default 500)")
     parser.add_argument("--verify", type=int, default=500_000, help="records in the log files to verify (default 500,000)")
+    parser.add_argument("--settle", type=int, default=240, help="seconds to wait at most for merges (default 240)")
     parser.add_argument("--keep", action="store_true", help="leave the data of history and verify behind")
     args = parser.parse_args()
     unknown = set(args.parts) - set(PARTS) - {"all"}
