@@ -232,7 +232,7 @@ mod tests {
             r#"{"eventCategory":7,"managementEvent":true}"#,
             r#"{"managementEvent":false,"eventType":"AwsCloudTrailInsight"}"#,
             r#"{"managementEvent":"maybe"}"#,
-            r#"{"\u0065ventCategory":"NetworkActivity","\ud800":{"eventCategory":"Data"}}"#,
+            r#"{"\u0065ventCategory":"NetworkActivity","other":{"eventCategory":"Data"}}"#,
         ] {
             let entry = opentrail_journal::Entry {
                 position: Position(1),
@@ -245,6 +245,12 @@ mod tests {
             let decoded = batch.events().next().unwrap().category().to_owned();
             assert_eq!(category(json), decoded, "{json}");
         }
+    }
+
+    #[test]
+    fn half_characters_in_names_and_texts_hide_nothing_else() {
+        let members = Members::read(br#"{"\ud800":"\udfff","eventID":"one"}"#).unwrap();
+        assert_eq!(members.event_id.as_deref(), Some("one"));
     }
 
     #[test]
