@@ -47,7 +47,13 @@ pub struct GatewayConfig {
 
 impl Default for GatewayConfig {
     fn default() -> Self {
-        let nobody = ClientConfig::builder().with_root_certificates(RootCertStore::empty()).with_no_client_auth();
+        // The provider is named, since the process may not have installed one.
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let nobody = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .expect("the provider has the cipher suites of TLS 1.2 and 1.3")
+            .with_root_certificates(RootCertStore::empty())
+            .with_no_client_auth();
         Self {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
             upstream: Uri::from_static("http://127.0.0.1:9000"),

@@ -134,11 +134,8 @@ pub(crate) async fn serve(args: ServeArgs) -> anyhow::Result<u8> {
     });
     let mut gateways = Vec::new();
     for section in &config.gateways {
-        let port = GatewayPort {
-            recording: recording.clone(),
-            directory: Arc::clone(&directory),
-            clock: Arc::clone(&clock),
-        };
+        let port =
+            GatewayPort { recording: recording.clone(), directory: Arc::clone(&directory), clock: Arc::clone(&clock) };
         let gateway = bind_gateway(section, port, Arc::clone(&clock), Arc::clone(&random)).await?;
         gateways.push((gateway.local_addr(), section.upstream.clone()));
         intake.spawn("gateway", OnError::ShutDown, gateway.run(intake.shutdown().clone()));

@@ -127,7 +127,9 @@ async fn check_chain(
         valid_log_files: 0,
     };
     let mut listed = Vec::new();
+    let mut is_damaged = false;
     for (index, (name, stored, read)) in digests.iter().enumerate() {
+        let before_is_damaged = std::mem::replace(&mut is_damaged, true);
         progress(1);
         let mut find = |problem| report.findings.push(Finding { kind: "digest", name: name.clone(), problem });
         let digest = match read {
@@ -146,6 +148,7 @@ async fn check_chain(
                 continue;
             }
         }
+        is_damaged = false;
         summary.valid_digests += 1;
         let (start, end) = (digest.start(), digest.end());
         summary.start = summary.start.or(start);
@@ -156,11 +159,13 @@ async fn check_chain(
             (Some(previous), Some((previous_name, _, previous_read)))
                 if previous.strip_prefix(base) == Some(previous_name) =>
             {
-                if let Ok(before) = previous_read {
+                // This digest is proven, so that where the two disagree, the other one is wrong; it may have been
+                // found out by its signature already.
+                if let (Ok(before), false) = (previous_read, before_is_damaged) {
                     if digest.previous_digest_hash_value.as_deref() != Some(before.hash.as_str()) {
-                        find(Problem::PreviousHashMismatch);
-                    }
-                    if digest.digest_start_time != before.digest_end_time {
+                        let name = previous_name.clone();
+                        report.findings.push(Finding { kind: "digest", name, problem: Problem::HashMismatch });
+                    } else if digest.digest_start_time != before.digest_end_time {
                         find(Problem::TimeGap {
                             previous_end: before.digest_end_time.clone(),
                             start: digest.digest_start_time.clone(),

@@ -28,12 +28,10 @@ pub enum Problem {
     SignatureUnknown,
     /// A listed file, or the digest before, is not there.
     NotFound,
-    /// The file's content is not what the digest says.
+    /// The file's content is not what the digest that lists it says; a digest's, not what the next one says.
     HashMismatch,
     /// Bytes follow the end of the gzip stream.
     TrailingData,
-    /// The previous digest's content is not what this digest says.
-    PreviousHashMismatch,
     /// The digest does not begin where the one before ended.
     TimeGap {
         /// Where the one before ended.
@@ -72,7 +70,6 @@ impl fmt::Display for Problem {
             Self::NotFound => f.write_str("not found"),
             Self::HashMismatch => f.write_str("hash value doesn't match"),
             Self::TrailingData => f.write_str("unexpected data after end of compressed stream"),
-            Self::PreviousHashMismatch => f.write_str("hash of the previous digest doesn't match"),
             Self::TimeGap { previous_end, start } => {
                 write!(f, "nothing covers the time from {previous_end} to {start}")
             }

@@ -31,9 +31,8 @@ pub(super) fn credentials() -> anyhow::Result<Credentials> {
     let file = variable("AWS_SHARED_CREDENTIALS_FILE").map(PathBuf::from).or(home).context(NO_CREDENTIALS)?;
     let ini = Ini::load_from_file(&file).with_context(|| format!("{}: {NO_CREDENTIALS}", file.display()))?;
     let profile = variable("AWS_PROFILE").unwrap_or_else(|| "default".into());
-    let section = ini
-        .section(Some(&profile))
-        .with_context(|| format!("{} has no profile [{profile}]", file.display()))?;
+    let section =
+        ini.section(Some(&profile)).with_context(|| format!("{} has no profile [{profile}]", file.display()))?;
     let key = |name: &str| section.get(name).map(str::to_owned);
     let (Some(access_key_id), Some(secret_access_key)) = (key("aws_access_key_id"), key("aws_secret_access_key"))
     else {

@@ -274,7 +274,9 @@ fn print(summary: &Summary, digests: Option<&Digests>) {
     if let Some(digests) = digests {
         if digests.unchecked {
             let note = yellow("note");
-            anstream::println!("{note}  there are digests; give their public keys with --public-keys to have them checked");
+            anstream::println!(
+                "{note}  there are digests; give their public keys with --public-keys to have them checked"
+            );
         } else {
             anstream::println!(
                 "digests    {}/{} valid, {}/{} log files as they list them",

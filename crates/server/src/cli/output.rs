@@ -28,6 +28,6 @@ pub(crate) fn bold(text: impl Display) -> String {
 pub(crate) fn table(header: &[&str]) -> Table {
     let mut table = Table::new();
     table.load_preset(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
-    table.set_header(header.iter().map(|name| comfy_table::Cell::new(name)));
+    table.set_header(header.iter().map(comfy_table::Cell::new));
     table
 }

@@ -51,14 +51,13 @@ pub(super) fn authenticate(
 ) -> Result<Caller, Refusal> {
     let now = services.clock.now();
     let signed = SignedRequest::parse(head)?.ok_or(SignatureError::Unsigned)?;
-    let credential = services
-        .directory
-        .find_key(signed.access_key_id(), signed.session_token(), now)
-        .map_err(|error| match error {
+    let credential = services.directory.find_key(signed.access_key_id(), signed.session_token(), now).map_err(
+        |error| match error {
             KeyError::TokenExpired => SignatureError::ExpiredToken,
             KeyError::TokenMissing | KeyError::TokenInvalid => SignatureError::InvalidToken,
             _ => SignatureError::UnknownAccessKey,
-        })?;
+        },
+    )?;
     let mut rules = Rules::of(service);
     let hash = match body {
         BodyHash::Of(body) => Some(sigv4::sha256(body)),

@@ -111,22 +111,36 @@ async fn perform(
     };
     let record = opentrail_recorder::record(&exchange);
     let record_first = order == RecordOrder::RecordFirst;
+    let only_read = record.clone().filter(|record| changes.is_empty() && reads(&record.operation));
     let appended = parts.recording.append_call(Source::Api, record, started, changes, record_first).await;
     drop(turn);
-    match appended {
-        Ok(()) => response,
-        Err(error) => {
+    match (appended, only_read) {
+        (Ok(()), _) => response,
+        (Err(_), Some(record)) => {
+            // A full disk must not keep anybody from looking at what happened.
+            parts.recording.append_later(Source::Api, record, started);
+            response
+        }
+        (Err(error), None) => {
             let exception = Exception::service_unavailable(format!("The call could not be recorded: {error}."));
             framing.refuse(&exception, &call.request_id)
         }
     }
 }
 
+/// Whether an operation only reads, by its verb. GetSessionToken gives credentials out.
+fn reads(operation: &str) -> bool {
+    let verb = ["Describe", "Get", "List", "Lookup"].iter().any(|verb| operation.starts_with(verb));
+    verb && operation != "GetSessionToken"
+}
+
 async fn collect(body: Incoming) -> Result<Bytes, Exception> {
     let collected = Limited::new(body, MAX_BODY).collect();
     match tokio::time::timeout(BODY_TIMEOUT, collected).await {
         Ok(Ok(body)) => Ok(body.to_bytes()),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(Exception::request_entity_too_large(format!("The request has more than {MAX_BODY} bytes."))),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => {
+            Err(Exception::request_entity_too_large(format!("The request has more than {MAX_BODY} bytes.")))
+        }
         Ok(Err(error)) => Err(Exception::serialization(format!("the body broke off: {error}"))),
         Err(_) => Err(Exception::request_timeout("The request did not arrive in time.")),
     }

@@ -74,13 +74,7 @@ impl Listener {
     }
 }
 
-async fn serve(
-    stream: TcpStream,
-    address: SocketAddr,
-    tls: Option<TlsAcceptor>,
-    front: Front,
-    shutdown: &Shutdown,
-) {
+async fn serve(stream: TcpStream, address: SocketAddr, tls: Option<TlsAcceptor>, front: Front, shutdown: &Shutdown) {
     let ip = address.ip().to_canonical();
     let Some(tls) = tls else {
         return converse(stream, Peer { ip, tls: None }, front, shutdown).await;

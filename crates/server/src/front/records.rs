@@ -121,13 +121,7 @@ fn scope_service(head: &Head) -> &'static str {
 }
 
 /// Who calls, and that they may.
-fn admit(
-    parts: &Parts,
-    peer: &Peer,
-    head: &Head,
-    body: BodyHash<'_>,
-    service: &str,
-) -> Result<Principal, Exception> {
+fn admit(parts: &Parts, peer: &Peer, head: &Head, body: BodyHash<'_>, service: &str) -> Result<Principal, Exception> {
     let Caller { principal, region } = authenticate(&parts.services, head, body, service).map_err(|refusal| {
         refusal.count();
         refusal.0.rest_exception()
@@ -223,9 +217,9 @@ async fn record(
         fields.insert("errorCode".into(), json!(exception.name));
         fields.insert("errorMessage".into(), json!(exception.message.chars().take(1000).collect::<String>()));
     }
-    let elements = report.as_ref().ok().map(|report| {
-        json!({"accepted": report.accepted, "duplicates": report.duplicates, "refused": report.refused_count})
-    });
+    let elements = report.as_ref().ok().map(
+        |report| json!({"accepted": report.accepted, "duplicates": report.duplicates, "refused": report.refused_count}),
+    );
     let rest = json!({
         "requestParameters": {"import": head.headers.contains_key(IMPORT)},
         "responseElements": elements,

@@ -7,7 +7,8 @@ use crate::cli::output::bold;
 
 /// Tells, once the server is ready, where it is and how to begin.
 pub(crate) fn print(scheme: &str, address: SocketAddr, data_dir: &Path, gateways: &[(SocketAddr, Uri)]) {
-    let host = if address.ip().is_unspecified() { format!("127.0.0.1:{}", address.port()) } else { address.to_string() };
+    let host =
+        if address.ip().is_unspecified() { format!("127.0.0.1:{}", address.port()) } else { address.to_string() };
     let endpoint = format!("{scheme}://{host}");
     let credentials = data_dir.join("credentials");
     let credentials = std::path::absolute(&credentials).unwrap_or(credentials);

@@ -38,10 +38,10 @@ impl TrailBuckets {
 
     fn check_embedded(&self, delivery: Delivery<'_>) -> Result<(), BucketError> {
         let bucket = delivery.bucket.to_owned();
-        let found = self.embedded.bucket(delivery.bucket).map_err(|error| BucketError::Unavailable {
-            bucket: bucket.clone(),
-            reason: error.to_string(),
-        })?;
+        let found = self
+            .embedded
+            .bucket(delivery.bucket)
+            .map_err(|error| BucketError::Unavailable { bucket: bucket.clone(), reason: error.to_string() })?;
         let found = found.ok_or(BucketError::NoSuchBucket { bucket: bucket.clone() })?;
         let policy = found.policy.as_deref().and_then(|text| Policy::parse(text, PolicyUse::Resource).ok());
         let policy = policy.ok_or(BucketError::AccessDenied { bucket: bucket.clone() })?;
