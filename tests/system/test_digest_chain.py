@@ -163,4 +163,9 @@ def test_every_file_altered_deleted_or_replaced_is_named(chain):
     assert server.stop() == 0
     shutil.copytree(server.data / "objects" / BUCKET, copy)
     offline = json.loads(opentrail_offline("verify", copy, "--public-keys", keys, "--output", "json", code=1))
-    assert {finding["name"]: finding["problem"] for finding in offline["findings"]} == problems
+    told = {finding["name"]: finding["problem"] for finding in offline["findings"]}
+    # Plain files carry no metadata: the signature of a digest is in the one after it, which the last before a pause and
+    # the very last do not have. That is a remark, not damage.
+    unknown = {name for name, problem in told.items() if problem == "signature-unknown"}
+    assert {name: problem for name, problem in told.items() if name not in unknown} == problems
+    assert len(unknown) == 2 and not unknown & damaged
