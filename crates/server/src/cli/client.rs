@@ -41,6 +41,16 @@ pub(super) fn credentials() -> anyhow::Result<Credentials> {
     Ok(Credentials { access_key_id, secret: secret_access_key, session_token: key("aws_session_token") })
 }
 
+/// The public keys in files of what `aws cloudtrail list-public-keys` prints.
+pub(super) fn public_keys_in(files: &[PathBuf]) -> anyhow::Result<PublicKeys> {
+    let mut keys = PublicKeys::default();
+    for file in files {
+        let text = std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
+        keys.extend(PublicKeys::from_json(&text).with_context(|| file.display().to_string())?);
+    }
+    Ok(keys)
+}
+
 /// The endpoint: the option, else `AWS_ENDPOINT_URL`.
 pub(super) fn endpoint(option: Option<&str>) -> Option<String> {
     let variable = std::env::var("AWS_ENDPOINT_URL").ok().filter(|value| !value.is_empty());

@@ -13,7 +13,7 @@ use opentrail_ingest::import::{self, FileBody, Import, ImportError, Progress, Si
 use opentrail_ingest::{Encoding, Report};
 use opentrail_model::Region;
 use opentrail_runtime::{OnError, Shutdown, SystemClock, TaskGroup};
-use opentrail_verify::{Evidence, PublicKeys, Range, regions, verify};
+use opentrail_verify::{Evidence, Range, regions, verify};
 use opentrail_wire::sigv4::{UNSIGNED_PAYLOAD, hex_sha256};
 use serde_json::{Value, json};
 
@@ -137,11 +137,7 @@ struct Digests {
 }
 
 async fn check_digests(args: &ImportArgs, evidence: &Evidence) -> anyhow::Result<Option<Digests>> {
-    let mut keys = PublicKeys::default();
-    for file in &args.public_keys {
-        let text = std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
-        keys.extend(PublicKeys::from_json(&text).with_context(|| file.display().to_string())?);
-    }
+    let keys = client::public_keys_in(&args.public_keys)?;
     if regions(evidence).await?.is_empty() {
         return Ok(None);
     }

@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::{Context, bail};
+use anyhow::bail;
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use opentrail_model::{Region, Timestamp};
@@ -88,11 +88,7 @@ fn bucket(place: &str, endpoint: Option<&str>, region: &Region) -> anyhow::Resul
 }
 
 async fn public_keys(args: &VerifyArgs, endpoint: Option<String>, evidence: &Evidence) -> anyhow::Result<PublicKeys> {
-    let mut keys = PublicKeys::default();
-    for file in &args.public_keys {
-        let text = std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
-        keys.extend(PublicKeys::from_json(&text).with_context(|| file.display().to_string())?);
-    }
+    let mut keys = client::public_keys_in(&args.public_keys)?;
     if args.public_keys.is_empty()
         && let Some(endpoint) = endpoint
     {
