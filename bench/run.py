@@ -309,14 +309,19 @@ http {{
 
 
 def verify(work, args):
-    """`opentrail verify` beside `aws cloudtrail validate-logs` on the same delivered files."""
-    title("Verification")
+    """`opentrail verify` beside `aws cloudtrail validate-logs` on the same delivered files: full ones and small ones."""
+    verify_files(work, args, "files of a busy account", "200KB", args.verify)
+    verify_files(work, args, "files of a quiet account", "4KB", args.verify // 10)
+
+
+def verify_files(work, args, what, max_bytes, records):
+    title(f"Verification, {what}")
     aws = os.environ.get("AWS_CLI") or shutil.which("aws")
-    config = '[delivery]\nmax_age = "5s"\nmax_bytes = "200KB"\n[digest]\ninterval = "10s"\n'
+    config = f'[delivery]\nmax_age = "5s"\nmax_bytes = "{max_bytes}"\n[digest]\ninterval = "10s"\n'
     with Server(work / "verify", config) as server:
         started = datetime.datetime.now(datetime.UTC) - datetime.timedelta(seconds=1)
         arn = server.make_trail(EnableLogFileValidation=True)
-        bench("put", "--batch", 500, "--writers", 2, "--rate", 20000, "--count", args.verify, server=server)
+        bench("put", "--batch", 500, "--writers", 2, "--rate", 20000, "--count", records, server=server)
         prefix = server.data / "objects" / "trail-logs" / "AWSLogs"
         files = lambda kind: [path for path in prefix.rglob("*.json.gz") if f"/{kind}/" in str(path)]  # noqa: E731
         time.sleep(12)  # the last log file is due after 5 s, its digest after 10 more
@@ -330,26 +335,29 @@ def verify(work, args):
         listed = subprocess.run([aws, "cloudtrail", "list-public-keys"], env=environment, capture_output=True, check=True)
         keys.write_bytes(listed.stdout)
         end = datetime.datetime.now(datetime.UTC)
-        cases = {
+        compare_verifiers(args, environment, {
             "opentrail verify, offline on a copy": [OPENTRAIL, "verify", str(prefix.parent), "--public-keys", str(keys)],
             "opentrail verify, over S3": [OPENTRAIL, "verify", "s3://trail-logs", "--endpoint-url", server.endpoint],
             "aws cloudtrail validate-logs": [aws, "cloudtrail", "validate-logs", "--trail-arn", arn, "--start-time",
                                              f"{started:%Y-%m-%dT%H:%M:%SZ}", "--end-time", f"{end:%Y-%m-%dT%H:%M:%SZ}"],
-        }
-        times = {name: [] for name in cases}
-        for turn in range(max(args.rounds, 2)):
-            for name, command in cases.items():
-                begun = time.monotonic()
-                done = subprocess.run(command, env=environment, capture_output=True, text=True)
-                times[name].append(time.monotonic() - begun)
-                if turn == 0:
-                    tail = (done.stdout or done.stderr).strip().splitlines()[-3:]
-                    say(f"{name}: exit {done.returncode}; " + " | ".join(line.strip() for line in tail))
-        slowest = min(times["aws cloudtrail validate-logs"])
-        for name, seconds in times.items():
-            say(f"verify {name:<38} best of {len(seconds)}: {min(seconds):8.3f} s   {slowest / min(seconds):7.1f} times validate-logs")
+        })
     if not args.keep:
         shutil.rmtree(work / "verify", ignore_errors=True)
+
+
+def compare_verifiers(args, environment, cases):
+    times = {name: [] for name in cases}
+    for turn in range(max(args.rounds, 2)):
+        for name, command in cases.items():
+            begun = time.monotonic()
+            done = subprocess.run(command, env=environment, capture_output=True, text=True)
+            times[name].append(time.monotonic() - begun)
+            if turn == 0:
+                tail = (done.stdout or done.stderr).strip().splitlines()[-3:]
+                say(f"{name}: exit {done.returncode}; " + " | ".join(line.strip() for line in tail))
+    slowest = min(times["aws cloudtrail validate-logs"])
+    for name, seconds in times.items():
+        say(f"verify {name:<38} best of {len(seconds)}: {min(seconds):8.3f} s   {slowest / min(seconds):7.1f} times validate-logs")
 
 
 PARTS = {"ingest": ingest, "http": http, "history": history, "gateway": gateway, "verify": verify}

@@ -133,9 +133,32 @@ impl EventBatch {
         }
     }
 
-    /// Roughly how much memory the batch holds, in bytes.
+    /// How much memory the batch's columns and changes hold, in bytes. A part of a batch holds all of it.
     pub fn size_bytes(&self) -> usize {
-        self.raw.get_array_memory_size() * 2
+        let columns: [&dyn Array; 20] = [
+            &self.position,
+            &self.source,
+            &self.account,
+            &self.received,
+            &self.raw,
+            &self.event_time,
+            &self.region,
+            &self.event_id,
+            &self.event_name,
+            &self.event_source,
+            &self.event_type,
+            &self.event_category,
+            &self.read_only,
+            &self.error_code,
+            &self.user_arn,
+            &self.access_key_id,
+            &self.invoked_by,
+            &self.username,
+            &self.resources,
+            &self.lookup_resources,
+        ];
+        let controls = self.controls.iter().map(|control| size_of::<Control>() + control.body.len());
+        columns.iter().map(|column| column.get_array_memory_size()).sum::<usize>() + controls.sum::<usize>()
     }
 }
 

@@ -12,7 +12,8 @@ use sonic_rs::{JsonValueTrait, LazyValue};
 use crate::{Control, EventBatch, json, lookup};
 
 pub(crate) fn decode(after: Position, entries: &[Entry]) -> EventBatch {
-    let mut columns = Columns::new();
+    let raw_bytes = entries.iter().map(|entry| entry.body.len()).sum();
+    let mut columns = Columns::for_rows(entries.len(), raw_bytes);
     let mut controls = Vec::new();
     for entry in entries {
         if entry.source == Source::Control {
@@ -47,11 +48,16 @@ struct Columns {
     lookup_resources: ListBuilder<StructBuilder>,
 }
 
-fn pairs(second: &str) -> ListBuilder<StructBuilder> {
+/// A column of texts, with room for a short one in each row.
+fn texts(rows: usize) -> StringBuilder {
+    StringBuilder::with_capacity(rows, rows * 32)
+}
+
+fn pairs(rows: usize, second: &str) -> ListBuilder<StructBuilder> {
     let fields = Fields::from(vec![Field::new("type", DataType::Utf8, true), Field::new(second, DataType::Utf8, true)]);
     let field = Arc::new(Field::new_struct("element", fields.clone(), false));
-    let values = StructBuilder::new(fields, vec![Box::new(StringBuilder::new()), Box::new(StringBuilder::new())]);
-    ListBuilder::new(values).with_field(field)
+    let values = StructBuilder::new(fields, vec![Box::new(texts(rows)), Box::new(texts(rows))]);
+    ListBuilder::with_capacity(values, rows).with_field(field)
 }
 
 fn push_pair(list: &mut ListBuilder<StructBuilder>, first: Option<&str>, second: Option<&str>) {
@@ -64,28 +70,30 @@ fn push_pair(list: &mut ListBuilder<StructBuilder>, first: Option<&str>, second:
 }
 
 impl Columns {
-    fn new() -> Self {
+    /// Builders with room for `rows`, and no more: most batches at the tail hold a single record, and Arrow's builders
+    /// begin with room for 1,024.
+    fn for_rows(rows: usize, raw_bytes: usize) -> Self {
         Self {
-            position: UInt64Builder::new(),
-            source: UInt8Builder::new(),
-            account: UInt64Builder::new(),
-            received: TimestampMillisecondBuilder::new(),
-            raw: BinaryBuilder::new(),
-            event_time: TimestampMillisecondBuilder::new(),
-            region: StringBuilder::new(),
-            event_id: StringBuilder::new(),
-            event_name: StringBuilder::new(),
-            event_source: StringBuilder::new(),
-            event_type: StringBuilder::new(),
-            event_category: StringBuilder::new(),
-            read_only: BooleanBuilder::new(),
-            error_code: StringBuilder::new(),
-            user_arn: StringBuilder::new(),
-            access_key_id: StringBuilder::new(),
-            invoked_by: StringBuilder::new(),
-            username: StringBuilder::new(),
-            resources: pairs("arn"),
-            lookup_resources: pairs("name"),
+            position: UInt64Builder::with_capacity(rows),
+            source: UInt8Builder::with_capacity(rows),
+            account: UInt64Builder::with_capacity(rows),
+            received: TimestampMillisecondBuilder::with_capacity(rows),
+            raw: BinaryBuilder::with_capacity(rows, raw_bytes),
+            event_time: TimestampMillisecondBuilder::with_capacity(rows),
+            region: texts(rows),
+            event_id: texts(rows),
+            event_name: texts(rows),
+            event_source: texts(rows),
+            event_type: texts(rows),
+            event_category: texts(rows),
+            read_only: BooleanBuilder::with_capacity(rows),
+            error_code: texts(rows),
+            user_arn: texts(rows),
+            access_key_id: texts(rows),
+            invoked_by: texts(rows),
+            username: texts(rows),
+            resources: pairs(rows, "arn"),
+            lookup_resources: pairs(rows, "name"),
         }
     }
 

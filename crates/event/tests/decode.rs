@@ -29,6 +29,13 @@ fn one(body: &str) -> EventBatch {
     batch(vec![Bytes::copy_from_slice(body.as_bytes())])
 }
 
+#[test]
+fn a_batch_of_one_takes_little_more_than_its_record() {
+    let body = format!(r#"{{"eventName":"PutObject","requestParameters":"{}"}}"#, "x".repeat(1_000));
+    let size_bytes = one(&body).size_bytes();
+    assert!((1_000..12_000).contains(&size_bytes), "{size_bytes} bytes");
+}
+
 fn lenient_bool(value: &Value) -> Option<bool> {
     value.as_bool().or_else(|| match value.as_str()?.to_ascii_lowercase().as_str() {
         "true" => Some(true),

@@ -16,8 +16,33 @@ const CACHE_BYTES: usize = 32 << 20;
 #[derive(Debug)]
 pub struct Feed {
     journal: Arc<dyn Journal>,
-    cache: AsyncMutex<VecDeque<Arc<EventBatch>>>,
+    cache: AsyncMutex<Cache>,
     progress: Mutex<BTreeMap<String, Position>>,
+}
+
+/// The batches decoded last, in the order of their decoding.
+#[derive(Debug, Default)]
+struct Cache {
+    batches: VecDeque<(usize, Arc<EventBatch>)>,
+    size_bytes: usize,
+}
+
+impl Cache {
+    /// What follows `after`, from a batch that covers it. The newest are looked at first: most readers are there.
+    fn next(&self, after: Position) -> Option<Arc<EventBatch>> {
+        let covers = |batch: &EventBatch| batch.after <= after && after < batch.through;
+        let (_, batch) = self.batches.iter().rev().find(|(_, batch)| covers(batch))?;
+        Some(if batch.after == after { Arc::clone(batch) } else { Arc::new(batch.since(after)) })
+    }
+
+    fn push(&mut self, batch: Arc<EventBatch>) {
+        let size_bytes = batch.size_bytes();
+        self.size_bytes += size_bytes;
+        self.batches.push_back((size_bytes, batch));
+        while self.batches.len() > 1 && self.size_bytes > CACHE_BYTES {
+            self.size_bytes -= self.batches.pop_front().map_or(0, |(size_bytes, _)| size_bytes);
+        }
+    }
 }
 
 /// A projection's place in the feed: the journal keeps what it has not passed.
@@ -53,10 +78,12 @@ impl Feed {
 
     /// The next batch after `after`, or `None` at the tail.
     pub async fn try_next(&self, after: Position) -> Result<Option<Arc<EventBatch>>, ReadError> {
+        if after >= self.journal.tail() {
+            return Ok(None);
+        }
         // Held while reading, so that two projections at the same place read and decode once.
         let mut cache = self.cache.lock().await;
-        if let Some(batch) = cache.iter().find(|batch| batch.after <= after && after < batch.through) {
-            let batch = if batch.after == after { Arc::clone(batch) } else { Arc::new(batch.since(after)) };
+        if let Some(batch) = cache.next(after) {
             return Ok(Some(batch));
         }
         let entries = self.journal.read(after, BATCH_BYTES).await?;
@@ -67,10 +94,7 @@ impl Feed {
             .await
             .map_err(|error| ReadError::Io { reason: error.to_string() })?;
         let batch = Arc::new(batch);
-        cache.push_back(Arc::clone(&batch));
-        while cache.len() > 1 && cache.iter().map(|batch| batch.size_bytes()).sum::<usize>() > CACHE_BYTES {
-            cache.pop_front();
-        }
+        cache.push(Arc::clone(&batch));
         Ok(Some(batch))
     }
 
@@ -144,6 +168,26 @@ mod tests {
         let rest = feed.next(Position(1)).await.unwrap();
         let names: Vec<_> = rest.events().map(|event| event.name().unwrap().to_owned()).collect();
         assert_eq!(names, ["E1", "E2"]);
+    }
+
+    #[tokio::test]
+    async fn kept_batches_stay_within_their_bytes() {
+        let feed = Feed::new(journal_of(1).await);
+        for i in 1..5_000 {
+            let body = Bytes::from(format!(r#"{{"eventName":"E{i}","x":"{}"}}"#, "y".repeat(20_000)));
+            let entry = NewEntry {
+                source: Source::Records,
+                account: "100000000001".parse().unwrap(),
+                received: Timestamp::EPOCH,
+                body,
+            };
+            feed.journal().append(vec![entry]).await.unwrap();
+            feed.next(Position(i)).await.unwrap();
+        }
+        let cache = feed.cache.lock().await;
+        let held = cache.batches.iter().map(|(_, batch)| batch.size_bytes()).sum::<usize>();
+        assert_eq!(cache.size_bytes, held);
+        assert!(held <= CACHE_BYTES && held > CACHE_BYTES / 2, "{held} bytes");
     }
 
     #[tokio::test]
