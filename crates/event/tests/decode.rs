@@ -183,6 +183,37 @@ fn the_last_of_a_repeated_key_counts() {
     )]);
 }
 
+#[test]
+fn a_key_of_half_a_character_costs_no_column() {
+    let record = |odd: &str| {
+        one(&format!(
+            r#"{{{odd}"eventID":"id-1","eventName":"RunInstances","eventSource":"ec2.amazonaws.com","readOnly":false,
+            "awsRegion":"us-east-1","eventTime":"2026-01-02T03:04:05Z","errorCode":"E","eventType":"AwsApiCall",{odd}
+            "userIdentity":{{{odd}"type":"IAMUser","userName":"alice","arn":"arn:a",{odd}"accessKeyId":"AKIAX"}},
+            "resources":[{{{odd}"type":"AWS::EC2::Instance","ARN":"arn:i"}}],
+            "requestParameters":{{{odd}"instancesSet":{{{odd}"items":[{{{odd}"imageId":"ami-1"}}]}}}},
+            "responseElements":{{{odd}"instancesSet":{{"items":[{{{odd}"instanceId":"i-1"}}]}}}},
+            {odd}"eventCategory":"Data"}}"#
+        ))
+    };
+    let columns = |batch: &EventBatch| {
+        let event = batch.event(0);
+        let texts = [event.id(), event.name(), event.event_source(), event.region(), event.error_code()];
+        let who = [event.event_type(), event.user_arn(), event.access_key_id(), event.username()];
+        let owned = |pairs: Vec<(Option<&str>, Option<&str>)>| format!("{pairs:?}");
+        let resources = [owned(event.resources().collect()), owned(event.lookup_resources().collect())];
+        let rest = (event.time(), event.read_only(), event.category().to_owned());
+        (texts.map(|text| text.unwrap().to_owned()), who.map(|text| text.unwrap().to_owned()), resources, rest)
+    };
+    let plain = columns(&record(""));
+    for odd in [r#""\ud800": 1, "#, r#""\udfff":{"eventName":"no"},"#, r#""eventName\ud800":"no","#] {
+        assert_eq!(columns(&record(odd)), plain, "{odd}");
+    }
+    // What is no JSON has no columns, whatever the key before it.
+    assert_eq!(one(r#"{"eventName":"A","\ud800":1,}"#).event(0).name(), None);
+    assert_eq!(one(r#"{"eventName":"A","\ud8zz":1}"#).event(0).name(), None);
+}
+
 fn any_json() -> impl Strategy<Value = Value> {
     let leaf = prop_oneof![
         Just(Value::Null),
