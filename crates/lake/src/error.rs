@@ -31,6 +31,14 @@ pub enum LakeError {
         #[source]
         source: parquet::errors::ParquetError,
     },
+    /// A file's bytes are not those that were written. Trying again does not help.
+    #[error("{} is damaged: {reason}", path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// How that shows.
+        reason: String,
+    },
     /// The table is not what its owner would have made: it belongs to someone else or to another version.
     #[error("the table in {} has not the form expected: {reason}", dir.display())]
     Form {

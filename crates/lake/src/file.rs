@@ -1,17 +1,26 @@
 use std::collections::BTreeMap;
 use std::fs::{self, File};
+use std::io::{self, Read, Write};
 use std::path::Path;
 
 use arrow_array::RecordBatch;
+use aws_lc_rs::digest::{Context, SHA256};
 use parquet::arrow::ArrowWriter;
 use parquet::file::properties::WriterProperties;
 
 use crate::LakeError;
 
+const SUFFIX: &str = ".parquet";
+/// Hexadecimal digits of a SHA-256.
+const CHECKSUM_DIGITS: usize = 64;
+/// Bytes read at once to be hashed.
+const READ_BYTES: usize = 1 << 20;
+
 /// One Parquet file of a table: what its commit says of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DataFile {
-    /// Its path below the table's directory, `/` between the parts, e.g. `event_date=2026-01-02/flush-1-9.parquet`.
+    /// Its path below the table's directory, `/` between the parts, e.g.
+    /// `event_date=2026-01-02/flush-1-9-<checksum>.parquet`.
     pub path: String,
     /// The value of each partition column.
     pub partition: BTreeMap<String, String>,
@@ -21,10 +30,51 @@ pub struct DataFile {
     pub stats: Option<String>,
 }
 
-/// Writes `batch` to the file `path` below `dir`, replacing a file of that name, and returns once the file and its
-/// name are on stable storage. Blocks.
+impl DataFile {
+    /// The SHA-256 of the file's bytes as they were written, in hexadecimal, which its name ends with. `None` for a
+    /// file that [`write_file`] has not named.
+    pub fn checksum(&self) -> Option<&str> {
+        let (_, checksum) = self.path.strip_suffix(SUFFIX)?.rsplit_once('-')?;
+        let is_digit = |b: u8| matches!(b, b'0'..=b'9' | b'a'..=b'f');
+        (checksum.len() == CHECKSUM_DIGITS && checksum.bytes().all(is_digit)).then_some(checksum)
+    }
+
+    /// Compares the file below `dir` with its size and its checksum, reading it whole. Blocks.
+    ///
+    /// Parquet covers none of a file's page indexes and Bloom filters by a checksum: a bit that has changed there
+    /// hides rows, and nothing but this notices. A file whose name has no checksum is only measured.
+    ///
+    /// # Errors
+    /// [`LakeError::Damaged`] when the bytes are not those that were written, [`LakeError::Io`] when there are none.
+    pub fn verify(&self, dir: &Path) -> Result<(), LakeError> {
+        let path = dir.join(&self.path);
+        let damaged = |reason| Err(LakeError::Damaged { path: path.clone(), reason });
+        let mut file = File::open(&path).map_err(LakeError::io(&path))?;
+        let size = file.metadata().map_err(LakeError::io(&path))?.len();
+        if size != self.size_bytes {
+            return damaged(format!("it has {size} bytes, and {} by its commit", self.size_bytes));
+        }
+        let Some(checksum) = self.checksum() else { return Ok(()) };
+        let mut context = Context::new(&SHA256);
+        let mut buffer = vec![0; READ_BYTES];
+        loop {
+            match file.read(&mut buffer) {
+                Ok(0) => break,
+                Ok(n) => context.update(&buffer[..n]),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(LakeError::io(&path)(error)),
+            }
+        }
+        let found = hex::encode(context.finish());
+        if found == checksum { Ok(()) } else { damaged(format!("the SHA-256 of its bytes is {found}")) }
+    }
+}
+
+/// Writes `batch` to a file below `dir` and returns once the file and its name are on stable storage. The name is
+/// `path`, which ends in `.parquet`, with the checksum of the bytes before that. Blocks.
 ///
-/// A crash leaves no file, a part of one or the whole one; no commit names it before this returns.
+/// A crash leaves no file, a part of one or the whole one, under `path` or under its own name; no commit names it
+/// before this returns.
 ///
 /// # Errors
 /// When the system or the Parquet library refuses; the part written is deleted.
@@ -36,30 +86,56 @@ pub fn write_file(
     batch: &RecordBatch,
     properties: WriterProperties,
 ) -> Result<DataFile, LakeError> {
-    let target = dir.join(&path);
-    let parent = target.parent().unwrap_or(dir);
+    let unnamed = dir.join(&path);
+    let parent = unnamed.parent().unwrap_or(dir);
     if !parent.exists() {
         fs::create_dir_all(parent).map_err(LakeError::io(parent))?;
         sync_dir(dir)?;
     }
-    let written = write(&target, batch, properties);
+    let written = write(&unnamed, batch, properties).and_then(|(size_bytes, checksum)| {
+        let path = format!("{}-{checksum}{SUFFIX}", path.strip_suffix(SUFFIX).unwrap_or(&path));
+        fs::rename(&unnamed, dir.join(&path)).map_err(LakeError::io(&unnamed))?;
+        Ok(DataFile { path, partition, size_bytes, stats })
+    });
     if written.is_err() {
         // Nothing names it; what cannot be deleted now the vacuum deletes later.
-        let _ = fs::remove_file(&target);
+        let _ = fs::remove_file(&unnamed);
     }
-    let size_bytes = written?;
+    let file = written?;
     sync_dir(parent)?;
-    Ok(DataFile { path, partition, size_bytes, stats })
+    Ok(file)
 }
 
-fn write(target: &Path, batch: &RecordBatch, properties: WriterProperties) -> Result<u64, LakeError> {
+/// Size and checksum of the file that this writes.
+fn write(target: &Path, batch: &RecordBatch, properties: WriterProperties) -> Result<(u64, String), LakeError> {
     let parquet = |source| LakeError::Parquet { path: target.to_owned(), source };
     let file = File::create(target).map_err(LakeError::io(target))?;
-    let mut writer = ArrowWriter::try_new(file, batch.schema(), Some(properties)).map_err(parquet)?;
+    let hashing = Hashing { file, context: Context::new(&SHA256), size_bytes: 0 };
+    let mut writer = ArrowWriter::try_new(hashing, batch.schema(), Some(properties)).map_err(parquet)?;
     writer.write(batch).map_err(parquet)?;
-    let file = writer.into_inner().map_err(parquet)?;
+    let Hashing { file, context, size_bytes } = writer.into_inner().map_err(parquet)?;
     file.sync_all().map_err(LakeError::io(target))?;
-    Ok(file.metadata().map_err(LakeError::io(target))?.len())
+    Ok((size_bytes, hex::encode(context.finish())))
+}
+
+/// A file, and the checksum of what it was given: of what was meant, not of what came to lie on the disk.
+struct Hashing {
+    file: File,
+    context: Context,
+    size_bytes: u64,
+}
+
+impl Write for Hashing {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let n = self.file.write(bytes)?;
+        self.context.update(&bytes[..n]);
+        self.size_bytes += n as u64;
+        Ok(n)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
 }
 
 /// Makes the names in a directory durable.

@@ -3,13 +3,15 @@
 #![allow(clippy::unwrap_used, reason = "a test whose preparation fails has failed")]
 
 use std::collections::BTreeMap;
+use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use arrow_array::{ArrayRef, Int64Array, RecordBatch};
 use arrow_schema::{DataType, Field, Schema};
-use opentrail_lake::{DataFile, Table, TableSpec, write_file};
+use aws_lc_rs::digest::{SHA256, digest};
+use opentrail_lake::{DataFile, LakeError, Table, TableSpec, write_file};
 use opentrail_model::{Position, Timestamp};
 use parquet::file::properties::WriterProperties;
 
@@ -40,8 +42,10 @@ fn file(dir: &Path, name: &str) -> DataFile {
     write_file(dir, path, partition, stats, &batch, WriterProperties::default()).unwrap()
 }
 
+/// The files' paths without their checksums.
 fn names(table: &Table) -> Vec<String> {
-    let mut names: Vec<String> = table.files().unwrap().into_iter().map(|file| file.path).collect();
+    let named = |file: DataFile| file.path.replace(&format!("-{}", file.checksum().unwrap()), "");
+    let mut names: Vec<String> = table.files().unwrap().into_iter().map(named).collect();
     names.sort();
     names
 }
@@ -91,6 +95,83 @@ async fn a_table_outlives_checkpoints() {
     let reopened = open(dir.path()).await;
     assert_eq!(reopened.files().unwrap().len(), 120);
     assert_eq!(reopened.position().await.unwrap(), Position(120));
+}
+
+#[tokio::test]
+async fn checksums_outlive_checkpoints_replacements_and_opening_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut table = open(dir.path()).await;
+    let mut first = file(dir.path(), "f0");
+    for i in 1..=60 {
+        let next = file(dir.path(), &format!("f{i}"));
+        table.append(vec![next.clone()], Position(i), NOW).await.unwrap();
+        if i == 40 {
+            table.replace(&[first, next.clone()], vec![file(dir.path(), "merged")], NOW).await.unwrap();
+        }
+        first = next;
+    }
+    assert!(dir.path().join("_delta_log/_last_checkpoint").exists());
+    let files = open(dir.path()).await.files().unwrap();
+    assert!(files.iter().any(|file| file.path.contains("merged")));
+    for file in files {
+        let bytes = fs::read(dir.path().join(&file.path)).unwrap();
+        assert_eq!(file.checksum().unwrap(), hex::encode(digest(&SHA256, &bytes)));
+        file.verify(dir.path()).unwrap();
+    }
+}
+
+#[test]
+fn every_flipped_missing_or_added_byte_is_reported_with_its_file() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = file(dir.path(), "a");
+    let path = dir.path().join(&file.path);
+    let whole = fs::read(&path).unwrap();
+    let assert_damaged = |bytes: &[u8], what: &str| {
+        fs::write(&path, bytes).unwrap();
+        let error = file.verify(dir.path()).unwrap_err();
+        assert!(matches!(&error, LakeError::Damaged { path: named, .. } if *named == path), "{what}: {error}");
+        assert!(error.to_string().contains(&file.path), "{error}");
+    };
+    for at in 0..whole.len() {
+        let mut flipped = whole.clone();
+        flipped[at] ^= 1 << (at % 8);
+        assert_damaged(&flipped, &format!("byte {at}"));
+    }
+    assert_damaged(&whole[..whole.len() - 1], "a missing byte");
+    assert_damaged(&[&whole[..], b"x"].concat(), "one byte more");
+    assert_damaged(b"", "nothing");
+    fs::write(&path, &whole).unwrap();
+    file.verify(dir.path()).unwrap();
+    fs::remove_file(&path).unwrap();
+    assert!(matches!(file.verify(dir.path()), Err(LakeError::Io { path: named, .. }) if named == path));
+}
+
+#[test]
+fn a_larger_file_than_is_read_at_once_is_hashed_whole() {
+    let dir = tempfile::tempdir().unwrap();
+    let column: ArrayRef = Arc::new(Int64Array::from_iter_values((0..400_000).map(|n: i64| n.wrapping_mul(n << 20))));
+    let batch = RecordBatch::try_from_iter([("n", column)]).unwrap();
+    let properties = WriterProperties::builder().set_dictionary_enabled(false).build();
+    let file = write_file(dir.path(), "big.parquet".into(), BTreeMap::new(), None, &batch, properties).unwrap();
+    assert!(file.size_bytes > 2 << 20);
+    assert_eq!(file.size_bytes, fs::metadata(dir.path().join(&file.path)).unwrap().len());
+    file.verify(dir.path()).unwrap();
+    let mut bytes = fs::read(dir.path().join(&file.path)).unwrap();
+    *bytes.last_mut().unwrap() ^= 1;
+    fs::write(dir.path().join(&file.path), bytes).unwrap();
+    file.verify(dir.path()).unwrap_err();
+}
+
+#[test]
+fn only_a_checksum_at_the_end_of_the_name_is_one() {
+    let named = |path: &str| DataFile { path: path.into(), partition: BTreeMap::new(), size_bytes: 0, stats: None };
+    let digits = "0123456789abcdef".repeat(4);
+    assert_eq!(named(&format!("day=1/f-2-{digits}.parquet")).checksum(), Some(&*digits));
+    for path in ["day=1/f-2.parquet", "f.parquet", "f"] {
+        assert_eq!(named(path).checksum(), None);
+    }
+    assert_eq!(named(&format!("f-{}.parquet", digits.to_uppercase())).checksum(), None);
+    assert_eq!(named(&format!("f-{digits}0.parquet")).checksum(), None);
 }
 
 #[tokio::test]

@@ -12,10 +12,13 @@ use sqlx::{Connection, Row};
 use super::FsckError;
 use super::expected::TrailKey;
 use super::report::Notes;
+use super::wal;
 use crate::keys::PublicKeys;
 
 /// The file's name, and how findings begin that are about its documents.
 pub(super) const FILE: &str = "catalog.sqlite";
+/// Commits that are not in the file yet.
+const LOG: &str = "catalog.sqlite-wal";
 
 /// What the documents say, by their keys.
 #[derive(Debug, Default)]
@@ -128,7 +131,7 @@ pub(super) async fn check(root: &Path, notes: &mut Notes) -> Result<Documents, F
         notes.damage(FILE, "the catalog is missing: trails, digest keys and the state of delivery are lost");
         return Ok(Documents::default());
     }
-    let log = root.join("catalog.sqlite-wal");
+    let log = root.join(LOG);
     let has_log = std::fs::metadata(&log).is_ok_and(|log| log.len() > 0);
     // SQLite writes beside a file with a log even when it only reads, so such a pair is read from a copy.
     let copy;
@@ -140,7 +143,8 @@ pub(super) async fn check(root: &Path, notes: &mut Notes) -> Result<Documents, F
         copy = tempfile::tempdir().map_err(io(&std::env::temp_dir()))?;
         let place = copy.path().join(FILE);
         std::fs::copy(&path, &place).map_err(io(&path))?;
-        std::fs::copy(&log, copy.path().join("catalog.sqlite-wal")).map_err(io(&log))?;
+        std::fs::copy(&log, copy.path().join(LOG)).map_err(io(&log))?;
+        wal::check(LOG, &log, &path, notes).map_err(io(&log))?;
         SqliteConnectOptions::new().filename(place)
     } else {
         SqliteConnectOptions::new().filename(&path).read_only(true).immutable(true)

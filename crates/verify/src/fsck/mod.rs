@@ -8,8 +8,8 @@
 //! | module | reads | compares |
 //! |---|---|---|
 //! | `journal` | segments, frames, entries | positions over all files |
-//! | `catalog` | SQLite and its documents | – |
-//! | `history` | the Delta log, the Parquet files | rows with the journal's entries, the position with the journal's extent |
+//! | `catalog`, `wal` | SQLite, its log and its documents | – |
+//! | `history` | the Delta log, the Parquet files | rows with the journal's entries, the position with its extent |
 //! | `objects` | bytes and sidecars | each object with its checksums |
 //! | `delivery` | – | cursors with the journal, trails with workers, files and digests with the objects |
 
@@ -22,6 +22,7 @@ mod journal;
 mod lock;
 mod objects;
 mod report;
+mod wal;
 
 use std::io;
 use std::path::{Path, PathBuf};

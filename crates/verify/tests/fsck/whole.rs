@@ -27,6 +27,7 @@ async fn a_sound_directory_is_clean_and_left_as_it_is() {
     assert!(checked(Area::History, "checkpoints") > 0);
     assert_eq!(checked(Area::History, "records compared with the journal"), checked(Area::History, "rows"));
     assert!(checked(Area::History, "rows") > 200);
+    assert_eq!(checked(Area::History, "checksums of files"), checked(Area::History, "files"));
     assert_eq!(checked(Area::Objects, "buckets"), 1);
     assert_eq!(checked(Area::Delivery, "digests"), 1);
     assert_eq!(checked(Area::Delivery, "log files in digests"), 1);
