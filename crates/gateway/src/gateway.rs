@@ -15,8 +15,9 @@ use tokio_rustls::TlsAcceptor;
 use tracing::{info, warn};
 
 use crate::config::GatewayConfig;
-use crate::connection;
-use crate::forward::{self, Upstream};
+use crate::connection::{ClientLimits, Connection};
+use crate::forward;
+use crate::upstream::Upstream;
 
 /// How long records may take to be handed over once every call has ended.
 const HAND_OVER: Duration = Duration::from_secs(30);
@@ -85,7 +86,7 @@ impl Gateway {
         sink: Arc<dyn RecordSink>,
         callers: Arc<dyn CallerLookup>,
     ) -> io::Result<Self> {
-        let upstream = forward::upstream(&config)?;
+        let upstream = Upstream::new(&config)?;
         let socket = TcpListener::bind(config.listen).await?;
         let address = socket.local_addr()?;
         let endpoint = Endpoint {
@@ -115,6 +116,8 @@ impl Gateway {
     pub async fn run(self, shutdown: Shutdown) -> Result<(), GatewayError> {
         let Self { socket, address, tls, shared } = self;
         info!(%address, upstream = %shared.config.upstream, "gateway listens");
+        let GatewayConfig { head_timeout: head, client_timeout: stall, max_head_bytes, .. } = shared.config;
+        let limits = ClientLimits { head, stall, max_head_bytes };
         let cut = Shutdown::new();
         let connections = TaskGroup::new(shutdown.clone());
         let outcome = loop {
@@ -124,15 +127,12 @@ impl Gateway {
             };
             match accepted {
                 Ok((stream, peer)) => {
-                    let connection = connection::Connection {
-                        peer,
-                        tls: tls.clone(),
-                        shared: Arc::clone(&shared),
-                        shutdown: shutdown.clone(),
-                        cut: cut.clone(),
-                    };
+                    let connection =
+                        Connection { peer, tls: tls.clone(), limits, shutdown: shutdown.clone(), cut: cut.clone() };
+                    let shared = Arc::clone(&shared);
                     connections.spawn("gateway connection", OnError::Log, async move {
-                        connection.serve(stream).await;
+                        let answer = |peer, request| forward::carry(Arc::clone(&shared), peer, request);
+                        connection.serve(stream, answer).await;
                         Ok::<_, Infallible>(())
                     });
                 }

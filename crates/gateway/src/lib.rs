@@ -5,10 +5,8 @@
 //! Once the response has ended, or the client has gone away, exactly one record goes to the [`RecordSink`]. While the
 //! sink takes no more, no new call is let through.
 //!
-//! The upstream is spoken to in HTTP/1.1: in HTTP/2 the authority would take the place of the signed `Host`.
-//!
 //! Life of a call: [`gateway`] accepts, [`connection`] speaks TLS and HTTP with the client, [`forward`] carries it over
-//! and back, [`call`] makes the record.
+//! and back by the [`upstream`]'s connections, [`call`] makes the record.
 
 mod answer;
 mod call;
@@ -17,7 +15,10 @@ mod connection;
 mod forward;
 mod gateway;
 mod headers;
+mod patience;
 mod stall;
+mod upstream;
 
 pub use config::GatewayConfig;
+pub use connection::{ClientLimits, Connection, Peer};
 pub use gateway::{CallerLookup, Gateway, GatewayError, RecordSink};

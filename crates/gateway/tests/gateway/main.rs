@@ -3,7 +3,9 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on says so by its panic")]
 
 mod bodies;
+mod certificate;
 mod failures;
+mod http2;
 mod shutdown;
 mod signed;
 mod world;

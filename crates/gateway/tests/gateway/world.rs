@@ -130,6 +130,37 @@ where
     address
 }
 
+/// The same behind TLS; `accepted` hears of each connection.
+pub(crate) async fn serve_tls<F, A>(
+    tls: Arc<rustls::ServerConfig>,
+    builder: auto::Builder<TokioExecutor>,
+    answer: F,
+    accepted: impl Fn() + Send + 'static,
+) -> SocketAddr
+where
+    F: Fn(Request<Incoming>) -> A + Clone + Send + Sync + 'static,
+    A: Future<Output = Response<Body>> + Send + 'static,
+{
+    let socket = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = socket.local_addr().unwrap();
+    let acceptor = tokio_rustls::TlsAcceptor::from(tls);
+    spawn(async move {
+        while let Ok((stream, _)) = socket.accept().await {
+            accepted();
+            let (acceptor, builder, answer) = (acceptor.clone(), builder.clone(), answer.clone());
+            spawn(async move {
+                let Ok(stream) = acceptor.accept(stream).await else { return };
+                let service = service_fn(move |request| {
+                    let answered = answer(request);
+                    async move { Ok::<_, Infallible>(answered.await) }
+                });
+                let _ = builder.serve_connection(TokioIo::new(stream), service).await;
+            });
+        }
+    });
+    address
+}
+
 /// Starts a task that ends with the test's runtime.
 pub(crate) fn spawn(task: impl Future<Output = ()> + Send + 'static) {
     TaskGroup::new(Shutdown::new()).spawn("test", OnError::Log, async move {
