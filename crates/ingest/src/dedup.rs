@@ -1,4 +1,3 @@
-use std::collections::HashMap;
 use std::collections::hash_map::RandomState;
 use std::fmt;
 use std::hash::BuildHasher;
@@ -16,8 +15,9 @@ use crate::record;
 /// know.
 ///
 /// A record is known by its account, its `eventID` and its bytes, as two 64-bit hashes with keys of this process: the
-/// same `eventID` with other bytes is another record, and nobody can make two records that are taken for one. A
-/// record costs at most 27 bytes of memory.
+/// same `eventID` with other bytes is another record, and nobody can make two records that are taken for one: the hash
+/// is SipHash, whose values cannot be foretold without the keys. Quicker hashes whose collisions are known whatever the
+/// key are no choice here. A record costs at most 27 bytes of memory.
 #[derive(Clone)]
 pub struct DedupWindow {
     capacity: usize,
@@ -38,7 +38,7 @@ struct Known {
     /// Indexes into `ring`.
     table: HashTable<u32>,
     /// Fingerprints whose records are being appended, and by which request.
-    reserved: HashMap<Fingerprint, u64>,
+    reserved: HashTable<(Fingerprint, u64)>,
     requests: u64,
 }
 
@@ -112,11 +112,11 @@ impl DedupWindow {
         if known.contains(fingerprint) {
             return Reserved::Duplicate;
         }
-        match known.reserved.get(&fingerprint) {
-            Some(owner) if *owner == request => Reserved::Duplicate,
+        match known.owner(fingerprint) {
+            Some(owner) if owner == request => Reserved::Duplicate,
             Some(_) => Reserved::Elsewhere,
             None => {
-                known.reserved.insert(fingerprint, request);
+                known.reserved.insert_unique(fingerprint.1, (fingerprint, request), |(other, _)| other.1);
                 Reserved::New
             }
         }
@@ -129,7 +129,7 @@ impl DedupWindow {
             let settled = self.settled.notified();
             let mut settled = std::pin::pin!(settled);
             settled.as_mut().enable();
-            if !self.known.lock().reserved.contains_key(&fingerprint) {
+            if self.known.lock().owner(fingerprint).is_none() {
                 return;
             }
             settled.await;
@@ -140,7 +140,7 @@ impl DedupWindow {
     pub(crate) fn keep(&self, fingerprints: &[Fingerprint]) {
         let mut known = self.known.lock();
         for fingerprint in fingerprints {
-            known.reserved.remove(fingerprint);
+            known.free(*fingerprint);
             known.remember(*fingerprint, self.capacity);
         }
         drop(known);
@@ -151,7 +151,7 @@ impl DedupWindow {
     pub(crate) fn release(&self, fingerprints: &[Fingerprint]) {
         let mut known = self.known.lock();
         for fingerprint in fingerprints {
-            known.reserved.remove(fingerprint);
+            known.free(*fingerprint);
         }
         drop(known);
         self.settled.notify_waiters();
@@ -161,6 +161,17 @@ impl DedupWindow {
 impl Known {
     fn contains(&self, fingerprint: Fingerprint) -> bool {
         self.table.find(fingerprint.1, |at| self.ring[*at as usize] == fingerprint).is_some()
+    }
+
+    /// The request that has a fingerprint reserved.
+    fn owner(&self, fingerprint: Fingerprint) -> Option<u64> {
+        self.reserved.find(fingerprint.1, |(other, _)| *other == fingerprint).map(|(_, request)| *request)
+    }
+
+    fn free(&mut self, fingerprint: Fingerprint) {
+        if let Ok(reserved) = self.reserved.find_entry(fingerprint.1, |(other, _)| *other == fingerprint) {
+            reserved.remove();
+        }
     }
 
     fn remember(&mut self, fingerprint: Fingerprint, capacity: usize) {

@@ -14,6 +14,9 @@ pub(crate) struct FramingError {
     pub(crate) reason: &'static str,
 }
 
+/// Bytes that are cut at one go: between, other requests have their turn.
+const TURN_BYTES: usize = 64 << 10;
+
 /// What stood where a record should: its bytes, or why they were not kept.
 pub(crate) type Piece = Result<Bytes, RecordError>;
 
@@ -73,15 +76,19 @@ impl Splitter {
         }
     }
 
-    /// Cuts the next bytes of the body; what is complete goes to `out`.
-    pub(crate) fn push(&mut self, chunk: &Bytes, out: &mut Vec<Piece>) -> Result<(), FramingError> {
-        let mut at = 0;
-        while at < chunk.len() {
+    /// Cuts some of the body's next chunk, from its byte `from` on; what is complete goes to `out`. Returns where the
+    /// next call has to go on in the same chunk: at its length once all of it is cut.
+    pub(crate) fn push(&mut self, chunk: &Bytes, from: usize, out: &mut Vec<Piece>) -> Result<usize, FramingError> {
+        let until = chunk.len().min(from + TURN_BYTES);
+        let mut at = from;
+        while at < until {
             at = self.step(chunk, at, out)?;
         }
-        self.piece.end_of_chunk(chunk);
-        self.offset += chunk.len() as u64;
-        Ok(())
+        if at == chunk.len() {
+            self.piece.end_of_chunk(chunk);
+            self.offset += chunk.len() as u64;
+        }
+        Ok(at)
     }
 
     /// The body ends here.
@@ -189,12 +196,11 @@ impl Splitter {
                     self.state = after;
                     return Ok(at);
                 }
-                if nesting.in_string
-                    && let Some(skip) = memchr::memchr2(b'"', b'\\', &chunk[at..])
-                    && skip > 0
-                    && !nesting.escaped
-                {
-                    return Ok(at + skip);
+                if nesting.in_string && !nesting.escaped {
+                    match memchr::memchr2(b'"', b'\\', &chunk[at..]) {
+                        Some(0) => {}
+                        skip => return Ok(skip.map_or(chunk.len(), |skip| at + skip)),
+                    }
                 }
                 match nesting.feed(byte) {
                     Fed::Mismatch => return error("a bracket is closed by another kind"),
@@ -457,8 +463,12 @@ mod tests {
     fn split(chunks: &[&[u8]]) -> (Vec<Piece>, Result<(), FramingError>) {
         let (mut splitter, mut out) = (Splitter::new(), Vec::new());
         for chunk in chunks {
-            if let Err(error) = splitter.push(&Bytes::copy_from_slice(chunk), &mut out) {
-                return (out, Err(error));
+            let (chunk, mut at) = (Bytes::copy_from_slice(chunk), 0);
+            while at < chunk.len() {
+                match splitter.push(&chunk, at, &mut out) {
+                    Ok(next) => at = next,
+                    Err(error) => return (out, Err(error)),
+                }
             }
         }
         let ended = splitter.finish(&mut out);
@@ -542,6 +552,14 @@ mod tests {
         let (pieces, ended) = split(&[format!("{big}\n{{}}").as_bytes()]);
         assert_eq!((pieces.len(), ended), (2, Ok(())));
         assert!(matches!(pieces[0], Err(RecordError::TooLarge { .. })));
+    }
+
+    #[test]
+    fn a_text_that_never_ends_is_looked_at_once() {
+        // Looked at again for each of its bytes, this would take hours.
+        let body = format!("[{{}},\"{}", "x".repeat(32 << 20));
+        let (pieces, ended) = split(&[body.as_bytes()]);
+        assert_eq!((pieces.len(), ended.unwrap_err().offset), (1, body.len() as u64));
     }
 
     proptest! {

@@ -3,7 +3,7 @@ use std::io::Write;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use futures::{StreamExt, stream};
+use futures::{Stream, StreamExt, stream};
 use opentrail_journal::{AppendError, Appended, Entry, Journal, MemoryJournal, NewEntry, ReadError, TrimError};
 use opentrail_model::{AccountId, Position, Source, Timestamp};
 use opentrail_runtime::ManualClock;
@@ -11,6 +11,8 @@ use parking_lot::Mutex;
 use tokio::sync::Semaphore;
 
 use super::*;
+
+mod call;
 
 const CALLER: &str = "111122223333";
 
