@@ -5,6 +5,7 @@
 
 mod answer;
 mod authenticate;
+mod gather;
 mod json_api;
 mod listener;
 mod records;

@@ -19,7 +19,7 @@ mod verify;
 
 pub use credential::{Credential, credential};
 pub use error::{QueryError, S3Error, SignatureError};
-pub use key::{hex_sha256, sha256};
+pub use key::{Sha256, hex_sha256, sha256};
 pub use parse::{Payload, SignedRequest};
 pub use sign::{Credentials, SignError, UNSIGNED_PAYLOAD, presign, sign_headers};
 pub use verify::Rules;

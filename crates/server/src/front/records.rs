@@ -1,23 +1,25 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
-use futures::{Stream, TryStreamExt};
+use futures::{StreamExt, TryStreamExt};
 use http::request::Parts as Head;
 use http::{HeaderValue, Method, Response, StatusCode, header};
-use http_body_util::{BodyExt, BodyStream, LengthLimitError, Limited};
-use hyper::body::Incoming;
+use http_body_util::{BodyStream, LengthLimitError};
+use hyper::body::{Body as _, Incoming};
 use opentrail_catalog::{Change, Expect};
-use opentrail_identity::{AccessRequest, Context, Decision, Principal};
-use opentrail_ingest::{AccountRule, Encoding, IngestError, Report, Whose};
+use opentrail_identity::{AccessRequest, Context, Decision};
+use opentrail_ingest::{AccountRule, Arrival, Encoding, IngestError, Report, Room, Whose};
+use opentrail_journal::NewEntry;
 use opentrail_model::{AccountId, Source, Timestamp};
 use opentrail_recorder::Recorded;
 use opentrail_wire::sigv4::{self, UNSIGNED_PAYLOAD};
 use opentrail_wire::{Exception, rest};
 use serde_json::json;
 
-use super::authenticate::{BodyHash, Caller, authenticate};
+use super::authenticate::{BodyHash, Caller, Claim, Refusal, authenticate};
+use super::gather::{Gathered, gather};
 use super::{Body, Parts, Peer, answer};
+use crate::wiring::Recording;
 
 /// Where records are put.
 pub(super) const PATH: &str = "/v1/records";
@@ -39,7 +41,12 @@ const BODY_TIMEOUT: Duration = Duration::from_secs(300);
 pub(super) async fn answer(parts: &Arc<Parts>, peer: Peer, head: Head, body: Incoming) -> Response<Body> {
     let request_id = parts.services.random.uuid().to_string();
     let answered = match head.method {
-        Method::POST => put(parts, &peer, &head, body, &request_id).await.map(|report| json!(report)),
+        Method::POST => {
+            // What is in the journal is to have its event there even when the client hangs up meanwhile.
+            let call = put(Arc::clone(parts), peer, head, body, request_id.clone());
+            let put = parts.calls.shield(call).await;
+            put.unwrap_or_else(|| Err(Exception::internal_failure())).map(|report| json!(report))
+        }
         Method::GET => is_imported(parts, &peer, &head).await.map(|done| json!({"Done": done})),
         _ => {
             let message = format!("{PATH} takes POST, and GET with ?import=.");
@@ -53,47 +60,68 @@ pub(super) async fn answer(parts: &Arc<Parts>, peer: Peer, head: Head, body: Inc
 }
 
 async fn put(
-    parts: &Arc<Parts>,
-    peer: &Peer,
-    head: &Head,
+    parts: Arc<Parts>,
+    peer: Peer,
+    head: Head,
     body: Incoming,
-    request_id: &str,
+    request_id: String,
 ) -> Result<Report, Exception> {
-    let encoding = encoding(head)?;
+    let encoding = encoding(&head)?;
     let source = if head.headers.contains_key(IMPORT) { Source::Import } else { Source::Records };
     let started = parts.services.clock.now();
-    let service = scope_service(head);
-    import_id(head)?;
+    let import = import_id(&head)?;
     let streamed = head.headers.get("x-amz-content-sha256").is_some_and(|hash| hash == UNSIGNED_PAYLOAD);
-    let (principal, report) = if streamed {
-        let principal = admit(parts, peer, head, BodyHash::Unsigned, service)?;
+    let (caller, body, _room) = if streamed {
+        let caller = identify(&parts, &head)?;
+        let room = room(&parts, Arrival::Streamed, encoding).await?;
         let frames = BodyStream::new(body).try_filter_map(|frame| async move { Ok(frame.into_data().ok()) });
-        let report = ingest(parts, frames, encoding, source, principal.account).await;
-        (principal, report)
+        (caller, frames.left_stream(), room)
     } else {
+        let claim = Claim::of(&parts.services, &head).map_err(refused)?;
+        let bytes = most(&body)?;
+        let room = room(&parts, Arrival::Whole { bytes }, encoding).await?;
         let body = collect(body).await?;
-        let principal = admit(parts, peer, head, BodyHash::Of(&body), service)?;
-        let once = futures::stream::once(async move { Ok::<_, std::convert::Infallible>(body) });
-        let report = ingest(parts, once, encoding, source, principal.account).await;
-        (principal, report)
+        let hash = BodyHash::Sha256(body.sha256);
+        let caller = claim.verify(&parts.services, &head, hash, scope_service(&head)).map_err(refused)?;
+        (caller, futures::stream::iter(body.pieces).map(Ok).right_stream(), room)
     };
-    record(parts, peer, head, &principal, request_id, started, &report).await?;
-    if let Some(file) = import_id(head)?
-        && report.is_ok()
-    {
-        let key = format!("{}/{file}", principal.account);
-        let done = Change::put(IMPORTED, key, Expect::Anything, &started);
+    let account = caller.principal.account;
+    let authorized = authorize(&parts, &peer, &caller);
+    let call = Call { parts: &parts, peer: &peer, head: &head, caller: &caller, request_id: &request_id, started };
+    if let Err(denied) = authorized {
+        call.record(Err(&denied)).await?;
+        return Err(denied);
+    }
+    let rule = account_rule(&parts, account);
+    let event = |outcome: &Result<Report, IngestError>| match outcome {
+        Ok(report) => call.entry(Ok(report)),
+        Err(error) => call.entry(Err(&exception(error))),
+    };
+    let report = match parts.ingest.put_records_of_call(body, encoding, source, rule, event).await {
+        Ok(report) => report,
+        Err(error) => {
+            let exception = exception(&error);
+            if matches!(error, IngestError::Unavailable { .. }) {
+                // The event went the way of the records: perhaps there is room for it alone.
+                call.record(Err(&exception)).await?;
+            }
+            return Err(exception);
+        }
+    };
+    if let Some(file) = import {
+        let done = Change::put(IMPORTED, format!("{account}/{file}"), Expect::Anything, &started);
         let stored = parts.services.catalog.commit(vec![done]).await;
         stored.map_err(|error| Exception::service_unavailable(error.to_string()))?;
     }
-    report
+    Ok(report)
 }
 
 /// `GET /v1/records?import=ID`: whether the file of that id was put to its end.
 async fn is_imported(parts: &Parts, peer: &Peer, head: &Head) -> Result<bool, Exception> {
-    let principal = admit(parts, peer, head, BodyHash::Unsigned, scope_service(head))?;
+    let caller = identify(parts, head)?;
+    authorize(parts, peer, &caller)?;
     let id = head.uri.query().and_then(|query| query.strip_prefix("import=")).unwrap_or_default();
-    let key = format!("{}/{}", principal.account, checked_id(id)?);
+    let key = format!("{}/{}", caller.principal.account, checked_id(id)?);
     let found = parts.services.catalog.get(IMPORTED, &key).await;
     Ok(found.map_err(|error| Exception::service_unavailable(error.to_string()))?.is_some())
 }
@@ -120,12 +148,18 @@ fn scope_service(head: &Head) -> &'static str {
     }
 }
 
-/// Who calls, and that they may.
-fn admit(parts: &Parts, peer: &Peer, head: &Head, body: BodyHash<'_>, service: &str) -> Result<Principal, Exception> {
-    let Caller { principal, region } = authenticate(&parts.services, head, body, service).map_err(|refusal| {
-        refusal.count();
-        refusal.0.rest_exception()
-    })?;
+/// Who calls with a body that is not signed.
+fn identify(parts: &Parts, head: &Head) -> Result<Caller, Exception> {
+    authenticate(&parts.services, head, BodyHash::Unsigned, scope_service(head)).map_err(refused)
+}
+
+fn refused(refusal: Refusal) -> Exception {
+    refusal.count();
+    refusal.0.rest_exception()
+}
+
+/// That the caller may.
+fn authorize(parts: &Parts, peer: &Peer, Caller { principal, region }: &Caller) -> Result<(), Exception> {
     let context = Context::new()
         .with("aws:SourceIp", peer.ip.to_string())
         .with("aws:SecureTransport", peer.tls.is_some().to_string())
@@ -137,45 +171,55 @@ fn admit(parts: &Parts, peer: &Peer, head: &Head, body: BodyHash<'_>, service: &
         resource_policy: None,
         resource_account: Some(principal.account),
     };
-    match parts.services.directory.authorize(&principal, &request) {
-        Decision::Allowed => Ok(principal),
+    match parts.services.directory.authorize(principal, &request) {
+        Decision::Allowed => Ok(()),
         denied => {
-            let message = denied.message(&principal, ACTION, "*", false);
+            let message = denied.message(principal, ACTION, "*", false);
             Err(Exception { status: StatusCode::FORBIDDEN, ..Exception::access_denied(message) })
         }
     }
 }
 
-async fn ingest<E: std::fmt::Display>(
-    parts: &Parts,
-    body: impl Stream<Item = Result<Bytes, E>> + Send,
-    encoding: Encoding,
-    source: Source,
-    caller: AccountId,
-) -> Result<Report, Exception> {
+fn account_rule(parts: &Parts, caller: AccountId) -> AccountRule {
     let directory = Arc::clone(&parts.services.directory);
-    let whose = move |named: AccountId| match directory.account(named) {
+    AccountRule::new(caller, move |named| match directory.account(named) {
         Some(_) => Whose::Refused,
         None => Whose::Callers,
-    };
-    let rule = AccountRule::new(caller, whose);
-    let body = std::pin::pin!(body);
-    parts.ingest.put_records(body, encoding, source, rule).await.map_err(|error| match error {
-        IngestError::Unavailable { .. } => Exception::service_unavailable(error.to_string()),
-        _ => Exception::validation(error.to_string()),
     })
 }
 
-async fn collect(body: Incoming) -> Result<Bytes, Exception> {
-    let collected = Limited::new(body, MAX_SIGNED_BODY).collect();
-    match tokio::time::timeout(BODY_TIMEOUT, collected).await {
-        Ok(Ok(body)) => Ok(body.to_bytes()),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(Exception::request_entity_too_large(format!(
-            "A body with a signature over it may have {MAX_SIGNED_BODY} bytes; sign a longer one as {UNSIGNED_PAYLOAD}."
-        ))),
+fn exception(error: &IngestError) -> Exception {
+    match error {
+        IngestError::Unavailable { .. } => Exception::service_unavailable(error.to_string()),
+        _ => Exception::validation(error.to_string()),
+    }
+}
+
+async fn room(parts: &Parts, arrival: Arrival, encoding: Encoding) -> Result<Room, Exception> {
+    let room = parts.ingest.room(arrival, encoding).await;
+    room.map_err(|error| Exception::service_unavailable(error.to_string()))
+}
+
+/// The most that a body with a signature over it may turn out to have.
+fn most(body: &Incoming) -> Result<usize, Exception> {
+    let announced =
+        body.size_hint().upper().map_or(MAX_SIGNED_BODY, |bytes| usize::try_from(bytes).unwrap_or(usize::MAX));
+    if announced > MAX_SIGNED_BODY { Err(too_large()) } else { Ok(announced) }
+}
+
+async fn collect(body: Incoming) -> Result<Gathered, Exception> {
+    match tokio::time::timeout(BODY_TIMEOUT, gather(body, MAX_SIGNED_BODY)).await {
+        Ok(Ok(body)) => Ok(body),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large()),
         Ok(Err(error)) => Err(Exception::malformed_http_request(format!("The body broke off: {error}."))),
         Err(_) => Err(Exception::request_timeout("The body did not arrive in time.")),
     }
+}
+
+fn too_large() -> Exception {
+    Exception::request_entity_too_large(format!(
+        "A body with a signature over it may have {MAX_SIGNED_BODY} bytes; sign a longer one as {UNSIGNED_PAYLOAD}."
+    ))
 }
 
 fn encoding(head: &Head) -> Result<Encoding, Exception> {
@@ -190,55 +234,69 @@ fn encoding(head: &Head) -> Result<Encoding, Exception> {
     }
 }
 
-/// The event of the call itself: a data event of OpenTrail, since records come as often as data events do.
-async fn record(
-    parts: &Parts,
-    peer: &Peer,
-    head: &Head,
-    principal: &Principal,
-    request_id: &str,
+/// One call under way, which is an event itself: a data event of OpenTrail, since records come as often as data events.
+struct Call<'a> {
+    parts: &'a Parts,
+    peer: &'a Peer,
+    head: &'a Head,
+    caller: &'a Caller,
+    request_id: &'a str,
     started: Timestamp,
-    report: &Result<Report, Exception>,
-) -> Result<(), Exception> {
-    let agent = head.headers.get(header::USER_AGENT).and_then(|agent| agent.to_str().ok());
-    let region = sigv4::credential(head).map(|credential| credential.region);
-    let mut event = json!({
-        "eventVersion": "1.11",
-        "userIdentity": principal.user_identity(),
-        "eventTime": started.to_iso(),
-        "eventSource": "opentrail.amazonaws.com",
-        "eventName": "PutRecords",
-        "awsRegion": region,
-        "sourceIPAddress": peer.ip.to_string(),
-        "userAgent": agent.unwrap_or_default(),
-    });
-    let fields = event.as_object_mut().expect("the event is an object");
-    if let Err(exception) = report {
-        fields.insert("errorCode".into(), json!(exception.name));
-        fields.insert("errorMessage".into(), json!(exception.message.chars().take(1000).collect::<String>()));
+}
+
+impl Call<'_> {
+    /// Makes the event durable by itself, for a call that put no records.
+    async fn record(&self, outcome: Result<&Report, &Exception>) -> Result<(), Exception> {
+        let recorded = Some(self.event(outcome));
+        let appended = self.parts.recording.append_call(Source::Api, recorded, self.started, Vec::new(), true).await;
+        appended.map_err(|error| Exception::service_unavailable(format!("The call could not be recorded: {error}.")))
     }
-    let elements = report.as_ref().ok().map(
-        |report| json!({"accepted": report.accepted, "duplicates": report.duplicates, "refused": report.refused_count}),
-    );
-    let rest = json!({
-        "requestParameters": {"import": head.headers.contains_key(IMPORT)},
-        "responseElements": elements,
-        "requestID": request_id,
-        "eventID": parts.services.random.uuid(),
-        "readOnly": false,
-        "eventType": "AwsApiCall",
-        "managementEvent": false,
-        "recipientAccountId": principal.account,
-        "eventCategory": "Data",
-    });
-    fields.extend(rest.as_object().cloned().unwrap_or_default());
-    let recorded = Recorded {
-        account: principal.account,
-        body: serde_json::to_vec(&event).expect("the event serializes to JSON").into(),
-        management: false,
-        operation: "PutRecords".into(),
-        event_source: "opentrail.amazonaws.com".into(),
-    };
-    let appended = parts.recording.append_call(Source::Api, Some(recorded), started, Vec::new(), true).await;
-    appended.map_err(|error| Exception::service_unavailable(format!("The call could not be recorded: {error}.")))
+
+    /// The event as it goes into the journal.
+    fn entry(&self, outcome: Result<&Report, &Exception>) -> NewEntry {
+        Recording::entry(Source::Api, self.event(outcome), self.started)
+    }
+
+    fn event(&self, outcome: Result<&Report, &Exception>) -> Recorded {
+        let Caller { principal, .. } = self.caller;
+        let agent = self.head.headers.get(header::USER_AGENT).and_then(|agent| agent.to_str().ok());
+        let region = sigv4::credential(self.head).map(|credential| credential.region);
+        let mut event = json!({
+            "eventVersion": "1.11",
+            "userIdentity": principal.user_identity(),
+            "eventTime": self.started.to_iso(),
+            "eventSource": "opentrail.amazonaws.com",
+            "eventName": "PutRecords",
+            "awsRegion": region,
+            "sourceIPAddress": self.peer.ip.to_string(),
+            "userAgent": agent.unwrap_or_default(),
+        });
+        let fields = event.as_object_mut().expect("the event is an object");
+        if let Err(exception) = outcome {
+            fields.insert("errorCode".into(), json!(exception.name));
+            fields.insert("errorMessage".into(), json!(exception.message.chars().take(1000).collect::<String>()));
+        }
+        let elements = outcome.ok().map(|report| {
+            json!({"accepted": report.accepted, "duplicates": report.duplicates, "refused": report.refused_count})
+        });
+        let rest = json!({
+            "requestParameters": {"import": self.head.headers.contains_key(IMPORT)},
+            "responseElements": elements,
+            "requestID": self.request_id,
+            "eventID": self.parts.services.random.uuid(),
+            "readOnly": false,
+            "eventType": "AwsApiCall",
+            "managementEvent": false,
+            "recipientAccountId": principal.account,
+            "eventCategory": "Data",
+        });
+        fields.extend(rest.as_object().cloned().unwrap_or_default());
+        Recorded {
+            account: principal.account,
+            body: serde_json::to_vec(&event).expect("the event serializes to JSON").into(),
+            management: false,
+            operation: "PutRecords".into(),
+            event_source: "opentrail.amazonaws.com".into(),
+        }
+    }
 }

@@ -37,6 +37,11 @@ impl Recording {
         Self { journal, clock, queue, changes }
     }
 
+    /// The journal's entry of a recorded call.
+    pub(crate) fn entry(source: Source, recorded: Recorded, received: Timestamp) -> NewEntry {
+        NewEntry { source, account: recorded.account, received, body: recorded.body }
+    }
+
     /// Makes a call to our own API durable together with the changes that it made, in one batch.
     ///
     /// # Errors
@@ -50,7 +55,7 @@ impl Recording {
         changes: Vec<TrailChange>,
         record_first: bool,
     ) -> Result<(), AppendError> {
-        let record = record.map(|recorded| entry(source, recorded, received));
+        let record = record.map(|recorded| Self::entry(source, recorded, received));
         let changes: Vec<_> = changes.iter().map(|change| control(change, received)).collect();
         let batch: Vec<_> = if record_first {
             record.into_iter().chain(changes.iter().cloned()).collect()
@@ -75,7 +80,7 @@ impl Recording {
     /// because the disk is full. It is appended once that is over; when more wait than memory may hold, it is lost, and
     /// counted.
     pub(crate) fn append_later(&self, source: Source, recorded: Recorded, received: Timestamp) {
-        if self.queue.try_send(entry(source, recorded, received)).is_err() {
+        if self.queue.try_send(Self::entry(source, recorded, received)).is_err() {
             metrics::counter!("opentrail_server_records_lost_total", "reason" => "journal").increment(1);
             error!("the record of a call that read is lost, since the journal takes nothing");
         }
@@ -90,15 +95,11 @@ impl Recording {
 
     /// Hands over the record of a call that crossed a gateway or the embedded store. Waits while the queue is full.
     pub(crate) async fn enqueue(&self, source: Source, recorded: Recorded, received: Timestamp) {
-        if self.queue.send(entry(source, recorded, received)).await.is_err() {
+        if self.queue.send(Self::entry(source, recorded, received)).await.is_err() {
             metrics::counter!("opentrail_server_records_lost_total", "reason" => "stopped").increment(1);
             error!("a record came after the journal was closed and is lost");
         }
     }
-}
-
-fn entry(source: Source, recorded: Recorded, received: Timestamp) -> NewEntry {
-    NewEntry { source, account: recorded.account, received, body: recorded.body }
 }
 
 fn control(change: &TrailChange, received: Timestamp) -> NewEntry {
