@@ -2,6 +2,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use opentrail_runtime::CrashPoint;
 use sqlx::Row;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
 use tokio::sync::Mutex;
@@ -111,7 +112,10 @@ impl Catalog for SqliteCatalog {
             };
             statement.execute(&mut *transaction).await?;
         }
-        Ok(transaction.commit().await?)
+        CrashPoint::CatalogCommit.reach();
+        transaction.commit().await?;
+        CrashPoint::CatalogCommitted.reach();
+        Ok(())
     }
 }
 

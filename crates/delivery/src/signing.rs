@@ -18,7 +18,7 @@ use md5::{Digest, Md5};
 use opentrail_catalog::{Catalog, CatalogError, CatalogExt, Change, Expect};
 use opentrail_keys::KeyRing;
 use opentrail_model::{Region, Timestamp};
-use opentrail_runtime::Clock;
+use opentrail_runtime::{Clock, CrashPoint};
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 
@@ -158,9 +158,13 @@ impl SigningKeys {
             let ring = Arc::clone(&self.ring);
             let made = tokio::task::spawn_blocking(move || make(&ring, start)).await;
             let stored = made.map_err(|_| SigningError::Crypto)??;
+            CrashPoint::DeliveryKeyMade.reach();
             // Another worker of the Region may be faster; then its key is everybody's.
             match self.catalog.commit(vec![Change::put(KIND, &name, Expect::Absent, &stored)]).await {
-                Ok(()) => tracing::info!(region = %region, fingerprint = stored.fingerprint, "made a digest key"),
+                Ok(()) => {
+                    CrashPoint::DeliveryKeyKept.reach();
+                    tracing::info!(region = %region, fingerprint = stored.fingerprint, "made a digest key");
+                }
                 Err(CatalogError::Conflict { .. }) => {}
                 Err(error) => return Err(error.into()),
             }

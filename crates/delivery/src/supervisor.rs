@@ -7,7 +7,7 @@ use opentrail_journal::ReadError;
 use opentrail_keys::KeyRing;
 use opentrail_model::Position;
 use opentrail_projection::{Feed, Progress};
-use opentrail_runtime::{Clock, OnError, Random, Shutdown, TaskGroup};
+use opentrail_runtime::{Clock, CrashPoint, OnError, Random, Shutdown, TaskGroup};
 use opentrail_trails::{Buckets, Trail, TrailChange, TrailKey};
 
 use crate::put::Putter;
@@ -260,7 +260,9 @@ impl Supervisor {
                     match catalog.find::<WorkerState>(WORKERS, &key.to_string()).await? {
                         None => {
                             let worker = WorkerState::new(cursor).store(&key, 0);
+                            CrashPoint::DeliveryWorker.reach();
                             catalog.commit(vec![worker, saved(position)]).await?;
+                            CrashPoint::DeliveryWorkerMade.reach();
                             spawn(&self.context, key.clone(), cursor, position);
                         }
                         // The commit went through when it was last tried, only its answer was lost.

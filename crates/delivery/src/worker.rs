@@ -27,7 +27,7 @@ use opentrail_catalog::{CatalogError, CatalogExt, Change, Expect};
 use opentrail_journal::ReadError;
 use opentrail_model::{Position, Region, Timestamp};
 use opentrail_projection::Progress;
-use opentrail_runtime::Shutdown;
+use opentrail_runtime::{CrashPoint, Shutdown};
 use opentrail_trails::{TrailChange, TrailKey, TrailStatus};
 
 use crate::digest::PendingDigest;
@@ -370,7 +370,9 @@ impl<'w> Session<'w> {
         }
         state.cursor = position;
         state.ahead.clear();
+        CrashPoint::DeliveryObey.reach();
         self.commit(state, Vec::new()).await?;
+        CrashPoint::DeliveryObeyed.reach();
         self.read = position;
         self.select();
         tracing::info!(
@@ -404,7 +406,9 @@ impl<'w> Session<'w> {
             changes.extend(all.into_iter().map(|document| Change::delete(kind, document.key, Expect::Anything)));
         }
         changes.push(Change::delete(WORKERS, key.to_string(), Expect::Revision(self.revision)));
+        CrashPoint::DeliveryEnd.reach();
         context.catalog.commit(changes).await?;
+        CrashPoint::DeliveryEnded.reach();
         context.registry.end(key);
         tracing::info!(trail.name = %key, "delivery for the deleted trail has ended");
         Ok(true)
@@ -424,6 +428,7 @@ impl<'w> Session<'w> {
             state.cursor = cursor;
             state.ahead.retain(|(_, through)| *through > cursor);
             self.commit(state, Vec::new()).await?;
+            CrashPoint::DeliverySaved.reach();
         }
         Ok(())
     }

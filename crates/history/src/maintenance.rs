@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use opentrail_lake::DataFile;
 use opentrail_model::Timestamp;
-use opentrail_runtime::Shutdown;
+use opentrail_runtime::{CrashPoint, Shutdown};
 use tracing::{info, warn};
 
 use crate::history::{Shared, blocking};
@@ -105,6 +105,7 @@ impl History {
             Ok(file::write(&shared.dir, &of_day, &name, rows)?)
         })
         .await?;
+        CrashPoint::HistoryMerged.reach();
         metrics::counter!("opentrail_history_merged_files_total").increment(removed.len() as u64);
         self.change(removed, vec![merged]).await
     }
@@ -125,6 +126,7 @@ impl History {
             shared.show(&table).await?;
             return Err(error.into());
         }
+        CrashPoint::HistoryReplaced.reach();
         let mut view = shared.view.write();
         for data in &removed {
             view.remove(data);

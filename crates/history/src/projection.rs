@@ -5,6 +5,7 @@ use async_trait::async_trait;
 use opentrail_event::EventBatch;
 use opentrail_model::{Position, Timestamp};
 use opentrail_projection::{Projection, ProjectionError};
+use opentrail_runtime::CrashPoint;
 
 use crate::history::{Shared, blocking};
 use crate::row::Row;
@@ -68,9 +69,11 @@ impl HistoryProjection {
             Ok(written.collect::<Result<Vec<_>, _>>()?)
         })
         .await?;
+        CrashPoint::HistoryWritten.reach();
         let mut table = self.shared.table.lock().await;
         self.doubtful = true;
         table.append(files.clone(), through, self.shared.clock.now()).await?;
+        CrashPoint::HistoryCommitted.reach();
         // A crash from here on is one after the flush: the journal is asked for what follows `through`.
         {
             let mut view = self.shared.view.write();

@@ -5,7 +5,7 @@ use std::task::{Context, Poll, ready};
 
 use opentrail_journal::{AppendError, Appended, Journal, NewEntry};
 use opentrail_model::Position;
-use opentrail_runtime::{OnError, TaskGroup};
+use opentrail_runtime::{CrashPoint, OnError, TaskGroup};
 use tokio::sync::oneshot;
 
 use crate::dedup::{DedupWindow, Fingerprint};
@@ -59,7 +59,9 @@ impl Batch {
         let (reply, answer) = oneshot::channel();
         let records = self.records();
         tasks.spawn("append records", OnError::Log, async move {
+            CrashPoint::IngestAppend.reach();
             let appended = journal.append(std::mem::take(&mut self.entries)).await;
+            CrashPoint::IngestAppended.reach();
             self.settle(appended.is_ok());
             // The request may be gone: its records are settled all the same.
             let _ = reply.send(appended);

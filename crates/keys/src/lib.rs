@@ -10,7 +10,7 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
-use opentrail_runtime::Random;
+use opentrail_runtime::{CrashPoint, Random};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
@@ -158,7 +158,9 @@ fn write_private(dir: &Path, path: &Path, ring: &RingFile) -> io::Result<()> {
     let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&temporary)?;
     file.write_all(&bytes)?;
     file.sync_all()?;
+    CrashPoint::KeysStaged.reach();
     fs::rename(&temporary, path)?;
+    CrashPoint::KeysMade.reach();
     File::open(dir)?.sync_all()
 }
 

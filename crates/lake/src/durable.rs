@@ -13,6 +13,7 @@ use object_store::{
     CopyOptions, Error, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore, PutMode,
     PutMultipartOptions, PutOptions, PutPayload, PutResult, Result, UploadPart,
 };
+use opentrail_runtime::CrashPoint;
 
 /// The local file system, where what was put survives a power failure: `LocalFileSystem` renames without syncing,
 /// and a commit that is lost after the journal has been trimmed would lose events.
@@ -62,8 +63,18 @@ fn store(target: PathBuf, location: String, payload: &PutPayload, mode: PutMode)
             file.sync_all()
         })
         .and_then(|()| match mode {
-            PutMode::Create => fs::hard_link(&staged, &target),
-            _ => fs::rename(&staged, &target),
+            PutMode::Create => {
+                CrashPoint::LakeStaged.reach();
+                fs::hard_link(&staged, &target)?;
+                CrashPoint::LakeCommitted.reach();
+                Ok(())
+            }
+            _ => {
+                CrashPoint::LakeCheckpointStaged.reach();
+                fs::rename(&staged, &target)?;
+                CrashPoint::LakeCheckpointPlaced.reach();
+                Ok(())
+            }
         });
     // Gone already when renamed.
     let _ = fs::remove_file(&staged);

@@ -13,6 +13,7 @@ use deltalake_core::operations::create::CreateBuilder;
 use deltalake_core::protocol::{DeltaOperation, SaveMode};
 use deltalake_core::{DeltaTable, DeltaTableBuilder, DeltaTableError};
 use opentrail_model::{Position, Timestamp};
+use opentrail_runtime::CrashPoint;
 use url::Url;
 
 use crate::durable::DurableStore;
@@ -248,6 +249,7 @@ fn sweep(dir: &Path, active: &HashSet<PathBuf>, older_than: Duration, now: Times
             if path.extension().is_some_and(|e| e == "parquet") && !active.contains(&path) && age >= older_than {
                 fs::remove_file(&path).map_err(LakeError::io(&path))?;
                 deleted += 1;
+                CrashPoint::LakeSwept.reach();
             } else {
                 left += 1;
             }

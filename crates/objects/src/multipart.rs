@@ -9,7 +9,7 @@ use std::io::{self, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use opentrail_model::{AccountId, Timestamp};
-use opentrail_runtime::{Random, SystemRandom};
+use opentrail_runtime::{CrashPoint, Random, SystemRandom};
 use s3s::crypto::{Checksum as _, Md5};
 use serde::{Deserialize, Serialize};
 
@@ -127,6 +127,7 @@ impl Store {
         let place = directory.join(&file);
         staged.unseen.sync().at(&place)?;
         staged.unseen.rename(&place).at(&place)?;
+        CrashPoint::ObjectsPartPlaced.reach();
         let part = Part {
             number,
             file,
@@ -236,6 +237,7 @@ impl Store {
             parts: parts.iter().map(|part| part.size).collect(),
         };
         let description = self.put(bucket, key, staged, details, conditions)?;
+        CrashPoint::ObjectsCompleted.reach();
         // A crash before this leaves the upload beside the object; completing or aborting it again removes it.
         if let Err(error) = remove_upload(&self.inner.scratch, &directory) {
             tracing::warn!(error = %error, "parts of a completed upload stay");

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use opentrail_model::{AccountId, Region};
-use opentrail_runtime::Clock;
+use opentrail_runtime::{Clock, CrashPoint};
 use parking_lot::{Mutex, RwLock};
 
 use crate::StoreError;
@@ -131,6 +131,7 @@ impl Store {
         // A crash between the two leaves an empty directory that no document names: no bucket.
         let directory = self.inner.root.join(name);
         self.inner.scratch.create_dirs(&directory).at(&directory)?;
+        CrashPoint::ObjectsBucketDirectory.reach();
         self.inner.write_bucket(&bucket)?;
         buckets.insert(name.to_owned(), bucket.clone());
         Ok(bucket)
@@ -226,6 +227,7 @@ impl Store {
         }
         staged.unseen.set_modified(stamp.system_time()).at(&place.data)?;
         staged.unseen.sync().at(&place.data)?;
+        CrashPoint::ObjectsStaged.reach();
 
         // The description comes first. A crash after this line leaves the old object, which stays described.
         let Details { etag, checksum, headers, upload, parts } = details;
@@ -233,6 +235,7 @@ impl Store {
         let old = current.map(|current| sidecar.describing(current.stamp).cloned().unwrap_or(current));
         sidecar.versions = old.into_iter().chain([description.clone()]).collect();
         sidecar.write(&self.inner.scratch, &place.sidecar)?;
+        CrashPoint::ObjectsDescribed.reach();
 
         // The rename is what readers see. A crash after it may take the name back until the directory is synced,
         // and then the old object is there, described.
@@ -245,6 +248,7 @@ impl Store {
             self.inner.scratch.create_dirs(&place.directory).at(&place.directory)?;
             staged.unseen.rename(&place.data).at(&place.data)?;
         }
+        CrashPoint::ObjectsPlaced.reach();
         self.inner.listings.changed(&place.directory, &self.inner.root);
         self.inner.scratch.sync_dir(&place.directory).at(&place.directory)?;
         Ok(description)
@@ -278,6 +282,7 @@ impl Store {
         }
         let existed = self.inner.scratch.remove_durably(&place.data).at(&place.data)?;
         if existed {
+            CrashPoint::ObjectsDeleted.reach();
             // A crash here leaves a sidecar that describes nothing; the next write to this key replaces it.
             self.inner.scratch.remove(&place.sidecar).at(&place.sidecar)?;
             self.inner.scratch.prune(&place.directory, &self.inner.root.join(bucket));

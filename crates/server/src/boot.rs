@@ -11,7 +11,7 @@ use opentrail_catalog::{Catalog, CatalogExt, Change, Expect};
 use opentrail_identity::Secret;
 use opentrail_keys::KeyRing;
 use opentrail_model::AccountId;
-use opentrail_runtime::Random;
+use opentrail_runtime::{CrashPoint, Random};
 use serde::{Deserialize, Serialize};
 
 const ROOT_KEYS: &str = "root-keys";
@@ -105,6 +105,7 @@ pub(crate) async fn root_keys(
             )),
         };
         catalog.commit(vec![Change::put(ROOT_KEYS, account.to_string(), Expect::Absent, &document)]).await?;
+        CrashPoint::ServerRootKey.reach();
         stored = catalog.all(ROOT_KEYS, "").await?;
     }
     let mut out = Vec::new();
@@ -139,7 +140,10 @@ pub(crate) fn write_credentials(path: &Path, keys: &[RootKey]) -> io::Result<()>
     let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&temporary)?;
     file.write_all(text.as_bytes())?;
     file.sync_all()?;
-    fs::rename(temporary, path)
+    CrashPoint::ServerCredentialsStaged.reach();
+    fs::rename(temporary, path)?;
+    CrashPoint::ServerCredentials.reach();
+    Ok(())
 }
 
 #[cfg(test)]

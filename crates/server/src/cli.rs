@@ -12,6 +12,8 @@ use std::process::ExitCode;
 
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use opentrail_model::AccountId;
+#[cfg(debug_assertions)]
+use opentrail_runtime::{CRASH_AT, CrashAt, CrashPoint};
 
 use crate::config::ConfigError;
 use crate::logging::{self, LogFormat};
@@ -65,6 +67,10 @@ enum Command {
         /// The shell.
         shell: clap_complete::Shell,
     },
+    /// Print the steps at which OPENTRAIL_CRASH_AT can make the server die, and what they mean.
+    #[cfg(debug_assertions)]
+    #[command(hide = true)]
+    CrashPoints,
 }
 
 /// What `opentrail serve` is told on the command line.
@@ -95,6 +101,10 @@ pub(crate) struct ServeArgs {
     /// What is logged: error, warn, info, debug, trace, or directives such as `info,opentrail_delivery=debug`.
     #[arg(long, value_name = "LEVEL", default_value = "info", env = "OPENTRAIL_LOG")]
     pub(crate) log: String,
+    /// The step at which to die, `STEP` or `STEP:N` for the N-th time there.
+    #[cfg(debug_assertions)]
+    #[arg(long, value_name = "STEP", env = CRASH_AT, hide = true)]
+    pub(crate) crash_at: Option<CrashAt>,
 }
 
 /// How results are printed.
@@ -118,6 +128,13 @@ pub(crate) fn main() -> ExitCode {
         Command::Fsck(args) => block_on(fsck::run(args)),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "opentrail", &mut std::io::stdout());
+            Ok(OK)
+        }
+        #[cfg(debug_assertions)]
+        Command::CrashPoints => {
+            for point in CrashPoint::ALL {
+                println!("{point:<30} {}", point.meaning());
+            }
             Ok(OK)
         }
     };

@@ -19,7 +19,7 @@ use opentrail_ingest::{DedupWindow, Ingest};
 use opentrail_journal::{Journal, SegmentsJournal, SegmentsOptions};
 use opentrail_keys::KeyRing;
 use opentrail_projection::{Feed, run};
-use opentrail_runtime::{Clock, OnError, Random, Shutdown, SystemClock, SystemRandom, TaskGroup};
+use opentrail_runtime::{Clock, CrashPoint, OnError, Random, Shutdown, SystemClock, SystemRandom, TaskGroup};
 use opentrail_trails::{Buckets, Trail, TrailChange, Trails};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::{info, warn};
@@ -35,6 +35,10 @@ const STOP: Duration = Duration::from_secs(30);
 
 /// Runs the server until SIGTERM or Ctrl-C.
 pub(crate) async fn serve(args: ServeArgs) -> anyhow::Result<u8> {
+    #[cfg(debug_assertions)]
+    if let Some(step) = args.crash_at {
+        step.arm();
+    }
     let config = Config::load(args.config.as_deref(), std::env::vars())?;
     rustls::crypto::aws_lc_rs::default_provider()
         .install_default()
@@ -101,7 +105,9 @@ pub(crate) async fn serve(args: ServeArgs) -> anyhow::Result<u8> {
     let recording = Recording::start(Arc::clone(&journal), Arc::clone(&clock), &carriers);
     let trails = Trails::new(Arc::clone(&catalog));
     let reconciled = reconciliation(&trails.all().await?, &delivery);
+    CrashPoint::ServerReconcile.reach();
     recording.append_changes(&reconciled).await.context("the journal does not take records")?;
+    CrashPoint::ServerReconciled.reach();
     let window = DedupWindow::load(usize::try_from(config.ingest.dedup_window)?, &*journal).await?;
     let services = Services {
         trails,
@@ -157,6 +163,7 @@ pub(crate) async fn serve(args: ServeArgs) -> anyhow::Result<u8> {
     // The last senders of the recording queue: once they are gone the carriers drain it and end.
     drop((front, recording));
     carriers.join(STOP).await;
+    CrashPoint::ServerDrained.reach();
     projections.shutdown().begin();
     projections.join(STOP).await;
     journal.close().await;

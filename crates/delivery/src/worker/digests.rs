@@ -2,6 +2,7 @@
 
 use opentrail_catalog::{CatalogExt, Change, Expect};
 use opentrail_model::Timestamp;
+use opentrail_runtime::CrashPoint;
 
 use super::{Session, Worker, WorkerError};
 use crate::chain::{Chain, Link};
@@ -77,8 +78,10 @@ impl Session<'_> {
             Ok(PendingDigest { bucket, prefix, key: object, end, body, sha256, signature, files: listed })
         });
         let digest = signed.await?.map_err(WorkerError::Signing)?;
+        CrashPoint::DeliveryDigestSigned.reach();
         // A crash before this commit makes the digest anew; after it, these very bytes are put.
         context.catalog.commit(vec![Change::put(DIGESTS, document, Expect::Anything, &digest)]).await?;
+        CrashPoint::DeliveryDigestFixed.reach();
         self.pending.insert(name.to_owned(), digest.clone());
         Ok(Some(digest))
     }
@@ -114,8 +117,10 @@ impl Session<'_> {
         chain.advance(end, Link { bucket, key: object, sha256, signature });
         let mut state = self.state.clone();
         state.chains.insert(name.to_owned(), chain);
+        CrashPoint::DeliveryDigestPut.reach();
         // A crash before this commit puts the same bytes again; after it, the next window is current.
         self.commit(state, changes).await?;
+        CrashPoint::DeliveryDigestDelivered.reach();
         self.pending.remove(name);
         self.digest_backoff.remove(name);
         crate::metrics::digest(key.arn().as_str());

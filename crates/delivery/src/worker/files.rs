@@ -8,6 +8,7 @@ use object_store::ObjectStore;
 use opentrail_catalog::{Change, Expect};
 use opentrail_journal::ReadError;
 use opentrail_model::{Position, Timestamp};
+use opentrail_runtime::CrashPoint;
 use opentrail_trails::Trail;
 
 use super::fold::group_of;
@@ -33,8 +34,10 @@ impl Session<'_> {
         let (files, sealed) = self.seal(&trail, cut, now).await?;
         let mut state = self.state.clone();
         state.cut = Some(Cut { files, cursor: self.resume_cursor() });
+        CrashPoint::DeliveryCut.reach();
         // A crash before this commit leaves nothing of the cut; after it, the files are certain.
         self.commit(state, Vec::new()).await?;
+        CrashPoint::DeliveryIntended.reach();
         self.put = vec![false; sealed.len()];
         self.sealed = Some(sealed);
         self.cut_backoff = BackOff::default();
@@ -95,7 +98,12 @@ impl Session<'_> {
             };
             let gzip = sealed.gzip.clone();
             // A crash at any of these leaves a whole object or none, and the intent.
-            puts.push(async move { (index, putter.put(&*store, &file.key, gzip, &[]).await) });
+            puts.push(async move {
+                CrashPoint::DeliveryPut.reach();
+                let outcome = putter.put(&*store, &file.key, gzip, &[]).await;
+                CrashPoint::DeliveryWasPut.reach();
+                (index, outcome)
+            });
         }
         let outcomes: Vec<_> = futures::stream::iter(puts).buffer_unordered(PUTS_AT_ONCE).collect().await;
         for (index, outcome) in outcomes {
@@ -135,8 +143,10 @@ impl Session<'_> {
             changes.push(self.statuses[region].store(&self.worker.key, region));
         }
         state.finish_cut(cut);
+        CrashPoint::DeliveryAllPut.reach();
         // A crash before this commit repeats the puts; after it, nobody reads these records again.
         self.commit(state, changes).await?;
+        CrashPoint::DeliveryDelivered.reach();
         let arn = self.worker.key.arn();
         let sealed = self.sealed.take().unwrap_or_default();
         for ((file, sealed), _) in cut.files.iter().zip(&sealed).zip(&self.put).filter(|(_, put)| **put) {

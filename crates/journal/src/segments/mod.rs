@@ -21,6 +21,7 @@ use std::thread::JoinHandle;
 use async_trait::async_trait;
 use bytes::Bytes;
 use opentrail_model::Position;
+use opentrail_runtime::CrashPoint;
 use parking_lot::Mutex;
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
@@ -327,6 +328,7 @@ impl Shared {
             let reason = |error: std::io::Error| TrimError { reason: format!("{}: {error}", self.disk.path_of(&name)) };
             // Readers are told first: one that comes now is refused, not surprised.
             let gone = self.stored.lock().extents.pop_front();
+            CrashPoint::JournalTrim.reach();
             let removed = match self.disk.remove(&name) {
                 Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
                 other => other,
@@ -335,6 +337,7 @@ impl Shared {
                 self.stored.lock().extents.push_front(gone.expect("the oldest was there"));
                 return Err(reason(error));
             }
+            CrashPoint::JournalTrimmed.reach();
             // A crash before this line may bring the file back: it is trimmed again.
             self.disk.sync_names().map_err(reason)?;
         }

@@ -4,6 +4,7 @@ use std::io;
 
 use bytes::{Bytes, BytesMut};
 use opentrail_model::Position;
+use opentrail_runtime::CrashPoint;
 
 use super::disk::{Disk, DiskFile};
 use super::frame::{self, Head};
@@ -75,7 +76,9 @@ pub(crate) fn create(disk: &dyn Disk, first: Position, size: u64) -> io::Result<
     file.set_len(size)?;
     file.write_at(&header(first), 0)?;
     file.sync()?;
+    CrashPoint::JournalSegmentStaged.reach();
     disk.rename(TEMPORARY, &name(first))?;
+    CrashPoint::JournalSegmentNamed.reach();
     // A crash before this line may leave no such segment: nothing in it was acknowledged.
     disk.sync_names()?;
     Ok(file)

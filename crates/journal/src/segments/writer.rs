@@ -6,6 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use metrics::{counter, gauge, histogram};
 use opentrail_model::Position;
+use opentrail_runtime::CrashPoint;
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 use tracing::{error, info};
 
@@ -75,9 +76,11 @@ impl Writer {
         let frame = frame::encode(first, group.iter().map(|request| request.batch.as_slice()));
         match self.write(&frame) {
             Ok(()) => {
+                CrashPoint::JournalSynced.reach();
                 self.heard_from_disk(None);
                 let head = Head::parse(&frame).expect("a frame that was just made has a head");
                 self.shared.publish(head, frame);
+                CrashPoint::JournalPublished.reach();
                 self.end += head.len as u64;
                 self.next = head.next();
                 counter!("opentrail_journal_appended_entries_total").increment(u64::from(head.count));
@@ -112,6 +115,7 @@ impl Writer {
             self.begin_segment().map_err(|error| format!("no new segment could be made: {error}"))?;
         }
         let file = self.active.as_ref().expect("a segment was begun above");
+        CrashPoint::JournalWrite.reach();
         if let Err(error) = file.write_at(frame, self.end) {
             // Part of the frame may be in the file. Cut off, the file is as before and is used again (a full disk
             // may have room later); else it is given up, and the next segment's first position makes whatever it
@@ -123,6 +127,7 @@ impl Writer {
             return Err(format!("writing failed: {error}"));
         }
         // A crash before the sync ends leaves the frame whole, torn or missing; nobody was told that it is there.
+        CrashPoint::JournalWritten.reach();
         let started = std::time::Instant::now();
         let synced = file.sync();
         histogram!("opentrail_journal_sync_seconds").record(started.elapsed().as_secs_f64());
@@ -149,10 +154,12 @@ impl Writer {
     /// Writes a mark, so that damage to the frame before it is told from a torn end.
     fn mark_close(&mut self) {
         let Some(file) = self.active.as_ref().filter(|_| self.working) else { return };
+        CrashPoint::JournalClose.reach();
         let mark = frame::encode(self.next, std::iter::empty());
         if let Err(error) = file.write_at(&mark, self.end).and_then(|()| file.sync()) {
             error!(%error, "the journal's closing mark could not be written; nothing is lost");
         }
+        CrashPoint::JournalClosed.reach();
     }
 
     fn heard_from_disk(&mut self, failure: Option<&str>) {

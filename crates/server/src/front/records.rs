@@ -12,6 +12,7 @@ use opentrail_ingest::{AccountRule, Arrival, Encoding, IngestError, Report, Room
 use opentrail_journal::NewEntry;
 use opentrail_model::{AccountId, Source, Timestamp};
 use opentrail_recorder::Recorded;
+use opentrail_runtime::CrashPoint;
 use opentrail_wire::sigv4::{self, UNSIGNED_PAYLOAD};
 use opentrail_wire::{Exception, rest};
 use serde_json::json;
@@ -110,8 +111,10 @@ async fn put(
     };
     if let Some(file) = import {
         let done = Change::put(IMPORTED, format!("{account}/{file}"), Expect::Anything, &started);
+        CrashPoint::ServerImportMark.reach();
         let stored = parts.services.catalog.commit(vec![done]).await;
         stored.map_err(|error| Exception::service_unavailable(error.to_string()))?;
+        CrashPoint::ServerImportMarked.reach();
     }
     Ok(report)
 }

@@ -7,7 +7,7 @@ use opentrail_identity::Directory;
 use opentrail_journal::{AppendError, Journal, NewEntry};
 use opentrail_model::{Source, Timestamp};
 use opentrail_recorder::{Caller, Recorded};
-use opentrail_runtime::{Clock, OnError, TaskGroup};
+use opentrail_runtime::{Clock, CrashPoint, OnError, TaskGroup};
 use opentrail_trails::TrailChange;
 use tokio::sync::mpsc;
 use tracing::{error, warn};
@@ -65,7 +65,16 @@ impl Recording {
         if batch.is_empty() {
             return Ok(());
         }
+        let changed = !changes.is_empty();
+        CrashPoint::ServerCallAppend.reach();
+        if changed {
+            CrashPoint::ServerChangeAppend.reach();
+        }
         let appended = self.journal.append(batch).await;
+        CrashPoint::ServerCallAppended.reach();
+        if changed {
+            CrashPoint::ServerChangeAppended.reach();
+        }
         if let Err(error) = &appended {
             error!(%error, "a call could not be recorded");
             for change in changes {
@@ -115,6 +124,7 @@ async fn drain(
 ) -> Result<(), AppendError> {
     let mut batch = Vec::with_capacity(BATCH);
     while queued.recv_many(&mut batch, BATCH).await > 0 {
+        CrashPoint::ServerQueueAppend.reach();
         loop {
             match journal.append(batch.clone()).await {
                 Ok(_) => break,
@@ -125,6 +135,7 @@ async fn drain(
                 }
             }
         }
+        CrashPoint::ServerQueueAppended.reach();
         batch.clear();
     }
     Ok(())
