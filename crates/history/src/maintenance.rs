@@ -17,13 +17,14 @@ use crate::{History, HistoryError, file};
 const MERGE_FROM: usize = 8;
 /// How long a day must be over before its last few files are merged.
 const SETTLED: Duration = Duration::from_secs(60 * 60);
-/// How often files outside the table are looked for.
+/// How often files outside the table are looked for, or as often as they come of age if that is more often.
 const VACUUM_EVERY: Duration = Duration::from_secs(10 * 60);
 
 impl History {
     /// Merges small files and lets old ones go, until the shutdown begins. What fails is logged and tried again.
     pub async fn run_maintenance(self, shutdown: Shutdown) -> Result<(), HistoryError> {
         let clock = Arc::clone(&self.shared.clock);
+        let vacuum_every = VACUUM_EVERY.min(self.shared.options.vacuum_age);
         let mut vacuumed = clock.now();
         loop {
             tokio::select! {
@@ -35,7 +36,7 @@ impl History {
                 warn!(%error, "event history maintenance failed and will be tried again");
             }
             let now = clock.now();
-            if now.since(vacuumed) >= VACUUM_EVERY {
+            if now.since(vacuumed) >= vacuum_every {
                 vacuumed = now;
                 if let Err(error) = self.vacuum().await {
                     warn!(%error, "files that left the event history could not be deleted");

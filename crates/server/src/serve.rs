@@ -71,6 +71,8 @@ pub(crate) async fn serve(args: ServeArgs) -> anyhow::Result<u8> {
     let options = HistoryOptions {
         retention: config.history.retention,
         flush_age: config.history.flush_age,
+        maintenance_interval: config.history.maintenance_interval,
+        vacuum_age: config.history.vacuum_age,
         ..HistoryOptions::default()
     };
     let (history_projection, history) = History::open(&history_dir, options, Arc::clone(&clock)).await?;

@@ -96,6 +96,10 @@ pub(crate) struct HistorySection {
     pub(crate) retention: Duration,
     /// `history.flush_age`: events are written to the table at the latest after this time. Default 60 s.
     pub(crate) flush_age: Duration,
+    /// `history.maintenance_interval`: how often small files are merged and old ones let go. Default 10 s.
+    pub(crate) maintenance_interval: Duration,
+    /// `history.vacuum_age`: how old a file that left the table is when it is deleted. Default 1 h; shorter only for tests.
+    pub(crate) vacuum_age: Duration,
 }
 
 impl HistorySection {
@@ -103,8 +107,11 @@ impl HistorySection {
         let mut section = root.section("history");
         let retention = section.duration("retention", 90 * DAY, Duration::from_secs(1));
         let flush_age = section.duration("flush_age", Duration::from_secs(60), Duration::from_millis(100));
+        let maintenance_interval =
+            section.duration("maintenance_interval", Duration::from_secs(10), Duration::from_millis(100));
+        let vacuum_age = section.duration("vacuum_age", Duration::from_secs(3600), Duration::from_secs(1));
         section.finish();
-        Self { retention, flush_age }
+        Self { retention, flush_age, maintenance_interval, vacuum_age }
     }
 }
 

@@ -8,7 +8,9 @@ use opentrail_projection::Feed;
 use opentrail_runtime::{Clock, Shutdown};
 use tracing::warn;
 
-const EVERY: Duration = Duration::from_secs(30);
+/// How often it is looked: as often as the hold-back time ends, within these bounds.
+const AT_MOST_EVERY: Duration = Duration::from_millis(500);
+const AT_LEAST_EVERY: Duration = Duration::from_secs(30);
 
 /// Deletes from the journal what every projection has passed and what is older than the hold-back time.
 pub(crate) async fn run(
@@ -18,10 +20,11 @@ pub(crate) async fn run(
     shutdown: Shutdown,
 ) -> Result<(), TrimError> {
     let mut tails = Tails::default();
+    let every = hold_back.clamp(AT_MOST_EVERY, AT_LEAST_EVERY);
     loop {
         tokio::select! {
             () = shutdown.begun() => return Ok(()),
-            () = clock.sleep(EVERY) => {}
+            () = clock.sleep(every) => {}
         }
         let now = clock.now();
         let old = tails.older_than(now - hold_back);
