@@ -36,10 +36,12 @@ hold_back = "10s"
 
 
 class Writer(threading.Thread):
-    """Puts records until told to stop; remembers which were acknowledged."""
+    """Puts records until told to stop; remembers which were acknowledged. What a kill left without an answer is put
+    again every other time, as a client would, and given up otherwise."""
 
-    def __init__(self, server, seed):
+    def __init__(self, server, seed, pause=0.01):
         super().__init__(daemon=True)
+        self.pause = pause
         self.server, self.random = server, random.Random(seed)
         self.key = server.key()
         self.acknowledged, self.sent = [], 0
@@ -47,20 +49,25 @@ class Writer(threading.Thread):
         self.unexpected = None
 
     def run(self):
+        ids = None
         while not self.stopping:
-            ids = [str(uuid.UUID(int=self.random.getrandbits(128), version=4)) for _ in range(self.random.choice([1, 1, 2, 20]))]
-            body = b"\n".join(json.dumps(record(i)).encode() for i in ids)
-            self.sent += len(ids)
+            again = ids is not None
+            if not again:
+                ids = [str(uuid.UUID(int=self.random.getrandbits(128), version=4)) for _ in range(self.random.choice([1, 1, 2, 20]))]
+                body = b"\n".join(json.dumps(record(i)).encode() for i in ids)
+                self.sent += len(ids)
             try:
                 report = self.server.put_records(body, key=self.key, timeout=10)
             except (urllib.error.URLError, ConnectionError, TimeoutError, http.client.HTTPException, OSError):
+                ids = ids if self.random.random() < 0.5 else None
                 time.sleep(0.02)  # the server is down: this is the test's own pace, not a wait for a result
                 continue
-            if report["Accepted"] != len(ids):
+            if report["Accepted"] + report["Duplicates"] != len(ids) or (report["Duplicates"] and not again):
                 self.unexpected = report
                 return
             self.acknowledged += ids
-            time.sleep(0.01)  # its pace, so that the check at the end stays quick
+            ids = None
+            time.sleep(self.pause)  # its pace, so that the check at the end stays quick
 
 
 def everything_in_history(server):

@@ -1,0 +1,506 @@
+"""The real server under load, killed at each named step between two changes of the disk (`opentrail crash-points`), then
+started again: nothing acknowledged is missing from Event history or the log files, nothing is there twice.
+
+The steps share data directories, as one server would live through all of it; a failure names its step."""
+
+import collections
+import dataclasses
+import gzip
+import hashlib
+import json
+import pathlib
+import signal
+import subprocess
+import sys
+import time
+import typing
+import uuid
+
+import pytest
+from botocore.exceptions import BotoCoreError, ClientError
+
+TESTS = pathlib.Path(__file__).resolve().parent.parent
+sys.path += [str(TESTS / "crash"), str(TESTS / "system")]
+from commands import opentrail, opentrail_offline  # noqa: E402
+from opentrail_server import ACCOUNT, BUCKET_POLICY, REGION, Server, binary, record, wait_until  # noqa: E402
+from random_kills import Writer, judge  # noqa: E402
+
+CONFIG = """
+[delivery]
+max_age = "200ms"
+[digest]
+interval = "1s"
+[history]
+flush_age = "100ms"
+maintenance_interval = "300ms"
+vacuum_age = "5s"
+[journal]
+segment_bytes = "4MiB"
+hold_back = "1s"
+"""
+DOWN = (BotoCoreError, ClientError, OSError)
+
+
+class Load:
+    """Writers of records, beside whatever a step's own `provoke` does."""
+
+    def __init__(self, server, seed):
+        self.writers = [Writer(server, f"{seed}-{number}", pause=0.1) for number in range(2)]
+        for writer in self.writers:
+            writer.start()
+
+    def stop(self):
+        for writer in self.writers:
+            writer.stopping = True
+        for writer in self.writers:
+            writer.join()
+            assert writer.unexpected is None, f"a report that does not fit what was sent: {writer.unexpected}"
+        return [i for writer in self.writers for i in writer.acknowledged]
+
+
+class World:
+    """A server with a trail, and everything that it ever acknowledged."""
+
+    def __init__(self, directory):
+        self.server = Server(directory, CONFIG, ["--log", "warn"]).start()
+        self.server.make_trail(EnableLogFileValidation=True, IsMultiRegionTrail=True)
+        s3 = self.server.client("s3")
+        s3.create_bucket(Bucket="files")
+        policy = BUCKET_POLICY.format(bucket="trail-logs", account=ACCOUNT, prefix="*")  # for the steps' own trails, too
+        s3.put_bucket_policy(Bucket="trail-logs", Policy=policy)
+        self.acknowledged, self.calls = [], []
+        self.trails, self.s3 = self.tracked("cloudtrail"), self.server.client("s3")
+        assert self.server.stop() == 0
+
+    def tracked(self, service):
+        """A client whose answered calls are remembered by their request ids: each must have its event."""
+        client = self.server.client(service)
+
+        def note(parsed, **_):
+            answer = parsed["ResponseMetadata"]
+            if answer["HTTPStatusCode"] < 500:
+                self.calls.append(answer["RequestId"])
+
+        client.meta.events.register("after-call", note)
+        return client
+
+    def put(self, number=1, name="Probe", **more):
+        """Records that are acknowledged, or an error."""
+        ids = [str(uuid.uuid4()) for _ in range(number)]
+        report = self.server.put_records(b"\n".join(json.dumps(record(i, name, **more)).encode() for i in ids), timeout=10)
+        assert report["Accepted"] == number, report
+        self.acknowledged += ids
+        return ids
+
+    def prepare(self, step):
+        if self.server.process is not None:
+            self.server.kill()  # a step before failed
+        self.server.environment = {}
+        if step.prepare is None:
+            return None
+        self.server.start()
+        prepared = step.prepare(self)
+        assert self.server.stop() == 0
+        return prepared
+
+    def crash(self, step, prepared):
+        """Starts the server to die at the step, and does under load what brings it there."""
+        self.server.environment = {"OPENTRAIL_CRASH_AT": step.at}
+        self.server.start(wait=False)
+        load = Load(self.server, step.name)
+        end = time.monotonic() + 40
+        try:
+            while self.server.process.poll() is None and time.monotonic() < end:
+                try:
+                    if self.server.is_ready():
+                        step.provoke(self, prepared)
+                except DOWN:
+                    pass  # it died meanwhile, or is about to
+                time.sleep(0.02)
+            assert self.server.process.poll() == -signal.SIGKILL, (
+                f"the server did not come to {step.at}, or died otherwise: {self.server.process.poll()}\n{self.server.log_tail()}")
+            self.server.environment = {}
+            self.server.start()
+            time.sleep(0.2)  # the load goes on for a while, from a server that has just recovered
+        finally:
+            self.acknowledged += load.stop()
+
+    def deliver(self, ids, prefix="AWSLogs"):
+        """Waits until the records are in log files under the prefix."""
+        wait_until(lambda: set(ids) <= set(delivered(self.server, prefix)[0]), "delivery of every acknowledged record", 30, 0.1)
+
+    def prove(self, since, acknowledged, calls):
+        """What was acknowledged since then is exactly once in the log files and in Event history."""
+        wait_until(lambda: set(acknowledged) <= set(delivered(self.server)[0]) and set(calls) <= set(delivered(self.server)[1]),
+                   "delivery of everything acknowledged", 30, 0.1)  # fmt: skip
+        events, requests = delivered(self.server)
+        good = judge("log files", events, acknowledged) & judge("log files, by call", requests, calls)
+        events, requests = looked_up(self.server, since)
+        assert good & judge("Event history", events, acknowledged) & judge("Event history, by call", requests, calls)
+
+    def check(self):
+        """Stops the server and lets fsck judge its directory."""
+        assert self.server.stop() == 0
+        opentrail_offline("fsck", "--data-dir", self.server.data)
+
+
+def delivered(server, prefix="AWSLogs", bucket="trail-logs"):
+    """How often each event and each request is in the log files under the prefix, read where they lie on disk."""
+    events, requests = collections.Counter(), collections.Counter()
+    for path in (server.data / "objects" / bucket / prefix).glob("**/CloudTrail/**/*.json.gz"):
+        for event in json.loads(gzip.decompress(path.read_bytes()))["Records"]:
+            events[event["eventID"]] += 1
+            if event["eventSource"] == "cloudtrail.amazonaws.com":
+                requests[event["requestID"]] += 1
+    return events, requests
+
+
+def looked_up(server, since=None):
+    """The same of Event history."""
+    events, requests = collections.Counter(), collections.Counter()
+    pages = server.client("cloudtrail").get_paginator("lookup_events")
+    for page in pages.paginate(**({"StartTime": since} if since else {})):
+        for event in page["Events"]:
+            events[event["EventId"]] += 1
+            if event["EventSource"] == "cloudtrail.amazonaws.com":
+                requests[json.loads(event["CloudTrailEvent"])["requestID"]] += 1
+    return events, requests
+
+
+def nothing(world, prepared=None):
+    """The load alone comes there."""
+
+
+@dataclasses.dataclass
+class Step:
+    """How the server comes to a crash point, and what must hold there beside the proof for every step."""
+
+    at: str
+    # Before the server that dies is started; gives what the others work with.
+    prepare: typing.Callable | None = None
+    # Again and again until the server has died.
+    provoke: typing.Callable = nothing
+    # After the restart.
+    after: typing.Callable = nothing
+    what: str = ""
+
+    @property
+    def name(self):
+        return f"{self.at}-{self.what}" if self.what else self.at
+
+
+# --- what brings the server to its steps ---
+
+
+def stop(world, _):
+    world.server.process.send_signal(signal.SIGTERM)
+
+
+def fill_journal(world, _):
+    """Data events, which neither the trail nor Event history takes: several segments of the journal."""
+    padding = {"padding": "x" * 200_000}
+    lines = [json.dumps(record(str(uuid.uuid4()), "Filler", eventCategory="Data", managementEvent=False, requestParameters=padding))
+             for _ in range(24)]  # fmt: skip
+    world.server.put_records("\n".join(lines).encode(), timeout=20)
+
+
+def change_trail(world, _):
+    world.trails.add_tags(ResourceId=trail_arn("main"), TagsList=[{"Key": "round", "Value": str(uuid.uuid4())}])
+
+
+def trail_arn(name):
+    return f"arn:aws:cloudtrail:{REGION}:{ACCOUNT}:trail/{name}"
+
+
+def call_s3(world, _):
+    world.s3.head_bucket(Bucket="files")
+
+
+def new_name():
+    return f"step-{uuid.uuid4().hex[:12]}"
+
+
+def trail(world):
+    """The name of a trail of the step's own, which is also its prefix in the bucket."""
+    return new_name()
+
+
+def create(world, name):
+    try:
+        world.trails.create_trail(Name=name, S3BucketName="trail-logs", S3KeyPrefix=name, EnableLogFileValidation=True)
+    except world.trails.exceptions.TrailAlreadyExistsException:
+        pass
+
+
+def start(world, name):
+    world.trails.start_logging(Name=name)
+
+
+def delete(world, name):
+    world.trails.delete_trail(Name=name)
+
+
+def created_trail(world):
+    name = trail(world)
+    create(world, name)
+    return name
+
+
+def logging_trail(world):
+    name = created_trail(world)
+    start(world, name)
+    return name
+
+
+def can_be_created(world, name):
+    """A creation whose answer was lost can be repeated."""
+    create(world, name)
+    start(world, name)
+    logs(world, name)
+
+
+def logs(world, name):
+    """Without being told again. A start whose answer was lost has happened: the catalog had it."""
+    assert world.trails.get_trail_status(Name=name)["IsLogging"]
+    world.deliver(world.put(3), name)
+    delete(world, name)
+
+
+def is_gone(world, name):
+    """A deletion whose answer was lost has happened: nothing more is delivered."""
+    with pytest.raises(world.trails.exceptions.TrailNotFoundException):
+        delete(world, name)
+    ids = world.put(3)
+    world.deliver(ids)
+    assert not set(ids) & set(delivered(world.server, name)[0])
+
+
+def region(world):
+    """A Region of the step's own, whose digests need a key of their own."""
+    return f"{new_name()}-1"
+
+
+def put_in_region(world, region):
+    world.server.put_records(json.dumps(record(str(uuid.uuid4()), awsRegion=region)).encode(), timeout=10)
+
+
+def region_has_one_key(world, region):
+    put_in_region(world, region)
+    logs = world.server.data / "objects/trail-logs/AWSLogs"
+    wait_until(lambda: list(logs.glob(f"*/CloudTrail-Digest/{region}/**/*.json.gz")), "a digest of the Region")
+    keys = world.server.client("cloudtrail", region).list_public_keys()["PublicKeyList"]
+    assert len(keys) == 1, keys
+
+
+class Object:
+    """An object of a client's own: what it was when last acknowledged, and what was put since without an answer."""
+
+    def __init__(self, world):
+        self.s3, self.place = world.s3, {"Bucket": "files", "Key": f"{new_name()}/object.txt"}
+        self.acknowledged, self.doubtful = None, []
+
+    def becomes(self, body, work):
+        self.doubtful.append(body)
+        work()
+        self.acknowledged, self.doubtful = body, []
+
+    def body(self):
+        try:
+            found = self.s3.get_object(**self.place)
+        except self.s3.exceptions.NoSuchKey:
+            return None
+        body = found["Body"].read()
+        assert "-" in found["ETag"] or found["ETag"].strip('"') == hashlib.md5(body).hexdigest()
+        return body
+
+
+def put_object(_, mine):
+    body = uuid.uuid4().bytes * 100
+    mine.becomes(body, lambda: mine.s3.put_object(**mine.place, Body=body))
+
+
+def put_and_delete_object(world, mine):
+    put_object(world, mine)
+    mine.becomes(None, lambda: mine.s3.delete_object(**mine.place))
+
+
+def object_is_whole(world, mine):
+    """As it was acknowledged, or as it was about to be; and it can be put again."""
+    assert mine.body() in [mine.acknowledged, *mine.doubtful]
+    put_object(world, mine)
+    assert mine.body() == mine.acknowledged
+
+
+def upload_object(_, mine):
+    body, mine.parts = uuid.uuid4().bytes * 100, []
+    mine.doubtful.append(body)
+    mine.upload = mine.s3.create_multipart_upload(**mine.place)["UploadId"]
+    upload_part(mine)
+    complete_upload(mine)
+
+
+def upload_part(mine):
+    upload = {**mine.place, "UploadId": mine.upload, "PartNumber": 1}
+    mine.parts = [{"PartNumber": 1, "ETag": mine.s3.upload_part(**upload, Body=mine.doubtful[-1])["ETag"]}]
+
+
+def complete_upload(mine):
+    mine.s3.complete_multipart_upload(**mine.place, UploadId=mine.upload, MultipartUpload={"Parts": mine.parts})
+
+
+def upload_can_be_completed(_, mine):
+    """What was acknowledged of it stands, the rest can be repeated, and nothing of it stays behind."""
+    if not mine.parts:
+        upload_part(mine)
+    complete_upload(mine)
+    assert mine.body() == mine.doubtful[-1]
+    assert not mine.s3.list_multipart_uploads(Bucket=mine.place["Bucket"]).get("Uploads")
+
+
+def create_bucket(world, mine):
+    mine.place["Bucket"] = new_name()
+    mine.s3.create_bucket(Bucket=mine.place["Bucket"])
+
+
+def bucket_can_be_created(world, mine):
+    mine.s3.create_bucket(Bucket=mine.place["Bucket"])
+    object_is_whole(world, mine)
+
+
+class Files:
+    """Files to import, and the ids of their records."""
+
+    def __init__(self, world):
+        self.directory = world.server.directory / new_name()
+        self.directory.mkdir()
+        self.event_name, self.ids = f"Imported{uuid.uuid4().hex[:8]}", [str(uuid.uuid4()) for _ in range(20)]
+        for number in range(4):
+            lines = [json.dumps(record(i, self.event_name)) for i in self.ids[number * 5 :][:5]]
+            (self.directory / f"{number}.ndjson").write_text("\n".join(lines))
+
+
+def import_files(world, files):
+    command = [binary(), "import", files.directory, "--parallel", "1"]
+    subprocess.run(command, env=world.server.cli_environment(), capture_output=True, timeout=60, check=False)
+
+
+def files_are_imported_once(world, files):
+    def run():
+        summary = json.loads(opentrail(world.server, "import", files.directory, "--output", "json"))
+        return summary["FilesDoneBefore"], summary["Files"]
+
+    assert sum(run()) == 4
+    assert run() == (4, 0), "done is done"
+    attributes = [{"AttributeKey": "EventName", "AttributeValue": files.event_name}]
+    lookup = world.server.client("cloudtrail").get_paginator("lookup_events")
+
+    def found():
+        return sorted(event["EventId"] for page in lookup.paginate(LookupAttributes=attributes) for event in page["Events"])
+
+    wait_until(lambda: found() == sorted(files.ids), "every record in Event history, once")
+
+
+STEPS = [
+    *[Step(at) for at in ["journal.write:9", "journal.written:9", "journal.synced:9", "journal.published:9"]],
+    *[Step(at) for at in ["ingest.append:5", "ingest.appended:5", "server.call-append:5", "server.call-appended:5"]],
+    *[Step(at) for at in ["catalog.commit:2", "catalog.committed:4"]],
+    *[Step(at) for at in ["server.reconcile", "server.reconciled"]],
+    *[Step(at, provoke=call_s3) for at in ["server.queue-append", "server.queue-appended"]],
+    *[Step(at, provoke=stop) for at in ["server.drained", "journal.close", "journal.closed", "delivery.saved"]],
+    *[Step(at, provoke=fill_journal) for at in ["journal.segment-staged", "journal.segment-named", "journal.trim",
+                                                "journal.trimmed"]],  # fmt: skip
+    *[Step(at, trail, create, can_be_created, "create") for at in
+      ["server.change-append", "server.change-appended", "delivery.worker", "delivery.worker-made"]],  # fmt: skip
+    *[Step(at, created_trail, start, logs, "start") for at in ["server.change-append", "server.change-appended"]],
+    *[Step(at, logging_trail, delete, is_gone, "delete") for at in
+      ["server.change-append", "server.change-appended", "delivery.end", "delivery.ended"]],  # fmt: skip
+    *[Step(at, provoke=change_trail) for at in ["delivery.obey", "delivery.obeyed"]],
+    *[Step(at) for at in ["delivery.cut", "delivery.intended", "delivery.put", "delivery.was-put", "delivery.all-put",
+                          "delivery.delivered"]],  # fmt: skip
+    *[Step(at) for at in ["delivery.digest-signed", "delivery.digest-fixed", "delivery.digest-put",
+                          "delivery.digest-delivered"]],  # fmt: skip
+    *[Step(at, region, put_in_region, region_has_one_key) for at in ["delivery.key-made", "delivery.key-kept"]],
+    *[Step(at) for at in ["history.written:2", "history.committed:2", "history.merged", "history.replaced"]],
+    *[Step(at) for at in ["lake.staged:3", "lake.committed:3"]],
+    *[Step(at) for at in ["lake.checkpoint-staged", "lake.checkpoint-placed", "lake.swept"]],
+    *[Step(at) for at in ["objects.staged", "objects.described", "objects.placed"]],
+    *[Step(at, Object, put_object, object_is_whole, "client") for at in
+      ["objects.staged:2", "objects.described:2", "objects.placed:2"]],  # fmt: skip
+    Step("objects.deleted", Object, put_and_delete_object, object_is_whole),
+    Step("objects.bucket-directory", Object, create_bucket, bucket_can_be_created),
+    *[Step(at, Object, upload_object, upload_can_be_completed) for at in
+      ["objects.part-placed", "objects.completed"]],  # fmt: skip
+    *[Step(at, Files, import_files, files_are_imported_once) for at in ["server.import-mark:2", "server.import-marked:2"]],
+]
+
+# Those of a directory's very first start.
+FIRST_STEPS = ["keys.staged", "keys.made", "catalog.commit", "catalog.committed", "server.root-key",
+               "server.credentials-staged", "server.credentials", "journal.segment-staged", "journal.segment-named",
+               "lake.staged", "lake.committed"]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory):
+    """A server that lives through every step; at the end, everything that it ever acknowledged is looked for."""
+    world = World(tmp_path_factory.mktemp("world"))
+    yield world
+    if world.server.process is not None:
+        world.server.kill()
+
+
+@pytest.mark.parametrize("step", STEPS, ids=lambda step: step.name)
+def test_a_kill_at_a_step_loses_and_doubles_nothing(world, step):
+    before, calls, since = len(world.acknowledged), len(world.calls), time.time() - 1
+    prepared = world.prepare(step)
+    world.crash(step, prepared)
+    step.after(world, prepared)
+    world.prove(since, world.acknowledged[before:], world.calls[calls:])
+    world.check()
+
+
+def test_everything_acknowledged_over_all_steps_is_there_once(world):
+    """Looked for in the end, in what is left after all of the steps, by the product's own checks too."""
+    world.server.start()
+    world.trails.stop_logging(Name="main")
+    world.prove(None, world.acknowledged, world.calls)
+
+    def all_listed():
+        bucket = world.server.data / "objects/trail-logs"
+        digests = [json.loads(gzip.decompress(path.read_bytes())) for path in bucket.glob("AWSLogs/**/CloudTrail-Digest/**/*.json.gz")]
+        listed = collections.Counter(file["s3Object"] for digest in digests for file in digest["logFiles"])
+        assert max(listed.values()) == 1, "a log file in two digests"
+        return set(listed) == {str(path.relative_to(bucket)) for path in bucket.glob("AWSLogs/**/CloudTrail/**/*.json.gz")}
+
+    wait_until(all_listed, "the last digest")
+    opentrail(world.server, "verify", "s3://trail-logs")
+    world.check()
+
+
+@pytest.mark.parametrize("at", FIRST_STEPS)
+def test_a_kill_at_a_step_of_the_first_start_leaves_a_directory_that_starts(tmp_path, at):
+    server = Server(tmp_path, CONFIG, ["--log", "warn"], {"OPENTRAIL_CRASH_AT": at}).start(wait=False)
+    assert server.process.wait(30) == -signal.SIGKILL, server.log_tail()
+    keys = server.key() if (server.data / "credentials").exists() else None
+    server.environment = {}
+    server.start()
+    assert keys in (None, server.key()), "a key that was shown is kept"
+    ids = [str(uuid.uuid4()) for _ in range(3)]
+    assert server.put_records(b"\n".join(json.dumps(record(i)).encode() for i in ids))["Accepted"] == 3
+    server.kill()
+    server.start()
+    assert set(ids) <= set(looked_up(server)[0])
+    assert server.stop() == 0
+    opentrail_offline("fsck", "--data-dir", server.data)
+
+
+def test_every_crash_point_of_the_server_has_a_test():
+    lines = subprocess.run([binary(), "crash-points"], capture_output=True, text=True, check=True).stdout.splitlines()
+    tested = {step.at.split(":")[0] for step in STEPS} | set(FIRST_STEPS)
+    assert {line.split()[0] for line in lines} == tested
+
+
+def test_a_step_that_is_none_is_refused_by_name(tmp_path):
+    server = Server(tmp_path, environment={"OPENTRAIL_CRASH_AT": "journal.sinced"}).start(wait=False)
+    assert server.process.wait(30) == 2
+    assert "journal.sinced" in server.log_tail()
+    assert not server.data.exists()
