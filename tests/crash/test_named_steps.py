@@ -119,6 +119,7 @@ class World:
                 time.sleep(0.02)
             assert self.server.process.poll() == -signal.SIGKILL, (
                 f"the server did not come to {step.at}, or died otherwise: {self.server.process.poll()}\n{self.server.log_tail()}")
+            self.fsck()
             self.server.environment = {}
             self.server.start()
             time.sleep(0.2)  # the load goes on for a while, from a server that has just recovered
@@ -138,10 +139,13 @@ class World:
         events, requests = looked_up(self.server, since)
         assert good & judge("Event history", events, acknowledged) & judge("Event history, by call", requests, calls)
 
-    def check(self):
-        """Stops the server and lets fsck judge its directory."""
-        assert self.server.stop() == 0
+    def fsck(self):
+        """Everything on disk fits together, just after a kill as after a stop."""
         opentrail_offline("fsck", "--data-dir", self.server.data)
+
+    def stop_and_fsck(self):
+        assert self.server.stop() == 0
+        self.fsck()
 
 
 def delivered(server, prefix="AWSLogs", bucket="trail-logs"):
@@ -455,7 +459,7 @@ def test_a_kill_at_a_step_loses_and_doubles_nothing(world, step):
     world.crash(step, prepared)
     step.after(world, prepared)
     world.prove(since, world.acknowledged[before:], world.calls[calls:])
-    world.check()
+    world.stop_and_fsck()
 
 
 def test_everything_acknowledged_over_all_steps_is_there_once(world):
@@ -473,7 +477,7 @@ def test_everything_acknowledged_over_all_steps_is_there_once(world):
 
     wait_until(all_listed, "the last digest")
     opentrail(world.server, "verify", "s3://trail-logs")
-    world.check()
+    world.stop_and_fsck()
 
 
 @pytest.mark.parametrize("at", FIRST_STEPS)
