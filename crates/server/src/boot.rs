@@ -46,6 +46,14 @@ impl DataDir {
             .with_context(|| format!("cannot open {}", lock_path.display()))?;
         match lock.try_lock() {
             Ok(()) => {}
+            // A server holds it alone, and only `fsck` shares it. What the file says is of a server then, long gone.
+            Err(TryLockError::WouldBlock) if lock.try_lock_shared().is_ok() => {
+                bail!(
+                    "the data directory {} is being checked by opentrail fsck; wait until that has ended, or choose \
+                     another --data-dir",
+                    path.display()
+                );
+            }
             Err(TryLockError::WouldBlock) => {
                 let mut holder = String::new();
                 lock.read_to_string(&mut holder).unwrap_or_default();
@@ -158,6 +166,20 @@ mod tests {
         let _first = DataDir::take(dir.path()).unwrap();
         let second = DataDir::take(dir.path()).unwrap_err().to_string();
         assert!(second.contains(&format!("process {}", std::process::id())), "{second}");
+    }
+
+    #[test]
+    fn a_check_that_holds_the_directory_is_named_and_no_process_that_is_gone() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join("LOCK"), "4242\n").unwrap();
+        let check = File::open(dir.path().join("LOCK")).unwrap();
+        check.try_lock_shared().unwrap();
+        for _ in 0..2 {
+            let refused = DataDir::take(dir.path()).unwrap_err().to_string();
+            assert!(refused.contains("opentrail fsck") && !refused.contains("4242"), "{refused}");
+        }
+        check.unlock().unwrap();
+        DataDir::take(dir.path()).unwrap();
     }
 
     #[tokio::test]
