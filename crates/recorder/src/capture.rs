@@ -2,6 +2,7 @@ use http::StatusCode;
 use http::request::Parts;
 
 use crate::exchange::Endpoint;
+use crate::generated::json_services::JsonService;
 use crate::service::{self, Protocol};
 use crate::{classify, s3};
 
@@ -51,19 +52,21 @@ pub struct Capture {
 /// records show none.
 pub fn wanted_capture(parts: &Parts, endpoint: &Endpoint) -> Capture {
     let call = service::identify(&parts.method, &parts.uri, &parts.headers, endpoint);
-    let errors = CaptureMode::ErrorsUpTo(MAX_CAPTURE);
-    let all = CaptureMode::UpTo(MAX_CAPTURE);
+    let (errors, all) = (CaptureMode::ErrorsUpTo(MAX_CAPTURE), CaptureMode::UpTo(MAX_CAPTURE));
+    let documents = |known: Option<&JsonService>, service: &str, operation: &str| {
+        let source = known.map_or_else(|| service::event_source(service), |known| known.event_source.to_owned());
+        let silent = classify::reads(&source, operation) || classify::is_data(&source, operation);
+        Capture { request: all, response: if silent { errors } else { all } }
+    };
     match call.protocol {
         Protocol::S3 => s3::wanted_capture(parts, endpoint),
         Protocol::Json { target } => {
             let operation = target.rsplit('.').next().unwrap_or_default();
-            let source = service::json_service(target)
-                .map_or_else(|| service::event_source(&call.service), |known| known.event_source.to_owned());
-            let silent = classify::reads(&source, operation) || classify::is_data(&source, operation);
-            Capture { request: all, response: if silent { errors } else { all } }
+            documents(service::json_service(target), &call.service, operation)
         }
-        // The action is in the body; only STS's answers are read.
-        Protocol::Query => Capture { request: all, response: if call.service == "sts" { all } else { errors } },
+        Protocol::Cbor { shape, operation } => documents(service::service_of_shape(shape), &call.service, operation),
+        // The action is in the body, so that nobody knows yet whether the answer is wanted.
+        Protocol::Query => Capture { request: all, response: all },
         Protocol::Rest => Capture { request: CaptureMode::None, response: errors },
     }
 }

@@ -9,6 +9,8 @@ use crate::redact::{self, Direction};
 use crate::service::{self, Call};
 use crate::{classify, limits, resources, spelling, xml};
 
+mod result;
+
 /// Levels in a parameter's name (`Tags.member.1.Key` has four), at most.
 const MAX_LEVELS: usize = 16;
 
@@ -36,14 +38,22 @@ pub(crate) fn draft(exchange: &Exchange, call: &Call<'_>) -> Draft {
         (_, other) => other,
     };
     let failure = failure(exchange);
+    let reads = classify::reads(&event_source, &event_name);
+    let management = !classify::is_data(&event_source, &event_name);
+    let silent = (reads && !gives_credentials(&event_source, &event_name)) || !management;
     Draft {
         region: call.region.clone(),
-        response_elements: if failure.is_some() { Value::Null } else { response(exchange, &event_source, &event_name) },
+        response_elements: match &exchange.response_body {
+            _ if silent || failure.is_some() || exchange.status.is_none() => Value::Null,
+            Captured::Complete(document) => result::shown(document, &event_source, &event_name),
+            Captured::Truncated => limits::omitted(),
+            Captured::None => Value::Null,
+        },
         request_parameters: request,
         additional: Map::new(),
         request_id: request_id(exchange),
-        reads: classify::reads(&event_source, &event_name),
-        management: !classify::is_data(&event_source, &event_name),
+        reads,
+        management,
         api_version: None,
         bracket_user_agent: false,
         event_source,
@@ -97,24 +107,11 @@ fn fold_lists(value: &mut Value) {
     }
 }
 
-/// Only STS's answers are shown: its callers become somebody else by them, and a record of that is worth little
-/// without whom.
-fn response(exchange: &Exchange, event_source: &str, event_name: &str) -> Value {
-    let shown = event_name.starts_with("Assume") || matches!(event_name, "GetSessionToken" | "GetFederationToken");
-    if event_source != "sts.amazonaws.com" || !shown {
-        return Value::Null;
-    }
-    let Some((_, document)) = exchange.response_body.bytes().and_then(xml::parse) else { return Value::Null };
-    let Some(Value::Object(mut result)) = document.get(format!("{event_name}Result")).cloned() else {
-        return Value::Null;
-    };
-    if let Some(Value::Object(credentials)) = result.get_mut("Credentials") {
-        // Records leave it out rather than mask it.
-        credentials.remove("SecretAccessKey");
-    }
-    let mut result = Value::Object(result);
-    redact::document(&mut result, event_source, event_name, &[], Direction::Response);
-    spelling::respelled(result)
+/// STS's answers are shown whatever the verb: its callers become somebody else by them, and a record of that is worth
+/// little without whom.
+fn gives_credentials(event_source: &str, event_name: &str) -> bool {
+    event_source == "sts.amazonaws.com"
+        && (event_name.starts_with("Assume") || matches!(event_name, "GetSessionToken" | "GetFederationToken"))
 }
 
 fn request_id(exchange: &Exchange) -> Option<String> {

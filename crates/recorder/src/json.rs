@@ -1,4 +1,5 @@
-//! JSON 1.0 and 1.1: the operation is in `X-Amz-Target`, everything else in two documents.
+//! JSON 1.0 and 1.1: the operation is in `X-Amz-Target`, everything else in two documents; and RPC v2, which has the
+//! same documents in CBOR and the operation in the path.
 
 use std::borrow::Cow;
 
@@ -10,20 +11,40 @@ use crate::exchange::{Captured, Exchange};
 use crate::generated::json_services::JsonService;
 use crate::redact::{self, Direction};
 use crate::service::{self, Call};
-use crate::{classify, dynamodb, limits, resources, spelling};
+use crate::{cbor, classify, dynamodb, limits, resources, spelling};
 
 /// What the record says of a call. A target that no model knows is recorded by its last part, under the service of the
 /// signature.
 pub(crate) fn draft(exchange: &Exchange, call: &Call<'_>, target: &str) -> Draft {
-    let known = service::json_service(target);
+    drafted(exchange, call, service::json_service(target), operation(target), Form::Json)
+}
+
+/// The same of a call in RPC v2, which is JSON's twin in CBOR.
+pub(crate) fn rpc_v2_draft(exchange: &Exchange, call: &Call<'_>, shape: &str, operation: &str) -> Draft {
+    drafted(exchange, call, service::service_of_shape(shape), operation.to_owned(), Form::Cbor)
+}
+
+/// How documents are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Form {
+    Json,
+    Cbor,
+}
+
+fn drafted(
+    exchange: &Exchange,
+    call: &Call<'_>,
+    known: Option<&'static JsonService>,
+    event_name: String,
+    form: Form,
+) -> Draft {
     let event_source =
         known.map_or_else(|| service::event_source(&call.service), |known| known.event_source.to_owned());
-    let event_name = operation(target);
     let reads = classify::reads(&event_source, &event_name);
     let management = !classify::is_data(&event_source, &event_name);
-    let failure = failure(exchange);
+    let failure = failure_in(exchange, form);
 
-    let request = document(&exchange.request_body);
+    let request = document(&exchange.request_body, form);
     let resources = request
         .as_ref()
         .map_or_else(Vec::new, |request| resources::named(&exchange.endpoint, &call.region, &event_source, request));
@@ -36,7 +57,7 @@ pub(crate) fn draft(exchange: &Exchange, call: &Call<'_>, target: &str) -> Draft
         Value::Null
     } else {
         let sensitive = known.map_or(&[][..], |known| known.sensitive_output);
-        match document(&exchange.response_body) {
+        match document(&exchange.response_body, form) {
             Some(response) => shown(response, &event_source, &event_name, sensitive, Direction::Response),
             None => limits::omitted(),
         }
@@ -63,9 +84,12 @@ pub(crate) fn draft(exchange: &Exchange, call: &Call<'_>, target: &str) -> Draft
 /// The error of a response, as records name it: a denial is `AccessDenied` whatever the service says on the wire (33
 /// services in genuine records, none of which writes the wire's `AccessDeniedException`). Its type comes as `__type` (`com.amazonaws.x#Name`) or in a header (`Name:http://…`).
 pub(crate) fn failure(exchange: &Exchange) -> Option<Failure> {
+    failure_in(exchange, Form::Json)
+}
+
+fn failure_in(exchange: &Exchange, form: Form) -> Option<Failure> {
     let status = exchange.status.filter(|status| status.is_client_error() || status.is_server_error())?;
-    let body: Value =
-        exchange.response_body.bytes().and_then(|bytes| serde_json::from_slice(bytes).ok()).unwrap_or_default();
+    let body = document(&exchange.response_body, form).unwrap_or_default();
     let text = |member: &str| body.get(member).and_then(Value::as_str).map(str::to_owned);
     let kind = text("__type")
         .or_else(|| text("code"))
@@ -114,10 +138,13 @@ fn api_version(known: &JsonService) -> Option<Cow<'static, str>> {
     }
 }
 
-/// A body as a document: nothing for an empty one, `None` for what is unknown or no JSON.
-fn document(body: &Captured) -> Option<Value> {
-    let bytes = body.bytes()?;
-    if bytes.is_empty() { Some(Value::Null) } else { serde_json::from_slice(bytes).ok() }
+/// A body as a document: nothing for an empty one, `None` for what is unknown or ill-formed.
+fn document(body: &Captured, form: Form) -> Option<Value> {
+    match (body.bytes()?, form) {
+        ([], _) => Some(Value::Null),
+        (bytes, Form::Json) => serde_json::from_slice(bytes).ok(),
+        (bytes, Form::Cbor) => cbor::parse(bytes),
+    }
 }
 
 fn shown(
@@ -132,6 +159,9 @@ fn shown(
         value = dynamodb::without_values(value);
     }
     match spelling::respelled(value) {
+        Value::Object(members) if event_source == "secretsmanager.amazonaws.com" => {
+            object_or_null(members.into_iter().map(spelling::of_secrets_manager).collect())
+        }
         Value::Object(members) => object_or_null(members),
         Value::Null => Value::Null,
         // No service's document is anything else.

@@ -8,6 +8,7 @@
 //! [`redact`] and nowhere else.
 
 mod capture;
+mod cbor;
 mod classify;
 mod credential;
 mod draft;
@@ -61,6 +62,7 @@ fn draft_of(exchange: &Exchange) -> Option<draft::Draft> {
     Some(match call.protocol {
         Protocol::S3 => s3::draft(exchange, &call),
         Protocol::Json { target } => json::draft(exchange, &call, target),
+        Protocol::Cbor { shape, operation } => json::rpc_v2_draft(exchange, &call, shape, operation),
         Protocol::Query => form::draft(exchange, &call),
         Protocol::Rest => rest::draft(exchange, &call),
     })

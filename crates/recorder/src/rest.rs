@@ -68,14 +68,8 @@ fn known(service: &str, path: &str) -> Option<Known> {
         ("lambda", [_, "functions", function, "invocations"]) => {
             named("Invoke", Some(("functionName", query::decoded_path(function))))
         }
-        // RPC v2 (CBOR): the path names the operation.
-        (_, ["service", _, "operation", operation]) if is_name(operation) => named(operation, None),
         _ => None,
     }
-}
-
-fn is_name(text: &str) -> bool {
-    (1..=128).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric())
 }
 
 fn made_up(method: &str, path: &str) -> String {

@@ -20,7 +20,9 @@ use operation::{Matched, matched};
 
 const SOURCE: &str = "s3.amazonaws.com";
 
-/// Object calls as the S3 guide lists them under data events. `ListObjects` stands for `ListObjectsV2` too.
+/// Data events among the calls that have no key in their path. (S3 User Guide, "Amazon S3 CloudTrail events",
+/// object-level actions: HeadBucket is listed there, not among the bucket-level ones.) `ListObjects` stands for
+/// `ListObjectsV2` too.
 const DATA: &[&str] = &["DeleteObjects", "HeadBucket", "ListObjectVersions", "ListObjects", "PostObject"];
 
 /// What the record says of a call.

@@ -19,7 +19,14 @@ pub(crate) enum Protocol<'a> {
     },
     /// The query protocol: a form with `Action`.
     Query,
-    /// Anything else over paths: restJson, restXml, RPC v2.
+    /// RPC v2 in CBOR: the operation is in the path, everything else in two documents.
+    Cbor {
+        /// The service's name in the model, which is what stands before the dot of an `X-Amz-Target`.
+        shape: &'a str,
+        /// The operation.
+        operation: &'a str,
+    },
+    /// Anything else over paths: restJson, restXml.
     Rest,
 }
 
@@ -35,7 +42,7 @@ pub(crate) struct Call<'a> {
 }
 
 /// Tells a call by its target, else by the signature's scope, else by the endpoint's hint, else takes it for S3.
-pub(crate) fn identify<'a>(method: &Method, uri: &Uri, headers: &'a HeaderMap, endpoint: &Endpoint) -> Call<'a> {
+pub(crate) fn identify<'a>(method: &Method, uri: &'a Uri, headers: &'a HeaderMap, endpoint: &Endpoint) -> Call<'a> {
     let credential = credential(headers, uri);
     let scope = |part: fn(&Credential) -> &Option<String>| credential.as_ref().and_then(|c| part(c).clone());
     let scoped = scope(|c| &c.service).filter(|service| is_service_name(service));
@@ -44,7 +51,12 @@ pub(crate) fn identify<'a>(method: &Method, uri: &Uri, headers: &'a HeaderMap, e
     let form = is_form(headers);
 
     let target = headers.get("x-amz-target").and_then(|target| target.to_str().ok()).filter(|t| !t.is_empty());
+    let cbor = rpc_v2(method, uri, headers);
     let (protocol, service) = match (target, scoped) {
+        (None, scoped) if cbor.is_some() && !scoped.as_deref().is_some_and(is_s3) => {
+            let (shape, operation) = cbor.unwrap_or_default();
+            (Protocol::Cbor { shape, operation }, scoped.unwrap_or_else(hinted))
+        }
         (Some(target), scoped) if *method == Method::POST => (Protocol::Json { target }, scoped.unwrap_or_else(hinted)),
         (_, Some(service)) if is_s3(&service) => (Protocol::S3, service),
         (_, Some(service)) if form || names_action(uri) => (Protocol::Query, service),
@@ -59,6 +71,29 @@ pub(crate) fn identify<'a>(method: &Method, uri: &Uri, headers: &'a HeaderMap, e
         (_, None) => (Protocol::Rest, hinted()),
     };
     Call { protocol, credential, service, region }
+}
+
+/// The service and the operation of a call in Smithy's RPC v2: `POST …/service/<Service>/operation/<Operation>` with
+/// the header that says so. (Smithy 2.0, "Smithy RPC v2 CBOR protocol".)
+fn rpc_v2<'a>(method: &Method, uri: &'a Uri, headers: &HeaderMap) -> Option<(&'a str, &'a str)> {
+    if *method != Method::POST || headers.get("smithy-protocol")?.as_bytes() != b"rpc-v2-cbor" {
+        return None;
+    }
+    let mut parts = uri.path().rsplit('/');
+    let (operation, literal) = (parts.next()?, parts.next()?);
+    let (shape, service) = (parts.next()?, parts.next()?);
+    let named = is_shape_name(operation) && is_shape_name(shape);
+    (literal == "operation" && service == "service" && named).then_some((shape, operation))
+}
+
+fn is_shape_name(text: &str) -> bool {
+    (1..=128).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
+}
+
+/// The service of a shape's name.
+pub(crate) fn service_of_shape(shape: &str) -> Option<&'static JsonService> {
+    let last = |service: &&JsonService| service.target_prefix.rsplit('.').next() == Some(shape);
+    JSON_SERVICES.iter().find(last)
 }
 
 /// The JSON service behind a target: what stands before its last dot.

@@ -37,6 +37,12 @@ pub(crate) fn lowered(name: &str) -> String {
     }
 }
 
+/// Secrets Manager alone of the services seen spells it so: readers of its genuine events take `responseElements.arn`,
+/// those of RDS, ElastiCache, OpenSearch and CloudFront `aRN`.
+pub(crate) fn of_secrets_manager((name, value): (String, Value)) -> (String, Value) {
+    (if name == "aRN" { "arn".to_owned() } else { name }, value)
+}
+
 /// A request or response document as records show it.
 pub(crate) fn respelled(value: Value) -> Value {
     match value {

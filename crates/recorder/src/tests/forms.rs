@@ -58,14 +58,47 @@ fn paths_are_operations_where_they_are_known_and_names_elsewhere() {
     assert_eq!((&invoke["eventName"], &invoke["eventCategory"]), (&json!("Invoke"), &json!("Data")));
     assert_eq!(invoke["resources"][0]["ARN"], "arn:aws:lambda:us-east-1:111122223333:function:f");
 
-    let cbor =
-        record(&exchange("POST", "/service/GraniteServiceVersion20100801/operation/PutMetricAlarm", "monitoring"));
-    assert_eq!(
-        (&cbor["eventName"], &cbor["eventSource"]),
-        (&json!("PutMetricAlarm"), &json!("monitoring.amazonaws.com"))
-    );
-
     let other = record(&exchange("GET", "/v1/apis/a1/stages", "unheard"));
     assert_eq!((&other["eventName"], &other["readOnly"]), (&json!("GetStages"), &json!(true)));
     assert_eq!(other["requestParameters"], json!({ "path": "/v1/apis/a1/stages" }));
+}
+
+#[test]
+fn a_write_shows_its_result_without_the_secret() {
+    let mut exchange = form("Action=CreateAccessKey&Version=2010-05-08&UserName=alice", "iam");
+    exchange.response_body = body(
+        "<CreateAccessKeyResponse xmlns='urn:iam'><CreateAccessKeyResult><AccessKey><UserName>alice</UserName>\
+         <AccessKeyId>AKIA1</AccessKeyId><Status>Active</Status><SecretAccessKey>hush</SecretAccessKey></AccessKey>\
+         </CreateAccessKeyResult><ResponseMetadata><RequestId>rid</RequestId></ResponseMetadata>\
+         </CreateAccessKeyResponse>",
+    );
+    let created = record(&exchange);
+    let key = json!({ "userName": "alice", "accessKeyId": "AKIA1", "status": "Active" });
+    assert_eq!(created["responseElements"], json!({ "accessKey": key }));
+    assert!(!created.to_string().contains("hush"));
+
+    exchange.response_body = Captured::Truncated;
+    assert_eq!(record(&exchange)["responseElements"], json!({ "omitted": true }));
+    let mut listed = form("Action=ListUsers", "iam");
+    listed.response_body = body("<ListUsersResponse><ListUsersResult><A>1</A></ListUsersResult></ListUsersResponse>");
+    assert_eq!(record(&listed)["responseElements"], Value::Null);
+}
+
+#[test]
+fn seeds_and_codes_of_forms_are_hidden_in_both_directions() {
+    let mut exchange = form("Action=CreateVirtualMFADevice&VirtualMFADeviceName=m", "iam");
+    exchange.response_body = body(
+        "<R><CreateVirtualMFADeviceResult><VirtualMFADevice><SerialNumber>s</SerialNumber><Base32StringSeed>hush\
+         </Base32StringSeed><QRCodePNG>hush</QRCodePNG></VirtualMFADevice></CreateVirtualMFADeviceResult></R>",
+    );
+    let made = record(&exchange);
+    assert_eq!(made["responseElements"]["virtualMFADevice"]["serialNumber"], "s");
+    assert!(!made.to_string().contains("hush"));
+    for text in [
+        "Action=CreateDBInstance&MasterUserPassword=hush&TdeCredentialPassword=hush",
+        "Action=RunInstances&UserData=hush",
+        "Action=CreateLaunchConfiguration&UserData=hush",
+    ] {
+        assert!(!record(&form(text, "rds")).to_string().contains("hush"), "{text}");
+    }
 }

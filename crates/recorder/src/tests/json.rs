@@ -90,3 +90,53 @@ fn a_request_that_was_too_long_to_keep_is_omitted() {
     exchange.request_body = Captured::Truncated;
     assert_eq!(record(&exchange)["requestParameters"], json!({ "omitted": true }));
 }
+
+/// A map of texts in CBOR, each shorter than 256 bytes.
+fn cbor(members: &[(&str, &str)]) -> Vec<u8> {
+    let mut document = vec![0xa0 | u8::try_from(members.len()).unwrap()];
+    for text in members.iter().flat_map(|(name, value)| [name, value]) {
+        document.extend([0x78, u8::try_from(text.len()).unwrap()]);
+        document.extend(text.as_bytes());
+    }
+    document
+}
+
+#[test]
+fn rpc_v2_calls_are_recorded_as_their_json_twins() {
+    let path = "/service/TrentService/operation/CreateAlias";
+    let mut exchange = exchange("POST", path, "kms");
+    with_header(&mut exchange.request_headers, "smithy-protocol", "rpc-v2-cbor");
+    exchange.request_body = body(cbor(&[("AliasName", "alias/a"), ("TargetKeyId", "k")]));
+    exchange.response_body = body(Vec::new());
+    let created = record(&exchange);
+    assert_eq!((&created["eventSource"], &created["eventName"]), (&json!("kms.amazonaws.com"), &json!("CreateAlias")));
+    assert_eq!(created["requestParameters"], json!({ "aliasName": "alias/a", "targetKeyId": "k" }));
+    assert_eq!((&created["readOnly"], &created["responseElements"]), (&json!(false), &Value::Null));
+
+    exchange.status = Some(StatusCode::BAD_REQUEST);
+    exchange.response_body = body(cbor(&[("__type", "com.amazonaws.kms#AlreadyExistsException"), ("message", "m")]));
+    let failed = record(&exchange);
+    assert_eq!((&failed["errorCode"], &failed["errorMessage"]), (&json!("AlreadyExistsException"), &json!("m")));
+
+    exchange.request_body = body("no cbor");
+    assert_eq!(record(&exchange)["requestParameters"], json!({ "omitted": true }));
+}
+
+#[test]
+fn rpc_v2_calls_lose_their_secrets_too() {
+    let mut exchange = exchange("POST", "/service/secretsmanager/operation/PutSecretValue", "secretsmanager");
+    with_header(&mut exchange.request_headers, "smithy-protocol", "rpc-v2-cbor");
+    exchange.request_body = body(cbor(&[("SecretId", "s"), ("SecretString", "hush")]));
+    exchange.response_body = body(cbor(&[("ARN", "arn:aws:secretsmanager:us-east-1:111122223333:secret:s")]));
+    let record = record(&exchange);
+    assert_eq!(record["requestParameters"]["secretId"], "s");
+    assert!(record["responseElements"]["arn"].is_string());
+    assert!(!record.to_string().contains("hush"));
+}
+
+#[test]
+fn an_object_whose_key_looks_like_a_call_stays_an_object() {
+    let mut exchange = exchange("POST", "/bucket/service/S/operation/O", "s3");
+    with_header(&mut exchange.request_headers, "smithy-protocol", "rpc-v2-cbor");
+    assert_eq!(record(&exchange)["eventSource"], "s3.amazonaws.com");
+}
