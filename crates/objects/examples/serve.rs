@@ -8,15 +8,16 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::service::TowerToHyperService;
 use opentrail_model::AccountId;
-use opentrail_objects::{Access, Denied, S3Call, Store, service};
+use opentrail_objects::{Access, Denied, NoSecret, S3Call, Store, service};
 use opentrail_runtime::{OnError, Shutdown, SystemClock, TaskGroup};
 
 /// One caller, who may do everything.
 struct Anything;
 
 impl Access for Anything {
-    fn secret(&self, access_key_id: &str, session_token: Option<&str>) -> Option<String> {
-        (access_key_id == "AKIDEXAMPLE" && session_token.is_none()).then(|| "secret".to_owned())
+    fn secret(&self, access_key_id: &str, session_token: Option<&str>) -> Result<String, NoSecret> {
+        let known = access_key_id == "AKIDEXAMPLE" && session_token.is_none();
+        known.then(|| "secret".to_owned()).ok_or(NoSecret::UnknownKey)
     }
 
     fn check(&self, _: &S3Call<'_>) -> Result<AccountId, Denied> {

@@ -4,15 +4,28 @@ use opentrail_model::AccountId;
 
 /// Who may do what: the seam between the store and whoever knows callers and policies.
 pub trait Access: Send + Sync + 'static {
-    /// The secret of an access key that is in use; `None` when there is no such key, it is switched off, or the
-    /// session token is not its own. A key of temporary credentials has no secret without its token.
-    fn secret(&self, access_key_id: &str, session_token: Option<&str>) -> Option<String>;
+    /// The secret of an access key that is in use. A key of temporary credentials has none without its token.
+    ///
+    /// # Errors
+    /// When there is no secret to verify the signature with.
+    fn secret(&self, access_key_id: &str, session_token: Option<&str>) -> Result<String, NoSecret>;
 
     /// Whether the call is allowed; the account of the caller if so.
     ///
     /// # Errors
     /// When it is not, with the message that the caller reads.
     fn check(&self, call: &S3Call<'_>) -> Result<AccountId, Denied>;
+}
+
+/// Why a key cannot sign.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NoSecret {
+    /// There is no such key, it is switched off, or its session token is missing.
+    UnknownKey,
+    /// The session token is not this key's.
+    WrongToken,
+    /// The session is over.
+    ExpiredToken,
 }
 
 /// One question to [`Access`]: an IAM action on a resource.

@@ -19,6 +19,8 @@ use http_body_util::combinators::UnsyncBoxBody;
 use s3s::{S3Error, S3ErrorCode, StdError};
 use tokio::time::{Instant, Sleep, sleep};
 
+use crate::announced::Announced;
+
 /// The largest signed chunk, which has to be in memory until its signature is known to hold (a choice; SDKs send 64 KiB
 /// to 1 MiB).
 const MOST_SIGNED_CHUNK_BYTES: u64 = 16 << 20;
@@ -37,6 +39,8 @@ pub(crate) enum Fault {
     ChunkTooLarge { size: u64 },
     #[error("the body is not well-formed aws-chunked")]
     Malformed,
+    #[error("the {algorithm} of the document is not the announced one")]
+    BadDigest { algorithm: &'static str },
 }
 
 impl Fault {
@@ -56,6 +60,9 @@ impl Fault {
                 S3ErrorCode::InvalidRequest,
                 format!("A signed chunk may have {MOST_SIGNED_CHUNK_BYTES} bytes at most, this one has {size}"),
             ),
+            Self::BadDigest { algorithm } => {
+                (S3ErrorCode::BadDigest, format!("The {algorithm} you specified did not match what we received."))
+            }
             Self::Malformed => {
                 (S3ErrorCode::InvalidRequest, "The body is not well-formed aws-chunked encoding".to_owned())
             }
@@ -74,24 +81,34 @@ pub(crate) struct Arriving {
     deadline: Option<Pin<Box<Sleep>>>,
     waiting: bool,
     chunks: Option<Chunks>,
+    /// The sums to hold a document to.
+    announced: Option<Announced>,
     fault: Arc<OnceLock<Fault>>,
     ended: bool,
 }
 
 impl Arriving {
     /// The body, and where its fault will be if it has one.
-    pub(crate) fn new<B>(inner: B, headers: &HeaderMap, patience: Duration) -> (Self, Arc<OnceLock<Fault>>)
+    pub(crate) fn new<B>(
+        inner: B,
+        headers: &HeaderMap,
+        announced: Option<Announced>,
+        patience: Duration,
+    ) -> (Self, Arc<OnceLock<Fault>>)
     where
         B: Body<Data = Bytes> + Send + 'static,
         StdError: From<B::Error>,
     {
         let fault = Arc::new(OnceLock::new());
+        let chunks = Chunks::of(headers);
         let body = Self {
             inner: inner.map_err(StdError::from).boxed_unsync(),
             patience,
             deadline: None,
             waiting: false,
-            chunks: Chunks::of(headers),
+            // No client sends a document in chunks; its sums would be those of what is in them.
+            announced: announced.filter(|_| chunks.is_none()),
+            chunks,
             fault: Arc::clone(&fault),
             ended: false,
         };
@@ -139,7 +156,9 @@ impl Body for Arriving {
             None => {
                 let truncated = this.chunks.as_ref().is_some_and(|chunks| !chunks.has_last());
                 this.ended = true;
-                return Poll::Ready(truncated.then(|| Err(this.fail(Fault::Truncated))));
+                let verified = this.announced.take().map_or(Ok(()), Announced::verify);
+                let fault = if truncated { Some(Fault::Truncated) } else { verified.err() };
+                return Poll::Ready(fault.map(|fault| Err(this.fail(fault))));
             }
         };
         Poll::Ready(Some(match (frame.into_data(), &mut this.chunks) {
@@ -147,13 +166,18 @@ impl Body for Arriving {
                 Ok(bytes) => Ok(Frame::data(bytes)),
                 Err(fault) => Err(this.fail(fault)),
             },
-            (Ok(bytes), None) => Ok(Frame::data(bytes)),
+            (Ok(bytes), None) => {
+                if let Some(announced) = &mut this.announced {
+                    announced.pass(&bytes);
+                }
+                Ok(Frame::data(bytes))
+            }
             (Err(trailers), _) => Ok(trailers),
         }))
     }
 
     fn is_end_stream(&self) -> bool {
-        self.ended || (self.chunks.is_none() && self.inner.is_end_stream())
+        self.ended || (self.chunks.is_none() && self.announced.is_none() && self.inner.is_end_stream())
     }
 
     fn size_hint(&self) -> SizeHint {

@@ -5,6 +5,7 @@
 //! `README.md` says how keys become paths, where metadata is, and what a crash can leave.
 
 mod access;
+mod announced;
 mod arriving;
 mod backend;
 mod bucket;
@@ -14,6 +15,7 @@ mod durable;
 mod error;
 #[cfg(test)]
 mod faults;
+mod kept_alive;
 mod key;
 mod listing;
 mod multipart;
@@ -25,7 +27,7 @@ mod signing;
 mod staging;
 mod store;
 
-pub use access::{Access, Denied, S3Call};
+pub use access::{Access, Denied, NoSecret, S3Call};
 pub use bucket::Bucket;
 pub use error::StoreError;
 pub use s3s::Body;

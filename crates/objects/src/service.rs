@@ -18,8 +18,10 @@ use s3s::service::S3ServiceBuilder;
 use s3s::{Body, S3Error, S3ErrorCode, S3Result, StdError};
 
 use crate::Store;
-use crate::access::{Access, CONDITION_HEADERS, CONDITION_QUERIES, S3Call, action_of};
+use crate::access::{Access, CONDITION_HEADERS, CONDITION_QUERIES, NoSecret, S3Call, action_of};
+use crate::announced::Announced;
 use crate::arriving::Arriving;
+use crate::kept_alive::kept_alive;
 use crate::s3::{Caller, Objects};
 use crate::signing::{Signer, inspect, query_value};
 
@@ -80,18 +82,33 @@ impl S3Service {
         B: http_body::Body<Data = Bytes> + Send + 'static,
         StdError: From<B::Error>,
     {
-        let (mut head, body) = request.into_parts();
-        let id = head
-            .extensions
+        let completes = *request.method() == Method::POST
+            && query_value(request.uri().query().unwrap_or_default(), "uploadId").is_some();
+        let id = request
+            .extensions()
             .get::<RequestId>()
             .cloned()
             .unwrap_or_else(|| RequestId(SystemRandom.text(b"0123456789ABCDEFGHJKMNPQRSTVWXYZ", 16)));
+        if !completes {
+            return self.answer(request, &id).await;
+        }
+        let (service, of_answer) = (self.clone(), id.clone());
+        let answered = kept_alive(Box::pin(async move { service.answer(request, &of_answer).await })).await;
+        with_ids(answered, &id.0)
+    }
+
+    async fn answer<B>(&self, request: Request<B>, id: &RequestId) -> Response<Body>
+    where
+        B: http_body::Body<Data = Bytes> + Send + 'static,
+        StdError: From<B::Error>,
+    {
+        let (mut head, body) = request.into_parts();
         let (method, resource) = (head.method.clone(), head.uri.path().to_owned());
         let response = match admit(&head) {
             Err(error) => error.to_http_response(),
-            Ok(signer) => {
+            Ok((signer, announced)) => {
                 head.extensions.insert(signer.clone());
-                let (body, fault) = Arriving::new(body, &head.headers, self.patience);
+                let (body, fault) = Arriving::new(body, &head.headers, announced, self.patience);
                 let request = Request::from_parts(head, body.into_body());
                 match (SIGNER.scope(signer, self.inner.call(request)).await, fault.get()) {
                     // Whatever was made of a body that did not arrive, this is what was wrong.
@@ -142,7 +159,8 @@ impl std::fmt::Debug for S3Service {
     }
 }
 
-fn admit(head: &http::request::Parts) -> S3Result<Signer> {
+/// Who signed a request and what its head says of a document, before its body is looked at.
+fn admit(head: &http::request::Parts) -> S3Result<(Signer, Option<Announced>)> {
     if head.method == Method::OPTIONS {
         // What S3 answers for a bucket without a CORS configuration, which is every bucket here.
         let mut error = S3Error::with_message(
@@ -157,17 +175,23 @@ fn admit(head: &http::request::Parts) -> S3Result<Signer> {
         let message = "Uploads with HTML forms are not available; use PUT or a presigned URL.";
         return Err(S3Error::with_message(S3ErrorCode::NotImplemented, message));
     }
-    inspect(head)
+    Ok((inspect(head)?, Announced::of(head)?))
 }
 
-/// Adds what every answer of S3 has: the request's ids, and in errors a message, the resource and the ids again.
-fn finish(mut response: Response<Body>, method: &Method, resource: &str, id: &str) -> Response<Body> {
-    let host_id = "b3BlbnRyYWls";
+const HOST_ID: &str = "b3BlbnRyYWls";
+
+fn with_ids(mut response: Response<Body>, id: &str) -> Response<Body> {
     let headers = response.headers_mut();
     if let Ok(value) = HeaderValue::from_str(id) {
         headers.insert("x-amz-request-id", value);
     }
-    headers.insert("x-amz-id-2", HeaderValue::from_static(host_id));
+    headers.insert("x-amz-id-2", HeaderValue::from_static(HOST_ID));
+    response
+}
+
+/// Adds what every answer of S3 has: the request's ids, and in errors a message, the resource and the ids again.
+fn finish(mut response: Response<Body>, method: &Method, resource: &str, id: &str) -> Response<Body> {
+    response = with_ids(response, id);
     let status = response.status();
     if !status.is_client_error() && !status.is_server_error() && status != StatusCode::NOT_MODIFIED {
         return response;
@@ -184,7 +208,7 @@ fn finish(mut response: Response<Body>, method: &Method, resource: &str, id: &st
         }
         let resource = resource.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
         text.push_str(&format!(
-            "<Resource>{resource}</Resource><RequestId>{id}</RequestId><HostId>{host_id}</HostId></Error>"
+            "<Resource>{resource}</Resource><RequestId>{id}</RequestId><HostId>{HOST_ID}</HostId></Error>"
         ));
         response.headers_mut().remove(http::header::CONTENT_LENGTH);
         response.headers_mut().insert(http::header::CONTENT_TYPE, HeaderValue::from_static("application/xml"));
@@ -223,17 +247,17 @@ struct Secrets {
 impl S3Auth for Secrets {
     async fn get_secret_key(&self, access_key: &str) -> S3Result<SecretKey> {
         let token = SIGNER.try_with(|signer| signer.session_token.clone()).ok().flatten();
-        match self.access.secret(access_key, token.as_deref()) {
-            Some(secret) => Ok(SecretKey::from(secret)),
-            None if token.is_some() => {
-                let message = "The provided token is malformed, has expired, or is not the one of this access key.";
-                Err(S3Error::with_message(S3ErrorCode::InvalidToken, message))
+        let (code, message) = match self.access.secret(access_key, token.as_deref()) {
+            Ok(secret) => return Ok(SecretKey::from(secret)),
+            Err(NoSecret::ExpiredToken) => (S3ErrorCode::ExpiredToken, "The provided token has expired."),
+            Err(NoSecret::WrongToken) => {
+                (S3ErrorCode::InvalidToken, "The provided token is malformed or otherwise invalid.")
             }
-            None => {
-                let message = "The AWS Access Key Id you provided does not exist in our records.";
-                Err(S3Error::with_message(S3ErrorCode::InvalidAccessKeyId, message))
+            Err(NoSecret::UnknownKey) => {
+                (S3ErrorCode::InvalidAccessKeyId, "The AWS Access Key Id you provided does not exist in our records.")
             }
-        }
+        };
+        Err(S3Error::with_message(code, message))
     }
 }
 

@@ -3,13 +3,15 @@
 use std::convert::Infallible;
 use std::time::Duration;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use bytes::Bytes;
 use futures::{StreamExt, stream};
 use http::{Method, Request, StatusCode};
 use http_body::Frame;
 use http_body_util::StreamBody;
 
-use crate::support::{Answer, Call, Signer, fixture};
+use crate::support::{Answer, Call, Signer, fixture, sha256};
 
 #[tokio::test]
 async fn a_client_that_hangs_in_a_body_is_given_up() {
@@ -123,4 +125,37 @@ async fn many_objects_are_deleted_at_once_and_each_has_its_answer() {
     assert!(text.contains("<Key>denied/x</Key>") && text.matches(refusal).count() == 1, "{text}");
     assert_eq!(s3.get("/logs/a.gz").await.code(), "NoSuchKey");
     assert_eq!(s3.get("/logs/stays.gz").await.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn documents_are_held_to_their_sums() {
+    let s3 = fixture();
+    let policy = r#"{"Version":"2012-10-17","Statement":[]}"#;
+    let delete = "<Delete><Object><Key>a.gz</Key></Object></Delete>";
+    assert_eq!(s3.put("/logs/a.gz", b"x").await.status, StatusCode::OK);
+    let (of_policy, of_delete) = ("7ysbf9u2zR7hHgNqh4BIYg==", "+gYZtkSrRhDCd2D6ONdo2g==");
+    for (method, query, body, md5, anothers) in [
+        (Method::PUT, "policy=", policy, of_policy, of_delete),
+        (Method::POST, "delete=", delete, of_delete, of_policy),
+    ] {
+        let send = async |name: &'static str, value: String| {
+            let call = Call { query, ..Call::new(method.clone(), "/logs", body.as_bytes()) }.header(name, value);
+            s3.send(&Signer::default(), &call, body).await
+        };
+        let crc = BASE64.encode(0x1234_5678u32.to_be_bytes());
+        for (name, value, code) in [
+            ("content-md5", anothers.to_owned(), "BadDigest"),
+            ("content-md5", "bm90IGFuIE1ENQ==".to_owned(), "InvalidDigest"),
+            ("x-amz-checksum-crc32", crc, "BadDigest"),
+            ("x-amz-checksum-sha256", BASE64.encode(hex::decode(sha256(b"another")).unwrap()), "BadDigest"),
+        ] {
+            let answer = send(name, value).await;
+            assert_eq!((answer.status, answer.code().as_str()), (StatusCode::BAD_REQUEST, code), "{query} {name}");
+        }
+        assert_eq!(s3.get("/logs/a.gz").await.status, StatusCode::OK, "nothing is done before the sum is known");
+        let right = BASE64.encode(hex::decode(sha256(body.as_bytes())).unwrap());
+        assert!(send("x-amz-checksum-sha256", right).await.status.is_success());
+        assert!(send("content-md5", md5.to_owned()).await.status.is_success());
+    }
+    assert_eq!(s3.get("/logs/a.gz").await.code(), "NoSuchKey");
 }

@@ -1,6 +1,6 @@
 //! Who is let in: signatures in headers, in URLs and in chunks, right and wrong.
 
-use crate::support::{Call, HOST, SESSION_KEY_ID, Signer, TOKEN, fixture, now};
+use crate::support::{Call, EXPIRED_TOKEN, HOST, SESSION_KEY_ID, Signer, TOKEN, fixture, now};
 use chrono::TimeDelta;
 use http::{HeaderMap, Method, StatusCode};
 
@@ -47,6 +47,9 @@ async fn a_session_needs_its_own_token() {
     }
     let stray = s3.send(&Signer { token: Some(TOKEN), ..Signer::default() }, &call, "").await;
     assert_eq!(stray.code(), "InvalidToken");
+    let over = Signer { key_id: SESSION_KEY_ID, token: Some(EXPIRED_TOKEN), ..Signer::default() };
+    let over = s3.send(&over, &call, "").await;
+    assert_eq!((over.status, over.code().as_str()), (StatusCode::BAD_REQUEST, "ExpiredToken"));
 }
 
 #[tokio::test]

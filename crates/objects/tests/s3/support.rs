@@ -8,26 +8,27 @@ use chrono::{DateTime, Utc};
 use http::{HeaderMap, Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
 use opentrail_model::{AccountId, Region};
-use opentrail_objects::{Access, Body, Denied, S3Call, S3Service, Store, service};
+use opentrail_objects::{Access, Body, Denied, NoSecret, S3Call, S3Service, Store, service};
 use opentrail_runtime::{Clock, SystemClock};
 
 pub(crate) const KEY_ID: &str = "AKIAIOSFODNN7EXAMPLE";
 pub(crate) const SECRET: &str = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY";
 pub(crate) const SESSION_KEY_ID: &str = "ASIAIOSFODNN7EXAMPLE";
 pub(crate) const TOKEN: &str = "a session/token+with=signs";
+pub(crate) const EXPIRED_TOKEN: &str = "an old token";
 pub(crate) const HOST: &str = "127.0.0.1:9000";
 
 /// One account with a key and a session; `denied/…` is nobody's to read or write.
 pub(crate) struct Callers;
 
 impl Access for Callers {
-    fn secret(&self, access_key_id: &str, session_token: Option<&str>) -> Option<String> {
-        let known = match access_key_id {
-            KEY_ID => session_token.is_none(),
-            SESSION_KEY_ID => session_token == Some(TOKEN),
-            _ => false,
-        };
-        known.then(|| SECRET.to_owned())
+    fn secret(&self, access_key_id: &str, session_token: Option<&str>) -> Result<String, NoSecret> {
+        match (access_key_id, session_token) {
+            (KEY_ID, None) | (SESSION_KEY_ID, Some(TOKEN)) => Ok(SECRET.to_owned()),
+            (SESSION_KEY_ID, Some(EXPIRED_TOKEN)) => Err(NoSecret::ExpiredToken),
+            (KEY_ID | SESSION_KEY_ID, Some(_)) => Err(NoSecret::WrongToken),
+            _ => Err(NoSecret::UnknownKey),
+        }
     }
 
     fn check(&self, call: &S3Call<'_>) -> Result<AccountId, Denied> {

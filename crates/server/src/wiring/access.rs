@@ -1,8 +1,8 @@
 use std::sync::Arc;
 
-use opentrail_identity::{AccessRequest, Context, Decision, Directory, Policy, PolicyUse};
+use opentrail_identity::{AccessRequest, Context, Decision, Directory, KeyError, Policy, PolicyUse};
 use opentrail_model::AccountId;
-use opentrail_objects::{Access, Denied, S3Call};
+use opentrail_objects::{Access, Denied, NoSecret, S3Call};
 use opentrail_runtime::Clock;
 
 /// Who may do what with the embedded store: identity policies and bucket policies together.
@@ -13,9 +13,14 @@ pub(crate) struct StoreAccess {
 }
 
 impl Access for StoreAccess {
-    fn secret(&self, access_key_id: &str, session_token: Option<&str>) -> Option<String> {
-        let found = self.directory.find_key(access_key_id, session_token, self.clock.now()).ok()?;
-        Some(found.secret.expose().to_owned())
+    fn secret(&self, access_key_id: &str, session_token: Option<&str>) -> Result<String, NoSecret> {
+        match self.directory.find_key(access_key_id, session_token, self.clock.now()) {
+            Ok(found) => Ok(found.secret.expose().to_owned()),
+            Err(KeyError::TokenExpired) => Err(NoSecret::ExpiredToken),
+            // A token that came with a permanent key is told so too.
+            Err(_) if session_token.is_some() => Err(NoSecret::WrongToken),
+            Err(_) => Err(NoSecret::UnknownKey),
+        }
     }
 
     fn check(&self, call: &S3Call<'_>) -> Result<AccountId, Denied> {
