@@ -1,24 +1,20 @@
 use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
-use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use hyper_util::server::conn::auto;
-use opentrail_recorder::TlsDetails;
+use opentrail_gateway::{ClientLimits, Connection};
 use opentrail_runtime::{OnError, Shutdown, TaskGroup};
-use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
-use tracing::{debug, warn};
+use tracing::warn;
 
 use super::{Front, Peer};
 
-/// How long a client may take to send a request's head, or the TLS handshake.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long a client may keep the port waiting.
+const LIMITS: ClientLimits =
+    ClientLimits { head: Duration::from_secs(30), stall: Duration::from_secs(60), max_head_bytes: 400 * 1024 };
 /// How long open requests may take to finish once the server stops.
 const DRAIN: Duration = Duration::from_secs(15);
 
@@ -46,6 +42,7 @@ impl Listener {
     /// Serves until the shutdown begins; returns once every open request is answered or the drain time is over.
     pub(crate) async fn run(self, front: Front, shutdown: Shutdown) -> Result<(), Infallible> {
         let connections = TaskGroup::new(shutdown.clone());
+        let cut = Shutdown::new();
         loop {
             let accepted = tokio::select! {
                 () = shutdown.begun() => break,
@@ -60,56 +57,24 @@ impl Listener {
                     continue;
                 }
             };
-            stream.set_nodelay(true).unwrap_or_else(|error| debug!(%error, "cannot set TCP_NODELAY"));
-            let (front, tls, shutdown) = (front.clone(), self.tls.clone(), shutdown.clone());
+            let (shutdown, cut) = (shutdown.clone(), cut.clone());
+            let connection = Connection { peer, tls: self.tls.clone(), limits: LIMITS, shutdown, cut };
+            let front = front.clone();
             connections.spawn("connection", OnError::Log, async move {
-                serve(stream, peer, tls, front, &shutdown).await;
+                let answer = |peer: opentrail_gateway::Peer, request| {
+                    let front = front.clone();
+                    let peer = Peer { ip: peer.address.ip().to_canonical(), tls: peer.tls };
+                    async move { front.answer(peer, request).await }
+                };
+                connection.serve(stream, answer).await;
                 Ok::<_, Infallible>(())
             });
         }
         drop(self.socket);
         front.set_ready(false);
         connections.join(DRAIN).await;
+        cut.begin();
+        connections.join(Duration::from_secs(1)).await;
         Ok(())
-    }
-}
-
-async fn serve(stream: TcpStream, address: SocketAddr, tls: Option<TlsAcceptor>, front: Front, shutdown: &Shutdown) {
-    let ip = address.ip().to_canonical();
-    let Some(tls) = tls else {
-        return converse(stream, Peer { ip, tls: None }, front, shutdown).await;
-    };
-    match tokio::time::timeout(HEAD_TIMEOUT, tls.accept(stream)).await {
-        Ok(Ok(stream)) => {
-            let details = TlsDetails::of(stream.get_ref().1);
-            converse(stream, Peer { ip, tls: details }, front, shutdown).await;
-        }
-        Ok(Err(error)) => debug!(%error, peer = %address, "TLS handshake failed"),
-        Err(_) => debug!(peer = %address, "TLS handshake took too long"),
-    }
-}
-
-async fn converse<S>(stream: S, peer: Peer, front: Front, shutdown: &Shutdown)
-where
-    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-{
-    let service = service_fn(move |request| {
-        let (front, peer) = (front.clone(), peer.clone());
-        async move { Ok::<_, Infallible>(front.answer(peer, request).await) }
-    });
-    let mut builder = auto::Builder::new(TokioExecutor::new());
-    builder.http1().timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT);
-    builder.http2().timer(TokioTimer::new());
-    let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service));
-    let ended = tokio::select! {
-        ended = connection.as_mut() => ended,
-        () = shutdown.begun() => {
-            // Finishes the request under way and takes no other.
-            connection.as_mut().graceful_shutdown();
-            connection.await
-        }
-    };
-    if let Err(error) = ended {
-        debug!(%error, "connection ended early");
     }
 }
