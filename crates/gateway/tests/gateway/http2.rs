@@ -101,8 +101,12 @@ async fn check_large(mut body: Incoming) {
     assert_eq!(trailers.unwrap()["x-amz-checksum-crc32"], "abc=");
 }
 
+/// One after the other: the memory of the process is measured.
+static ALONE: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+
 /// A 64 MiB body both ways, and what the upstream saw of the request.
 async fn both_ways(client: Version, protocols: &[&str], arrives: Version) {
+    let _alone = ALONE.lock().await;
     let seen = Arc::new(Mutex::new(Vec::new()));
     let noted = Arc::clone(&seen);
     let (config, _) = tls_upstream(protocols, None, move |request| {
@@ -127,7 +131,7 @@ async fn both_ways(client: Version, protocols: &[&str], arrives: Version) {
     check_large(client.send("GET", "/k", full("")).await.into_body()).await;
     // The client, the gateway and the upstream of this test together.
     let grown = resident().saturating_sub(before);
-    assert!(grown < 48 << 20, "{grown} bytes more for bodies of {}", CHUNK * CHUNKS);
+    assert!(grown < 60 << 20, "{grown} bytes more for bodies of {}", CHUNK * CHUNKS);
     let host = "bucket.s3.amazonaws.com".to_owned();
     assert_eq!(*seen.lock(), [(arrives, host.clone()), (arrives, host)]);
     let records = world.remaining().await;
