@@ -44,8 +44,8 @@ DOWN = (BotoCoreError, ClientError, OSError)
 class Load:
     """Writers of records, beside whatever a step's own `provoke` does."""
 
-    def __init__(self, server, seed):
-        self.writers = [Writer(server, f"{seed}-{number}", pause=0.1) for number in range(2)]
+    def __init__(self, server, writers=2):
+        self.writers = [Writer(server, uuid.uuid4().int, pause=0.1) for _ in range(writers)]
         for writer in self.writers:
             writer.start()
 
@@ -107,7 +107,7 @@ class World:
         """Starts the server to die at the step, and does under load what brings it there."""
         self.server.environment = {"OPENTRAIL_CRASH_AT": step.at}
         self.server.start(wait=False)
-        load = Load(self.server, step.name)
+        load = Load(self.server, step.writers)
         end = time.monotonic() + 40
         try:
             while self.server.process.poll() is None and time.monotonic() < end:
@@ -187,6 +187,7 @@ class Step:
     # After the restart.
     after: typing.Callable = nothing
     what: str = ""
+    writers: int = 2
 
     @property
     def name(self):
@@ -198,6 +199,13 @@ class Step:
 
 def stop(world, _):
     world.server.process.send_signal(signal.SIGTERM)
+
+
+def put_data_event_and_stop(world, _):
+    """An event that no log file takes: only the cursor moves."""
+    event = record(str(uuid.uuid4()), "Unselected", eventCategory="Data", managementEvent=False)
+    world.server.put_records(json.dumps(event).encode(), timeout=10)
+    stop(world, _)
 
 
 def fill_journal(world, _):
@@ -415,7 +423,8 @@ STEPS = [
     *[Step(at) for at in ["catalog.commit:2", "catalog.committed:4"]],
     *[Step(at) for at in ["server.reconcile", "server.reconciled"]],
     *[Step(at, provoke=call_s3) for at in ["server.queue-append", "server.queue-appended"]],
-    *[Step(at, provoke=stop) for at in ["server.drained", "journal.close", "journal.closed", "delivery.saved"]],
+    *[Step(at, provoke=stop) for at in ["server.drained", "journal.close", "journal.closed"]],
+    Step("delivery.saved", provoke=put_data_event_and_stop, writers=0),  # a log file would move the cursor, too
     *[Step(at, provoke=fill_journal) for at in ["journal.segment-staged", "journal.segment-named", "journal.trim",
                                                 "journal.trimmed"]],  # fmt: skip
     *[Step(at, trail, create, can_be_created, "create") for at in
