@@ -137,7 +137,7 @@ def test_secrets_are_named_but_not_told(cloud):
     event = cloud.event(created)
     check(event, "secretsmanager", "CreateSecret", False)
     assert event["requestParameters"]["name"] == "database"
-    assert event["responseElements"]["aRN"] == created["ARN"]
+    assert event["responseElements"]["arn"] == created["ARN"]
     put = secrets.put_secret_value(SecretId=created["ARN"], SecretString=SECRETS["new-secret-string"])
     named = [{"accountId": created["ARN"].split(":")[4], "type": "AWS::SecretsManager::Secret", "ARN": created["ARN"]}]
     check(cloud.event(put), "secretsmanager", "PutSecretValue", False, resources=named)
