@@ -1,80 +1,102 @@
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
-use std::path::Path;
+use std::ops::Range;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use parking_lot::Mutex;
-use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder};
-use parquet::bloom_filter::Sbbf;
+use parquet::arrow::ProjectionMask;
+use parquet::arrow::arrow_reader::{
+    ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder, RowSelection,
+};
 use parquet::errors::ParquetError;
 use parquet::file::metadata::PageIndexPolicy;
 
 use crate::HistoryError;
-use crate::file::{FOOTER_KEY, Layout};
+use crate::file::FOOTER_KEY;
+use crate::filter::FilterPlace;
+use crate::layout::Layout;
 
-/// Bloom filters by row group and leaf column; `None` for a column without one.
-type Blooms = HashMap<(usize, usize), Option<Arc<Sbbf>>>;
-
-/// What a file says of itself, read once and kept: metadata, page index, layout, the Bloom filters asked for so far.
+/// What a file says of itself, read once and kept: metadata, page index, layout, the filters asked for so far.
 pub(crate) struct Footer {
+    path: PathBuf,
     pub(crate) metadata: ArrowReaderMetadata,
     pub(crate) layout: Layout,
-    blooms: Mutex<Blooms>,
+    filters: Mutex<HashMap<&'static str, Arc<[u8]>>>,
     size_bytes: AtomicUsize,
 }
 
 impl Footer {
-    fn load(path: &str, file: &File) -> Result<Self, HistoryError> {
-        let unreadable = |source| HistoryError::Unreadable { file: path.to_owned(), source };
-        let damaged = |reason: &str| HistoryError::Damaged { file: path.to_owned(), reason: reason.to_owned() };
-        let options = ArrowReaderOptions::new().with_page_index_policy(PageIndexPolicy::Optional);
-        let metadata = ArrowReaderMetadata::load(file, options).map_err(unreadable)?;
+    fn load(dir: &Path, name: &str) -> Result<Self, HistoryError> {
+        let unreadable = |source| HistoryError::Unreadable { file: name.to_owned(), source };
+        let damaged = |reason: &str| HistoryError::Damaged { file: name.to_owned(), reason: reason.to_owned() };
+        let path = dir.join(name);
+        let file = File::open(&path).map_err(|error| unreadable(error.into()))?;
+        let options = ArrowReaderOptions::new()
+            .with_column_index_policy(PageIndexPolicy::Skip)
+            .with_offset_index_policy(PageIndexPolicy::Optional);
+        let metadata = ArrowReaderMetadata::load(&file, options).map_err(unreadable)?;
         let pairs = metadata.metadata().file_metadata().key_value_metadata();
         let layout = pairs.and_then(|pairs| pairs.iter().find(|pair| pair.key == FOOTER_KEY)?.value.as_deref());
         let layout = layout.ok_or_else(|| damaged("its footer has no layout"))?;
         let layout: Layout = serde_json::from_str(layout).map_err(|error| damaged(&error.to_string()))?;
-        let rows = layout.groups.iter().map(|group| group.rows as u64).sum::<u64>();
-        if metadata.metadata().file_metadata().num_rows().cast_unsigned() != rows {
+        if metadata.metadata().file_metadata().num_rows().cast_unsigned() != layout.rows() as u64 {
             return Err(damaged("its layout does not add up to its rows"));
         }
-        let size_bytes = AtomicUsize::new(metadata.metadata().memory_size() + layout.groups.len() * 100);
-        Ok(Self { metadata, layout, blooms: Mutex::default(), size_bytes })
+        let length = file.metadata().map_err(|error| unreadable(error.into()))?.len();
+        let within = |offset: u64, size: usize| offset.checked_add(size as u64).is_some_and(|end| end <= length);
+        let blocks = layout.blocks.len();
+        if !layout.filters.values().all(|filter| within(filter.offset, filter.size_bytes(blocks))) {
+            return Err(damaged("a filter lies outside the file"));
+        }
+        let size = metadata.metadata().memory_size() + layout.groups.len() * 100 + blocks * 8;
+        Ok(Self { path, metadata, layout, filters: Mutex::default(), size_bytes: AtomicUsize::new(size) })
     }
 
-    /// Whether the Bloom filters of a column allow `value` to be in the file.
-    pub(crate) fn may_hold(&self, file: &File, column: &str, value: &str) -> Result<bool, ParquetError> {
-        let schema = self.metadata.parquet_schema();
-        let Some(leaf) = schema.columns().iter().position(|leaf| leaf.path().string() == column) else {
-            return Ok(true);
-        };
-        for group in 0..self.metadata.metadata().num_row_groups() {
-            let known = self.blooms.lock().get(&(group, leaf)).cloned();
-            let bloom = match known {
-                Some(bloom) => bloom,
-                None => {
-                    let reader =
-                        ParquetRecordBatchReaderBuilder::new_with_metadata(file.try_clone()?, self.metadata.clone());
-                    let bloom = reader.get_row_group_column_bloom_filter(group, leaf)?.map(Arc::new);
-                    let size = bloom.as_ref().map_or(0, |bloom| bloom.num_blocks() * 32) + 64;
-                    self.size_bytes.fetch_add(size, Ordering::Relaxed);
-                    self.blooms.lock().insert((group, leaf), bloom.clone());
-                    bloom
-                }
-            };
-            if bloom.is_none_or(|bloom| bloom.check(value)) {
-                return Ok(true);
-            }
+    /// The bytes of a filter, and whether they have only now been read.
+    fn filter(&self, column: &'static str, place: &FilterPlace) -> Result<(Arc<[u8]>, bool), ParquetError> {
+        if let Some(bytes) = self.filters.lock().get(column) {
+            return Ok((Arc::clone(bytes), false));
         }
-        Ok(false)
+        let mut bytes = vec![0; place.size_bytes(self.layout.blocks.len())];
+        File::open(&self.path)?.read_exact_at(&mut bytes, place.offset)?;
+        let bytes: Arc<[u8]> = bytes.into();
+        let new = self.filters.lock().insert(column, Arc::clone(&bytes)).is_none();
+        if new {
+            self.size_bytes.fetch_add(bytes.len(), Ordering::Relaxed);
+        }
+        Ok((bytes, new))
+    }
+
+    /// Reads the columns named, or all, of the rows selected, or all.
+    pub(crate) fn read(
+        &self,
+        columns: Option<&[&str]>,
+        selection: Option<RowSelection>,
+        batch_rows: usize,
+    ) -> Result<ParquetRecordBatchReader, ParquetError> {
+        let file = File::open(&self.path)?;
+        let mut reader =
+            ParquetRecordBatchReaderBuilder::new_with_metadata(file, self.metadata.clone()).with_batch_size(batch_rows);
+        if let Some(columns) = columns {
+            let mask = ProjectionMask::columns(self.metadata.parquet_schema(), columns.iter().copied());
+            reader = reader.with_projection(mask);
+        }
+        if let Some(selection) = selection {
+            reader = reader.with_row_selection(selection);
+        }
+        reader.build()
     }
 }
 
-/// Footers in memory, at most `limit_bytes` of them: those asked for longest ago go first.
+/// Footers in memory, about `limit_bytes` of them at most. Those of the oldest days go first, since lookups walk from
+/// the newest day on: what is kept is met again, however many files there are.
 pub(crate) struct Footers {
     limit_bytes: usize,
-    clock: AtomicU64,
-    kept: Mutex<HashMap<String, (u64, Arc<Footer>)>>,
+    /// By the name of the file, which begins with its day.
+    kept: Mutex<BTreeMap<String, Arc<Footer>>>,
 }
 
 impl std::fmt::Debug for Footers {
@@ -85,34 +107,57 @@ impl std::fmt::Debug for Footers {
 
 impl Footers {
     pub(crate) fn new(limit_bytes: usize) -> Self {
-        Self { limit_bytes, clock: AtomicU64::new(0), kept: Mutex::default() }
+        Self { limit_bytes, kept: Mutex::default() }
     }
 
-    /// The open file at `path` below `dir` and its footer. Blocks.
-    pub(crate) fn open(&self, dir: &Path, path: &str) -> Result<(File, Arc<Footer>), HistoryError> {
-        let file = File::open(dir.join(path))
-            .map_err(|error| HistoryError::Unreadable { file: path.to_owned(), source: error.into() })?;
-        let now = self.clock.fetch_add(1, Ordering::Relaxed);
-        if let Some((used, footer)) = self.kept.lock().get_mut(path) {
-            *used = now;
-            return Ok((file, Arc::clone(footer)));
+    /// The footer of the file `name` below `dir`. Blocks.
+    pub(crate) fn get(&self, dir: &Path, name: &str) -> Result<Arc<Footer>, HistoryError> {
+        if let Some(footer) = self.kept.lock().get(name) {
+            return Ok(Arc::clone(footer));
         }
-        let footer = Arc::new(Footer::load(path, &file)?);
-        let mut kept = self.kept.lock();
-        kept.insert(path.to_owned(), (now, Arc::clone(&footer)));
-        let size = |footer: &Footer| footer.size_bytes.load(Ordering::Relaxed);
-        let mut total: usize = kept.values().map(|(_, footer)| size(footer)).sum();
-        while total > self.limit_bytes && kept.len() > 1 {
-            let Some(oldest) = kept.iter().min_by_key(|(_, (used, _))| *used).map(|(path, _)| path.clone()) else {
-                break;
-            };
-            total -= kept.remove(&oldest).map_or(0, |(_, footer)| size(&footer));
+        let footer = Arc::new(Footer::load(dir, name)?);
+        self.kept.lock().insert(name.to_owned(), Arc::clone(&footer));
+        self.trim();
+        Ok(footer)
+    }
+
+    /// The blocks of `among` in which the file's column may hold `value`; all of them for a column without a filter.
+    pub(crate) fn blocks(
+        &self,
+        footer: &Footer,
+        column: &'static str,
+        value: &str,
+        among: Range<usize>,
+    ) -> Result<Vec<usize>, ParquetError> {
+        let Some(place) = footer.layout.filters.get(column) else { return Ok(among.collect()) };
+        let (bytes, new) = footer.filter(column, place)?;
+        if new {
+            self.trim();
         }
-        Ok((file, footer))
+        Ok(place.blocks(&bytes, footer.layout.blocks.len(), among, value))
+    }
+
+    /// Whether a further footer would make another go.
+    pub(crate) fn is_full(&self) -> bool {
+        size(&self.kept.lock()) > self.limit_bytes / 10 * 9
     }
 
     /// Forgets a file that is no longer in the table.
-    pub(crate) fn forget(&self, path: &str) {
-        self.kept.lock().remove(path);
+    pub(crate) fn forget(&self, name: &str) {
+        self.kept.lock().remove(name);
     }
+
+    fn trim(&self) {
+        let mut kept = self.kept.lock();
+        let mut total = size(&kept);
+        while total > self.limit_bytes
+            && let Some((_, footer)) = kept.pop_first()
+        {
+            total -= footer.size_bytes.load(Ordering::Relaxed);
+        }
+    }
+}
+
+fn size(kept: &BTreeMap<String, Arc<Footer>>) -> usize {
+    kept.values().map(|footer| footer.size_bytes.load(Ordering::Relaxed)).sum()
 }

@@ -19,14 +19,16 @@ use crate::{HistoryError, HistoryProjection, file};
 pub struct HistoryOptions {
     /// How long an event is found, from its time. Default 90 days, as CloudTrail's.
     pub retention: Duration,
-    /// Rows in memory go to the table when their raw records have this many bytes. Default 64 MiB. It also bounds the
-    /// files that are merged.
+    /// Rows in memory go to the table when their raw records have this many bytes. Default 32 MiB.
     pub flush_bytes: usize,
     /// … or when they are so many. Default 100,000.
     pub flush_rows: usize,
     /// … or when the oldest has waited so long. Default 60 s.
     pub flush_age: Duration,
-    /// What is kept of files in memory to search them quickly: footers, page indexes, Bloom filters. Default 48 MiB.
+    /// Files are merged into ones of at most so many bytes of raw records. A merge holds their compressed pages in
+    /// memory, a tenth of that. Default 256 MiB.
+    pub file_bytes: usize,
+    /// What is kept of files in memory to search them quickly: footers, page indexes, filters. Default 48 MiB.
     pub cache_bytes: usize,
     /// How often files are merged and old ones let go. Default 10 s.
     pub maintenance_interval: Duration,
@@ -38,9 +40,10 @@ impl Default for HistoryOptions {
     fn default() -> Self {
         Self {
             retention: Duration::from_secs(90 * 24 * 60 * 60),
-            flush_bytes: 64 << 20,
+            flush_bytes: 32 << 20,
             flush_rows: 100_000,
             flush_age: Duration::from_secs(60),
+            file_bytes: 256 << 20,
             cache_bytes: 48 << 20,
             maintenance_interval: Duration::from_secs(10),
             vacuum_age: Duration::from_secs(60 * 60),

@@ -8,10 +8,13 @@
 
 mod error;
 mod file;
+mod filter;
 mod footer;
 mod history;
+mod layout;
 mod lookup;
 mod maintenance;
+mod merge;
 mod projection;
 mod query;
 mod recent;

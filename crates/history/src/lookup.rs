@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use opentrail_model::{Position, Timestamp};
+use opentrail_model::{AccountId, Position, Timestamp};
 
 use crate::history::{Shared, blocking};
 use crate::row::{Group, Row, day_of};
@@ -66,10 +66,12 @@ fn lookup(shared: &Shared, query: &LookupQuery) -> Result<LookupPage, HistoryErr
         let days = view.days.range(day_of(start.event_time)..=newest_day);
         days.rev().map(|(day, segments)| (day.clone(), segments.clone())).collect()
     };
+    let recent_days: Vec<String> = found.iter().map(|found| day_of(found.cursor().event_time)).collect();
     let mut segments = Vec::new();
     for (day, of_day) in days {
-        // What is in hand is newer than anything of this day or an older one.
-        if found.iter().filter(|found| day_of(found.cursor().event_time) > day).count() >= limit {
+        // What files of newer days and memory gave is newer than anything of this day or an older one.
+        let stored = found.len() - recent_days.len();
+        if stored + recent_days.iter().filter(|recent| **recent > day).count() >= limit {
             break;
         }
         for segment in of_day {
@@ -83,23 +85,26 @@ fn lookup(shared: &Shared, query: &LookupQuery) -> Result<LookupPage, HistoryErr
     let more = found.len() >= limit;
     found.truncate(query.max_results);
     let next = found.last().filter(|_| more).map(Found::cursor);
-    Ok(LookupPage { events: fetch(shared, &segments, found)?, next })
+    Ok(LookupPage { events: fetch(shared, query.account, &segments, found)?, next })
 }
 
 /// The events found, whole, each file read once.
-fn fetch(shared: &Shared, segments: &[Arc<Segment>], found: Vec<Found>) -> Result<Vec<LookupEvent>, HistoryError> {
-    let mut wanted: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+fn fetch(
+    shared: &Shared,
+    account: AccountId,
+    segments: &[Arc<Segment>],
+    found: Vec<Found>,
+) -> Result<Vec<LookupEvent>, HistoryError> {
+    let mut wanted: BTreeMap<usize, Vec<Hit>> = BTreeMap::new();
     for found in &found {
         if let Found::Stored(segment, hit) = found {
-            wanted.entry(*segment).or_default().push(hit.row);
+            wanted.entry(*segment).or_default().push(*hit);
         }
     }
     let mut events: BTreeMap<Cursor, LookupEvent> = BTreeMap::new();
-    for (segment, mut rows) in wanted {
-        rows.sort_unstable();
-        for row in segments[segment].fetch(&shared.dir, &shared.footers, &rows)? {
-            events.insert(row.cursor(), row.to_event());
-        }
+    for (segment, mut hits) in wanted {
+        hits.sort_unstable_by_key(|hit| hit.row);
+        events.extend(segments[segment].fetch(&shared.dir, &shared.footers, account, &hits)?);
     }
     for found in found {
         if let Found::Recent(row) = found {

@@ -7,14 +7,18 @@ use opentrail_model::Timestamp;
 use opentrail_runtime::{CrashPoint, Shutdown};
 use tracing::{info, warn};
 
+use crate::file::Effort;
 use crate::history::{Shared, blocking};
-use crate::row::{Row, day_of};
+use crate::merge::Merge;
+use crate::row::day_of;
 use crate::segment::Segment;
 use crate::{History, HistoryError, file};
 
 /// As many small files of one day are merged at once, or more. Merging more at once rewrites less and leaves more
 /// files to search.
 const MERGE_FROM: usize = 8;
+/// No more files are merged at once: each keeps a few decoded pages in memory.
+const MERGE_MOST: usize = 64;
 /// How long a day must be over before its last few files are merged.
 const SETTLED: Duration = Duration::from_secs(60 * 60);
 /// How often files outside the table are looked for, or as often as they come of age if that is more often.
@@ -22,20 +26,31 @@ const VACUUM_EVERY: Duration = Duration::from_secs(10 * 60);
 
 impl History {
     /// Merges small files and lets old ones go, until the shutdown begins. What fails is logged and tried again.
+    ///
+    /// Merging takes at most half of the time, so that it leaves the rest to what comes in.
     pub async fn run_maintenance(self, shutdown: Shutdown) -> Result<(), HistoryError> {
         let clock = Arc::clone(&self.shared.clock);
         let vacuum_every = VACUUM_EVERY.min(self.shared.options.vacuum_age);
-        let mut vacuumed = clock.now();
+        let (mut vacuumed, mut pause) = (clock.now(), self.shared.options.maintenance_interval);
+        if let Err(error) = self.warm().await {
+            warn!(%error, "a file of the event history could not be read ahead");
+        }
         loop {
             tokio::select! {
                 () = shutdown.begun() => return Ok(()),
-                () = clock.sleep(self.shared.options.maintenance_interval) => {}
+                () = clock.sleep(pause) => {}
             }
-            if let Err(error) = self.maintain().await {
-                metrics::counter!("opentrail_history_maintenance_failures_total").increment(1);
-                warn!(%error, "event history maintenance failed and will be tried again");
-            }
+            let begun = clock.now();
+            let merged = match self.maintain_once().await {
+                Ok(merged) => merged,
+                Err(error) => {
+                    metrics::counter!("opentrail_history_maintenance_failures_total").increment(1);
+                    warn!(%error, "event history maintenance failed and will be tried again");
+                    false
+                }
+            };
             let now = clock.now();
+            pause = if merged { now.since(begun) } else { self.shared.options.maintenance_interval };
             if now.since(vacuumed) >= vacuum_every {
                 vacuumed = now;
                 if let Err(error) = self.vacuum().await {
@@ -45,27 +60,51 @@ impl History {
         }
     }
 
-    /// One round of maintenance: days past the retention go, files worth merging are merged.
+    /// Maintenance until nothing is left to do: days past the retention go, files worth merging are merged.
     ///
     /// # Cancellation
     /// May be dropped: at worst a merged file is left that nothing names.
     pub async fn maintain(&self) -> Result<(), HistoryError> {
+        while self.maintain_once().await? {}
+        Ok(())
+    }
+
+    /// Lets old days go and merges one set of files; false when there is none.
+    async fn maintain_once(&self) -> Result<bool, HistoryError> {
         self.expire().await?;
         let days: Vec<(String, Vec<Arc<Segment>>)> = {
             let view = self.shared.view.read();
             view.days.iter().map(|(day, segments)| (day.clone(), segments.clone())).collect()
         };
-        for (day, segments) in days {
-            let mergeable = {
-                let (shared, segments) = (Arc::clone(&self.shared), segments.clone());
-                let over = day < day_of(shared.clock.now() - SETTLED);
-                blocking(move || mergeable(&shared, segments, over)).await?
-            };
-            for segments in mergeable {
-                self.merge(&day, segments).await?;
+        let shared = Arc::clone(&self.shared);
+        let found = blocking(move || {
+            let settled = day_of(shared.clock.now() - SETTLED);
+            for (day, segments) in days {
+                if let Some(set) = mergeable(&shared, segments, day < settled)? {
+                    return Ok(Some((day, set)));
+                }
             }
-        }
-        Ok(())
+            Ok(None)
+        });
+        let Some((day, set)) = found.await? else { return Ok(false) };
+        self.merge(&day, set).await?;
+        Ok(true)
+    }
+
+    /// Reads the footers of the newest files, as many as are kept, so that the first lookups need not.
+    async fn warm(&self) -> Result<(), HistoryError> {
+        let names: Vec<String> = {
+            let view = self.shared.view.read();
+            view.days.values().rev().flatten().map(|segment| segment.data.path.clone()).collect()
+        };
+        let shared = Arc::clone(&self.shared);
+        blocking(move || {
+            for name in names.iter().take_while(|_| !shared.footers.is_full()) {
+                shared.footers.get(&shared.dir, name)?;
+            }
+            Ok(())
+        })
+        .await
     }
 
     /// Deletes files that are no longer part of the table, and what a crash left. Returns how many went.
@@ -92,18 +131,16 @@ impl History {
         self.change(expired, Vec::new()).await
     }
 
-    async fn merge(&self, day: &str, segments: Vec<Arc<Segment>>) -> Result<(), HistoryError> {
+    async fn merge(&self, day: &str, set: MergeSet) -> Result<(), HistoryError> {
+        let MergeSet { segments, effort } = set;
         let removed: Vec<DataFile> = segments.iter().map(|segment| segment.data.clone()).collect();
         // The version has grown since an earlier process committed a file of that name, the count since this one did.
         let count = self.shared.merges.fetch_add(1, Ordering::Relaxed);
         let name = format!("merge-{}-{count}", self.shared.table.lock().await.version() + 1);
         let (shared, of_day) = (Arc::clone(&self.shared), day.to_owned());
         let merged = blocking(move || {
-            let mut rows = Vec::new();
-            for segment in segments {
-                rows.extend(segment.fetch_all(&shared.dir, &shared.footers)?.into_iter().map(Arc::<Row>::new));
-            }
-            Ok(file::write(&shared.dir, &of_day, &name, rows)?)
+            let rows = Merge::open(&shared.dir, &shared.footers, segments)?;
+            file::write(&shared.dir, &of_day, &name, effort, rows)
         })
         .await?;
         CrashPoint::HistoryMerged.reach();
@@ -140,14 +177,21 @@ impl History {
     }
 }
 
-/// Sets of files of one day to merge: those that together stay within a file's size, once there are
-/// [`MERGE_FROM`] of a size class (each class is [`MERGE_FROM`] times the one below, so that a row is rewritten
-/// only a few times), or any two once the day is over.
-fn mergeable(shared: &Shared, segments: Vec<Arc<Segment>>, over: bool) -> Result<Vec<Vec<Arc<Segment>>>, HistoryError> {
-    if segments.len() < if over { 2 } else { MERGE_FROM } {
-        return Ok(Vec::new());
+/// Files of one day to make one of.
+struct MergeSet {
+    segments: Vec<Arc<Segment>>,
+    effort: Effort,
+}
+
+/// Files of one day to merge: those that together stay within a file's size, once there are [`MERGE_FROM`] of a size
+/// class (each class is [`MERGE_FROM`] times the one below, so that a row is rewritten only a few times), or any two
+/// once the day is over.
+fn mergeable(shared: &Shared, segments: Vec<Arc<Segment>>, over: bool) -> Result<Option<MergeSet>, HistoryError> {
+    let least = if over { 2 } else { MERGE_FROM };
+    if segments.len() < least {
+        return Ok(None);
     }
-    let limit = shared.options.flush_bytes as u64;
+    let limit = shared.options.file_bytes as u64;
     let mut small = Vec::new();
     for segment in segments {
         let size = segment.raw_bytes(&shared.dir, &shared.footers)?;
@@ -157,21 +201,21 @@ fn mergeable(shared: &Shared, segments: Vec<Arc<Segment>>, over: bool) -> Result
     }
     small.sort_by_key(|(size, _)| *size);
     let class = |size: u64| if over { 0 } else { (size / 4096).max(1).ilog(MERGE_FROM as u64) };
-    let mut sets = Vec::new();
     for of_class in small.chunk_by(|(a, _), (b, _)| class(*a) == class(*b)) {
-        let (mut set, mut total) = (Vec::new(), 0);
-        for (size, segment) in of_class {
+        let (mut segments, mut total) = (Vec::new(), 0);
+        for (size, segment) in of_class.iter().take(MERGE_MOST) {
             if total + size > limit {
-                sets.push(std::mem::take(&mut set));
-                total = 0;
+                break;
             }
             total += size;
-            set.push(Arc::clone(segment));
+            segments.push(Arc::clone(segment));
         }
-        if set.len() >= if over { 2 } else { MERGE_FROM } {
-            sets.push(set);
+        // Fewer are enough when no more fit.
+        if segments.len() >= least || (segments.len() > 1 && segments.len() < of_class.len()) {
+            // What will not be merged again is worth the time.
+            let effort = if over || total > limit / 2 { Effort::Thorough } else { Effort::Quick };
+            return Ok(Some(MergeSet { segments, effort }));
         }
     }
-    sets.retain(|set| set.len() > 1);
-    Ok(sets)
+    Ok(None)
 }

@@ -7,6 +7,7 @@ use opentrail_model::{Position, Timestamp};
 use opentrail_projection::{Projection, ProjectionError};
 use opentrail_runtime::CrashPoint;
 
+use crate::file::Effort;
 use crate::history::{Shared, blocking};
 use crate::row::Row;
 use crate::{HistoryError, file};
@@ -65,8 +66,8 @@ impl HistoryProjection {
             for row in rows {
                 days.entry(row.day()).or_default().push(row);
             }
-            let written = days.into_iter().map(|(day, rows)| file::write(&dir, &day, &name, rows));
-            Ok(written.collect::<Result<Vec<_>, _>>()?)
+            let write = |(day, rows): (String, _)| file::write(&dir, &day, &name, Effort::Quick, file::batches(rows));
+            days.into_iter().map(write).collect::<Result<Vec<_>, _>>()
         })
         .await?;
         CrashPoint::HistoryWritten.reach();

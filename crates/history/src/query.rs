@@ -1,4 +1,5 @@
 use bytes::Bytes;
+use opentrail_event::Event;
 use opentrail_model::{AccountId, Position, Region, Timestamp};
 use serde::{Deserialize, Serialize};
 
@@ -107,4 +108,22 @@ pub struct LookupEvent {
     pub resources: Vec<(Option<String>, Option<String>)>,
     /// The record, byte for byte.
     pub raw: Bytes,
+}
+
+impl LookupEvent {
+    /// The event, whose record is `raw`, as it stands at `cursor`.
+    pub(crate) fn of(event: Event<'_>, cursor: Cursor, raw: Bytes) -> Self {
+        let owned = |text: Option<&str>| text.map(str::to_owned);
+        Self {
+            event_id: owned(event.id()),
+            event_name: owned(event.name()),
+            read_only: event.read_only(),
+            access_key_id: owned(event.access_key_id()),
+            event_time: cursor.event_time,
+            event_source: owned(event.event_source()),
+            username: owned(event.username()),
+            resources: event.lookup_resources().map(|(kind, name)| (owned(kind), owned(name))).collect(),
+            raw,
+        }
+    }
 }

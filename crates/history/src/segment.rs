@@ -1,26 +1,23 @@
-//! Searching one file: which of its rows a query wants, then those rows whole.
+//! Searching one file: which of its rows a query wants, then those rows' records.
 
-use std::fs::File;
 use std::ops::Range;
 use std::path::Path;
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Int64Type, TimestampMicrosecondType};
 use arrow_array::{Array, RecordBatch, StringArray};
+use bytes::Bytes;
+use opentrail_event::EventBatch;
+use opentrail_journal::Entry;
 use opentrail_lake::DataFile;
-use opentrail_model::{Position, Timestamp};
-use parquet::arrow::ProjectionMask;
-use parquet::arrow::arrow_reader::{
-    ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder, RowSelection, RowSelector,
-};
+use opentrail_model::{AccountId, Position, Source, Timestamp};
+use parquet::arrow::arrow_reader::RowSelection;
 use parquet::errors::ParquetError;
 
 use crate::footer::{Footer, Footers};
-use crate::row::{Group, Row};
-use crate::{Cursor, HistoryError, LookupAttribute, file};
-
-/// Rows looked at in one go.
-const SCAN_ROWS: usize = 8192;
+use crate::layout::BLOCK_ROWS;
+use crate::row::Group;
+use crate::{Cursor, HistoryError, LookupAttribute, LookupEvent, file};
 
 /// A file of the table.
 #[derive(Debug)]
@@ -53,123 +50,109 @@ impl Segment {
 
     /// The rows wanted, newest first.
     pub(crate) fn scan(&self, dir: &Path, footers: &Footers, scan: &Scan<'_>) -> Result<Vec<Hit>, HistoryError> {
-        let (file, footer) = footers.open(dir, &self.data.path)?;
-        let Some(range) = group_range(&footer, scan) else { return Ok(Vec::new()) };
-        self.scan_range(&file, &footer, scan, range).map_err(|source| self.unreadable(source))
-    }
-
-    fn scan_range(
-        &self,
-        file: &File,
-        footer: &Footer,
-        scan: &Scan<'_>,
-        range: Range<usize>,
-    ) -> Result<Vec<Hit>, ParquetError> {
-        if let Some((column, value)) = scan.attribute.and_then(bloom)
-            && !footer.may_hold(file, column, value)?
-        {
+        let footer = footers.get(dir, &self.data.path)?;
+        let Some(range) = footer.layout.range(scan.group, scan.start, scan.end) else { return Ok(Vec::new()) };
+        let ranges = match scan.attribute.and_then(filter) {
+            None => vec![range],
+            Some((column, value)) => {
+                let among = range.start / BLOCK_ROWS..range.end.div_ceil(BLOCK_ROWS);
+                let blocks = footers.blocks(&footer, column, value, among);
+                rows_of(&blocks.map_err(|source| self.unreadable(source))?, &range)
+            }
+        };
+        if ranges.is_empty() {
             return Ok(Vec::new());
         }
-        let mut columns = vec!["position", "event_time"];
-        columns.extend(scan.attribute.map(column));
-        let selection = RowSelection::from_consecutive_ranges(std::iter::once(range.clone()), range.end);
-        let mut hits = Vec::new();
-        let mut row = range.start;
-        for batch in read(file, footer, Some(&columns), Some(selection))? {
-            let batch = batch?;
-            let Some(columns) = Columns::of(&batch, scan.attribute) else {
-                return Err(ParquetError::General("a column is missing or of another type".into()));
-            };
-            for i in 0..batch.num_rows() {
-                let cursor = columns.cursor(i);
-                if cursor < scan.start {
-                    return Ok(hits);
-                }
-                if cursor < scan.end && columns.wanted(i) {
-                    hits.push(Hit { cursor, row: row + i });
-                    if hits.len() == scan.limit {
-                        return Ok(hits);
-                    }
-                }
+        scan_ranges(&footer, scan, &ranges).map_err(|source| self.unreadable(source))
+    }
+
+    /// The events of the hits, whose rows grow. All but time comes from the records themselves, decoded again: that
+    /// is less to read than their columns.
+    pub(crate) fn fetch(
+        &self,
+        dir: &Path,
+        footers: &Footers,
+        account: AccountId,
+        hits: &[Hit],
+    ) -> Result<Vec<(Cursor, LookupEvent)>, HistoryError> {
+        let footer = footers.get(dir, &self.data.path)?;
+        let rows = hits.iter().map(|hit| hit.row..hit.row + 1);
+        let selection = RowSelection::from_consecutive_ranges(rows, footer.layout.rows());
+        let batches = footer.read(Some(&["raw"]), Some(selection), hits.len());
+        let mut entries: Vec<Entry> = Vec::with_capacity(hits.len());
+        for batch in batches.map_err(|source| self.unreadable(source))? {
+            let batch = batch.map_err(|error| self.unreadable(error.into()))?;
+            let raw = batch.column(0).as_binary_opt::<i32>().ok_or_else(|| self.damaged())?;
+            for (raw, hit) in raw.iter().zip(&hits[entries.len()..]) {
+                entries.push(Entry {
+                    position: hit.cursor.position,
+                    source: Source::Records,
+                    account,
+                    received: hit.cursor.event_time,
+                    body: Bytes::copy_from_slice(raw.ok_or_else(|| self.damaged())?),
+                });
             }
-            row += batch.num_rows();
         }
-        Ok(hits)
-    }
-
-    /// The rows at `wanted`, which grow, whole.
-    pub(crate) fn fetch(&self, dir: &Path, footers: &Footers, wanted: &[usize]) -> Result<Vec<Row>, HistoryError> {
-        let (file, footer) = footers.open(dir, &self.data.path)?;
-        let mut selectors = Vec::with_capacity(wanted.len() * 2);
-        let mut next = 0;
-        for row in wanted {
-            selectors.push(RowSelector::skip(row - next));
-            selectors.push(RowSelector::select(1));
-            next = row + 1;
+        if entries.len() != hits.len() {
+            return Err(self.damaged());
         }
-        self.rows(&file, &footer, Some(selectors.into()))
-    }
-
-    /// All rows, whole.
-    pub(crate) fn fetch_all(&self, dir: &Path, footers: &Footers) -> Result<Vec<Row>, HistoryError> {
-        let (file, footer) = footers.open(dir, &self.data.path)?;
-        self.rows(&file, &footer, None)
+        let events = EventBatch::decode(Position::START, &entries);
+        let found = hits.iter().zip(events.events()).zip(entries);
+        Ok(found.map(|((hit, event), entry)| (hit.cursor, LookupEvent::of(event, hit.cursor, entry.body))).collect())
     }
 
     /// Bytes of raw records in the file.
     pub(crate) fn raw_bytes(&self, dir: &Path, footers: &Footers) -> Result<u64, HistoryError> {
-        Ok(footers.open(dir, &self.data.path)?.1.layout.raw_bytes)
+        Ok(footers.get(dir, &self.data.path)?.layout.raw_bytes)
     }
 
-    fn rows(&self, file: &File, footer: &Footer, selection: Option<RowSelection>) -> Result<Vec<Row>, HistoryError> {
-        let mut rows = Vec::new();
-        for batch in read(file, footer, None, selection).map_err(|source| self.unreadable(source))? {
-            let batch = batch.map_err(|error| self.unreadable(error.into()))?;
-            rows.extend(file::rows(&batch).ok_or_else(|| HistoryError::Damaged {
-                file: self.data.path.clone(),
-                reason: "a column is missing or holds what no writer put there".into(),
-            })?);
-        }
-        Ok(rows)
-    }
-
-    fn unreadable(&self, source: ParquetError) -> HistoryError {
+    pub(crate) fn unreadable(&self, source: ParquetError) -> HistoryError {
         HistoryError::Unreadable { file: self.data.path.clone(), source }
     }
+
+    pub(crate) fn damaged(&self) -> HistoryError {
+        let reason = "a column is missing or holds what no writer put there".into();
+        HistoryError::Damaged { file: self.data.path.clone(), reason }
+    }
 }
 
-/// Where the group's rows lie, if any of them is of the time wanted.
-fn group_range(footer: &Footer, scan: &Scan<'_>) -> Option<Range<usize>> {
-    let mut start = 0;
-    for group in &footer.layout.groups {
-        let range = start..start + group.rows;
-        start = range.end;
-        if (group.account, &*group.region, group.category)
-            == (scan.group.account, scan.group.region, scan.group.category)
-        {
-            let overlaps = group.newest >= scan.start.event_time && group.oldest <= scan.end.event_time;
-            return overlaps.then_some(range);
+/// The rows of `within` that lie in the blocks, as few ranges as can be.
+fn rows_of(blocks: &[usize], within: &Range<usize>) -> Vec<Range<usize>> {
+    let runs = blocks.chunk_by(|a, b| a + 1 == *b).map(|run| {
+        let (first, end) = (run[0] * BLOCK_ROWS, (run[run.len() - 1] + 1) * BLOCK_ROWS);
+        first.max(within.start)..end.min(within.end)
+    });
+    runs.filter(|rows| !rows.is_empty()).collect()
+}
+
+fn scan_ranges(footer: &Footer, scan: &Scan<'_>, ranges: &[Range<usize>]) -> Result<Vec<Hit>, ParquetError> {
+    let mut columns = vec!["position", "event_time"];
+    columns.extend(scan.attribute.map(column));
+    let selection = RowSelection::from_consecutive_ranges(ranges.iter().cloned(), footer.layout.rows());
+    let mut rows = ranges.iter().cloned().flatten();
+    let mut hits = Vec::new();
+    for batch in footer.read(Some(&columns), Some(selection), BLOCK_ROWS)? {
+        let batch = batch?;
+        let Some(columns) = Columns::of(&batch, scan.attribute) else {
+            return Err(ParquetError::General("a column is missing or of another type".into()));
+        };
+        for (i, row) in (0..batch.num_rows()).zip(&mut rows) {
+            if !columns.wanted(i) {
+                continue;
+            }
+            let cursor = columns.cursor(i);
+            if cursor < scan.start {
+                return Ok(hits);
+            }
+            if cursor < scan.end {
+                hits.push(Hit { cursor, row });
+                if hits.len() == scan.limit {
+                    return Ok(hits);
+                }
+            }
         }
     }
-    None
-}
-
-fn read(
-    file: &File,
-    footer: &Footer,
-    columns: Option<&[&str]>,
-    selection: Option<RowSelection>,
-) -> Result<ParquetRecordBatchReader, ParquetError> {
-    let mut reader = ParquetRecordBatchReaderBuilder::new_with_metadata(file.try_clone()?, footer.metadata.clone())
-        .with_batch_size(SCAN_ROWS);
-    if let Some(columns) = columns {
-        let mask = ProjectionMask::columns(footer.metadata.parquet_schema(), columns.iter().copied());
-        reader = reader.with_projection(mask);
-    }
-    if let Some(selection) = selection {
-        reader = reader.with_row_selection(selection);
-    }
-    reader.build()
+    Ok(hits)
 }
 
 /// The leaf column that an attribute is about.
@@ -186,8 +169,8 @@ fn column(attribute: &LookupAttribute) -> &'static str {
     }
 }
 
-/// What to ask the Bloom filters; a truth value has none.
-fn bloom(attribute: &LookupAttribute) -> Option<(&'static str, &str)> {
+/// What to ask the filters; a truth value has none.
+fn filter(attribute: &LookupAttribute) -> Option<(&'static str, &str)> {
     let value = match attribute {
         LookupAttribute::ReadOnly(_) => return None,
         LookupAttribute::EventId(value)
@@ -229,7 +212,7 @@ impl<'a> Columns<'a> {
                 Wanted::AnyText(list, texts, value)
             }
             Some(attribute) => {
-                let (name, value) = bloom(attribute)?;
+                let (name, value) = filter(attribute)?;
                 Wanted::Text(batch.column_by_name(name)?.as_string_opt::<i32>()?, value)
             }
         };

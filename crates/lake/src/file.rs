@@ -4,8 +4,10 @@ use std::io::{self, Read, Write};
 use std::path::Path;
 
 use arrow_array::RecordBatch;
+use arrow_schema::SchemaRef;
 use aws_lc_rs::digest::{Context, SHA256};
 use parquet::arrow::ArrowWriter;
+use parquet::file::metadata::KeyValue;
 use parquet::file::properties::WriterProperties;
 
 use crate::LakeError;
@@ -70,29 +72,68 @@ impl DataFile {
     }
 }
 
-/// Writes `batch` to a file below `dir` and returns once the file and its name are on stable storage. The name is
-/// `path`, which ends in `.parquet`, with the checksum of the bytes before that. Blocks.
+/// The file that [`write_file`] makes, while it is filled.
+pub struct FileWriter<'a> {
+    path: &'a Path,
+    writer: ArrowWriter<Hashing>,
+}
+
+impl std::fmt::Debug for FileWriter<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("FileWriter").field("path", &self.path).finish_non_exhaustive()
+    }
+}
+
+impl FileWriter<'_> {
+    /// Adds rows. Their encoded pages stay in memory until the row group ends.
+    ///
+    /// # Errors
+    /// When the system or the Parquet library refuses.
+    pub fn write(&mut self, batch: &RecordBatch) -> Result<(), LakeError> {
+        self.writer.write(batch).map_err(parquet(self.path))
+    }
+
+    /// Ends the row group and puts bytes behind it that no other reader looks at. Returns where in the file they lie.
+    ///
+    /// # Errors
+    /// When the system or the Parquet library refuses.
+    pub fn append(&mut self, bytes: &[u8]) -> Result<u64, LakeError> {
+        self.writer.flush().map_err(parquet(self.path))?;
+        let offset = self.writer.bytes_written() as u64;
+        self.writer.write_all(bytes).map_err(LakeError::io(self.path))?;
+        Ok(offset)
+    }
+
+    /// Puts a pair into the footer.
+    pub fn set_metadata(&mut self, key: &str, value: String) {
+        self.writer.append_key_value_metadata(KeyValue::new(key.to_owned(), value));
+    }
+}
+
+/// Writes a file below `dir` and returns once the file and its name are on stable storage. `fill` gives its rows, and
+/// returns the statistics. The name is `path`, which ends in `.parquet`, with the checksum of the bytes before that.
+/// Blocks.
 ///
 /// A crash leaves no file, a part of one or the whole one, under `path` or under its own name; no commit names it
 /// before this returns.
 ///
 /// # Errors
-/// When the system or the Parquet library refuses; the part written is deleted.
-pub fn write_file(
+/// When `fill` fails, or the system or the Parquet library refuses; the part written is deleted.
+pub fn write_file<E: From<LakeError>>(
     dir: &Path,
     path: String,
     partition: BTreeMap<String, String>,
-    stats: Option<String>,
-    batch: &RecordBatch,
+    schema: SchemaRef,
     properties: WriterProperties,
-) -> Result<DataFile, LakeError> {
+    fill: impl FnOnce(&mut FileWriter<'_>) -> Result<Option<String>, E>,
+) -> Result<DataFile, E> {
     let unnamed = dir.join(&path);
     let parent = unnamed.parent().unwrap_or(dir);
     if !parent.exists() {
         fs::create_dir_all(parent).map_err(LakeError::io(parent))?;
         sync_dir(dir)?;
     }
-    let written = write(&unnamed, batch, properties).and_then(|(size_bytes, checksum)| {
+    let written = write(&unnamed, schema, properties, fill).and_then(|(size_bytes, checksum, stats)| {
         let path = format!("{}-{checksum}{SUFFIX}", path.strip_suffix(SUFFIX).unwrap_or(&path));
         fs::rename(&unnamed, dir.join(&path)).map_err(LakeError::io(&unnamed))?;
         Ok(DataFile { path, partition, size_bytes, stats })
@@ -106,16 +147,25 @@ pub fn write_file(
     Ok(file)
 }
 
-/// Size and checksum of the file that this writes.
-fn write(target: &Path, batch: &RecordBatch, properties: WriterProperties) -> Result<(u64, String), LakeError> {
-    let parquet = |source| LakeError::Parquet { path: target.to_owned(), source };
+/// Size and checksum of the file that this writes, and its statistics.
+fn write<E: From<LakeError>>(
+    target: &Path,
+    schema: SchemaRef,
+    properties: WriterProperties,
+    fill: impl FnOnce(&mut FileWriter<'_>) -> Result<Option<String>, E>,
+) -> Result<(u64, String, Option<String>), E> {
     let file = File::create(target).map_err(LakeError::io(target))?;
     let hashing = Hashing { file, context: Context::new(&SHA256), size_bytes: 0 };
-    let mut writer = ArrowWriter::try_new(hashing, batch.schema(), Some(properties)).map_err(parquet)?;
-    writer.write(batch).map_err(parquet)?;
-    let Hashing { file, context, size_bytes } = writer.into_inner().map_err(parquet)?;
+    let writer = ArrowWriter::try_new(hashing, schema, Some(properties)).map_err(parquet(target))?;
+    let mut writer = FileWriter { path: target, writer };
+    let stats = fill(&mut writer)?;
+    let Hashing { file, context, size_bytes } = writer.writer.into_inner().map_err(parquet(target))?;
     file.sync_all().map_err(LakeError::io(target))?;
-    Ok((size_bytes, hex::encode(context.finish())))
+    Ok((size_bytes, hex::encode(context.finish()), stats))
+}
+
+fn parquet(path: &Path) -> impl FnOnce(parquet::errors::ParquetError) -> LakeError {
+    move |source| LakeError::Parquet { path: path.to_owned(), source }
 }
 
 /// A file, and the checksum of what it was given: of what was meant, not of what came to lie on the disk.

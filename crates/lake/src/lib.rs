@@ -12,5 +12,5 @@ mod file;
 mod table;
 
 pub use error::LakeError;
-pub use file::{DataFile, write_file};
+pub use file::{DataFile, FileWriter, write_file};
 pub use table::{Table, TableSpec};

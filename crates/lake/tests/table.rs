@@ -11,7 +11,7 @@ use std::time::Duration;
 use arrow_array::{ArrayRef, Int64Array, RecordBatch};
 use arrow_schema::{DataType, Field, Schema};
 use aws_lc_rs::digest::{SHA256, digest};
-use opentrail_lake::{DataFile, LakeError, Table, TableSpec, write_file};
+use opentrail_lake::{DataFile, FileWriter, LakeError, Table, TableSpec, write_file};
 use opentrail_model::{Position, Timestamp};
 use parquet::file::properties::WriterProperties;
 
@@ -39,7 +39,8 @@ fn file(dir: &Path, name: &str) -> DataFile {
     let partition = BTreeMap::from([("day".to_owned(), "monday".to_owned())]);
     let stats = Some(r#"{"numRecords":3}"#.to_owned());
     let path = format!("day=monday/{name}.parquet");
-    write_file(dir, path, partition, stats, &batch, WriterProperties::default()).unwrap()
+    let fill = |file: &mut FileWriter<'_>| file.write(&batch).map(|()| stats);
+    write_file::<LakeError>(dir, path, partition, batch.schema(), WriterProperties::default(), fill).unwrap()
 }
 
 /// The files' paths without their checksums.
@@ -152,7 +153,10 @@ fn a_larger_file_than_is_read_at_once_is_hashed_whole() {
     let column: ArrayRef = Arc::new(Int64Array::from_iter_values((0..400_000).map(|n: i64| n.wrapping_mul(n << 20))));
     let batch = RecordBatch::try_from_iter([("n", column)]).unwrap();
     let properties = WriterProperties::builder().set_dictionary_enabled(false).build();
-    let file = write_file(dir.path(), "big.parquet".into(), BTreeMap::new(), None, &batch, properties).unwrap();
+    let fill = |file: &mut FileWriter<'_>| file.write(&batch).map(|()| None);
+    let partition = BTreeMap::new();
+    let file = write_file::<LakeError>(dir.path(), "big.parquet".into(), partition, batch.schema(), properties, fill);
+    let file = file.unwrap();
     assert!(file.size_bytes > 2 << 20);
     assert_eq!(file.size_bytes, fs::metadata(dir.path().join(&file.path)).unwrap().len());
     file.verify(dir.path()).unwrap();
