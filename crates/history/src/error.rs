@@ -1,7 +1,7 @@
 use opentrail_lake::LakeError;
 
 /// Why the history could not be opened, written or searched. All may pass (a full disk, too many open files) but
-/// [`HistoryError::Damaged`], which needs a human.
+/// [`HistoryError::Damaged`] and [`LakeError::Damaged`], which need a human.
 #[derive(Debug, thiserror::Error)]
 pub enum HistoryError {
     /// The table or one of its files failed.
@@ -27,4 +27,11 @@ pub enum HistoryError {
     /// A task was stopped because the server is.
     #[error("the event history is stopping")]
     Stopping,
+}
+
+impl HistoryError {
+    /// Whether bytes on the disk are not what was written: trying again does not help.
+    pub(crate) fn is_damage(&self) -> bool {
+        matches!(self, Self::Damaged { .. } | Self::Lake(LakeError::Damaged { .. }))
+    }
 }

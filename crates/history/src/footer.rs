@@ -1,4 +1,4 @@
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fs::File;
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use opentrail_lake::DataFile;
 use parking_lot::Mutex;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{
@@ -97,6 +98,8 @@ pub(crate) struct Footers {
     limit_bytes: usize,
     /// By the name of the file, which begins with its day.
     kept: Mutex<BTreeMap<String, Arc<Footer>>>,
+    /// Files whose bytes this process has written, or has compared with their checksum.
+    verified: Mutex<HashSet<String>>,
 }
 
 impl std::fmt::Debug for Footers {
@@ -107,16 +110,22 @@ impl std::fmt::Debug for Footers {
 
 impl Footers {
     pub(crate) fn new(limit_bytes: usize) -> Self {
-        Self { limit_bytes, kept: Mutex::default() }
+        Self { limit_bytes, kept: Mutex::default(), verified: Mutex::default() }
     }
 
-    /// The footer of the file `name` below `dir`. Blocks.
-    pub(crate) fn get(&self, dir: &Path, name: &str) -> Result<Arc<Footer>, HistoryError> {
+    /// The footer of a file below `dir`, whose bytes are compared with their checksum first if that has not been done
+    /// since the start: a bit that has changed in a filter would hide rows. Blocks.
+    pub(crate) fn get(&self, dir: &Path, data: &DataFile) -> Result<Arc<Footer>, HistoryError> {
+        let name = &data.path;
         if let Some(footer) = self.kept.lock().get(name) {
             return Ok(Arc::clone(footer));
         }
+        if !self.verified.lock().contains(name) {
+            data.verify(dir)?;
+            self.trust(data);
+        }
         let footer = Arc::new(Footer::load(dir, name)?);
-        self.kept.lock().insert(name.to_owned(), Arc::clone(&footer));
+        self.kept.lock().insert(name.clone(), Arc::clone(&footer));
         self.trim();
         Ok(footer)
     }
@@ -142,9 +151,15 @@ impl Footers {
         size(&self.kept.lock()) > self.limit_bytes / 10 * 9
     }
 
+    /// Takes a file for whole, which this process has just written.
+    pub(crate) fn trust(&self, data: &DataFile) {
+        self.verified.lock().insert(data.path.clone());
+    }
+
     /// Forgets a file that is no longer in the table.
-    pub(crate) fn forget(&self, name: &str) {
-        self.kept.lock().remove(name);
+    pub(crate) fn forget(&self, data: &DataFile) {
+        self.kept.lock().remove(&data.path);
+        self.verified.lock().remove(&data.path);
     }
 
     fn trim(&self) {

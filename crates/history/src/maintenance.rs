@@ -5,7 +5,7 @@ use std::time::Duration;
 use opentrail_lake::DataFile;
 use opentrail_model::Timestamp;
 use opentrail_runtime::{CrashPoint, Shutdown};
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 use crate::file::Effort;
 use crate::history::{Shared, blocking};
@@ -33,7 +33,7 @@ impl History {
         let vacuum_every = VACUUM_EVERY.min(self.shared.options.vacuum_age);
         let (mut vacuumed, mut pause) = (clock.now(), self.shared.options.maintenance_interval);
         if let Err(error) = self.warm().await {
-            warn!(%error, "a file of the event history could not be read ahead");
+            warn!(%error, "the event history could not be read ahead");
         }
         loop {
             tokio::select! {
@@ -93,14 +93,16 @@ impl History {
 
     /// Reads the footers of the newest files, as many as are kept, so that the first lookups need not.
     async fn warm(&self) -> Result<(), HistoryError> {
-        let names: Vec<String> = {
+        let files: Vec<DataFile> = {
             let view = self.shared.view.read();
-            view.days.values().rev().flatten().map(|segment| segment.data.path.clone()).collect()
+            view.days.values().rev().flatten().map(|segment| segment.data.clone()).collect()
         };
         let shared = Arc::clone(&self.shared);
         blocking(move || {
-            for name in names.iter().take_while(|_| !shared.footers.is_full()) {
-                shared.footers.get(&shared.dir, name)?;
+            for data in files.iter().take_while(|_| !shared.footers.is_full()) {
+                if let Err(error) = shared.footers.get(&shared.dir, data) {
+                    warn!(%error, "a file of the event history could not be read ahead");
+                }
             }
             Ok(())
         })
@@ -168,9 +170,10 @@ impl History {
         let mut view = shared.view.write();
         for data in &removed {
             view.remove(data);
-            shared.footers.forget(&data.path);
+            shared.footers.forget(data);
         }
         for data in added {
+            shared.footers.trust(&data);
             view.add(data);
         }
         Ok(())
@@ -194,7 +197,14 @@ fn mergeable(shared: &Shared, segments: Vec<Arc<Segment>>, over: bool) -> Result
     let limit = shared.options.file_bytes as u64;
     let mut small = Vec::new();
     for segment in segments {
-        let size = segment.raw_bytes(&shared.dir, &shared.footers)?;
+        let size = match segment.raw_bytes(&shared.dir, &shared.footers) {
+            Ok(size) => size,
+            Err(error) if error.is_damage() => {
+                error!(%error, "a file of the event history is left out of merging");
+                continue;
+            }
+            Err(error) => return Err(error),
+        };
         if size <= limit / 2 {
             small.push((size, segment));
         }

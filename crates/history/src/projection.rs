@@ -80,6 +80,7 @@ impl HistoryProjection {
             let mut view = self.shared.view.write();
             view.recent.prune(through);
             for data in files {
+                self.shared.footers.trust(&data);
                 view.add(data);
             }
         }
@@ -148,8 +149,5 @@ impl Projection for HistoryProjection {
 }
 
 fn failed(error: HistoryError) -> ProjectionError {
-    match error {
-        HistoryError::Damaged { .. } => ProjectionError::fatal(error),
-        _ => ProjectionError::retry(error),
-    }
+    if error.is_damage() { ProjectionError::fatal(error) } else { ProjectionError::retry(error) }
 }

@@ -50,7 +50,7 @@ impl Segment {
 
     /// The rows wanted, newest first.
     pub(crate) fn scan(&self, dir: &Path, footers: &Footers, scan: &Scan<'_>) -> Result<Vec<Hit>, HistoryError> {
-        let footer = footers.get(dir, &self.data.path)?;
+        let footer = footers.get(dir, &self.data)?;
         let Some(range) = footer.layout.range(scan.group, scan.start, scan.end) else { return Ok(Vec::new()) };
         let ranges = match scan.attribute.and_then(filter) {
             None => vec![range],
@@ -75,7 +75,7 @@ impl Segment {
         account: AccountId,
         hits: &[Hit],
     ) -> Result<Vec<(Cursor, LookupEvent)>, HistoryError> {
-        let footer = footers.get(dir, &self.data.path)?;
+        let footer = footers.get(dir, &self.data)?;
         let rows = hits.iter().map(|hit| hit.row..hit.row + 1);
         let selection = RowSelection::from_consecutive_ranges(rows, footer.layout.rows());
         let batches = footer.read(Some(&["raw"]), Some(selection), hits.len());
@@ -103,7 +103,7 @@ impl Segment {
 
     /// Bytes of raw records in the file.
     pub(crate) fn raw_bytes(&self, dir: &Path, footers: &Footers) -> Result<u64, HistoryError> {
-        Ok(footers.get(dir, &self.data.path)?.layout.raw_bytes)
+        Ok(footers.get(dir, &self.data)?.layout.raw_bytes)
     }
 
     pub(crate) fn unreadable(&self, source: ParquetError) -> HistoryError {

@@ -203,6 +203,34 @@ async fn events_past_the_retention_are_not_found_and_their_day_goes() {
 }
 
 #[tokio::test]
+async fn a_changed_byte_is_named_and_hides_nothing_nor_gets_a_new_checksum() {
+    let (dir, clock) = (tempfile::tempdir().unwrap(), clock());
+    let events = minutes(6);
+    {
+        let (mut projection, _) = open(dir.path(), &clock).await;
+        for n in [2, 4, 6] {
+            projection.apply(&batch(&events[..n])).await.unwrap();
+            projection.finish().await.unwrap();
+        }
+    }
+    let files = parquet_files(dir.path());
+    // Just before the footer, where indexes and filters lie: Parquet has no checksum over them.
+    let mut bytes = std::fs::read(&files[1]).unwrap();
+    let footer = u32::from_le_bytes(bytes[bytes.len() - 8..bytes.len() - 4].try_into().unwrap()) as usize;
+    let at = bytes.len() - 8 - footer - 20;
+    bytes[at] ^= 1;
+    std::fs::write(&files[1], bytes).unwrap();
+    let (_, history) = open(dir.path(), &clock).await;
+    let error = history.lookup(&query()).await.unwrap_err().to_string();
+    assert!(error.contains(files[1].file_name().unwrap().to_str().unwrap()), "{error}");
+    clock.advance(DAY);
+    history.maintain().await.unwrap();
+    let left = parquet_files(dir.path());
+    assert!(files.iter().all(|file| left.contains(file)), "nothing is vacuumed yet");
+    assert_eq!(left.len(), files.len() + 1, "the two whole files are merged: {left:?}");
+}
+
+#[tokio::test]
 async fn a_table_with_other_columns_is_refused() {
     let (dir, clock) = (tempfile::tempdir().unwrap(), clock());
     drop(open(dir.path(), &clock).await);
