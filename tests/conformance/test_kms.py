@@ -2,9 +2,9 @@
 
 import base64
 import json
+import pathlib
 import subprocess
 import sys
-import pathlib
 
 import pytest
 
@@ -292,7 +292,7 @@ def test_calls_are_recorded_without_their_secrets(server, client, kms, key, regi
     assert base64.b64encode(sealed).decode() not in text
 
 
-def test_the_stock_cli(server, region):
+def test_the_stock_cli(server, region, tmp_path):
     def aws(*arguments):
         command = [pathlib.Path(sys.executable).parent / "aws", "kms", *arguments, "--output", "json"]
         done = subprocess.run(command, env=server.cli_environment(region), capture_output=True, text=True, timeout=120)
@@ -301,8 +301,11 @@ def test_the_stock_cli(server, region):
 
     key = aws("create-key", "--description", "from the command line")["KeyMetadata"]["KeyId"]
     aws("create-alias", "--alias-name", "alias/cli", "--target-key-id", key)
-    sealed = aws("encrypt", "--key-id", "alias/cli", "--plaintext", base64.b64encode(b"hello").decode())
-    opened = aws("decrypt", "--ciphertext-blob", sealed["CiphertextBlob"])
+    plain, blob = tmp_path / "plain", tmp_path / "blob"
+    plain.write_bytes(b"hello")
+    sealed = aws("encrypt", "--key-id", "alias/cli", "--plaintext", f"fileb://{plain}")
+    blob.write_bytes(base64.b64decode(sealed["CiphertextBlob"]))
+    opened = aws("decrypt", "--ciphertext-blob", f"fileb://{blob}")
     assert base64.b64decode(opened["Plaintext"]) == b"hello"
     aws("disable-key", "--key-id", key)
     assert aws("describe-key", "--key-id", key)["KeyMetadata"]["KeyState"] == "Disabled"

@@ -125,7 +125,7 @@ def test_validate_logs_needs_decrypt(sealed):
     wait_until(lambda: len(sealed.keys("CloudTrail-Digest")) >= delivered + 2, "digests over every file", seconds=60)
     output = sealed.validate(DECRYPTER, 0)
     assert "valid" in output and "INVALID" not in output
-    refused = sealed.validate(READER, 254)
+    refused = sealed.validate(READER, 255)
     assert "AccessDenied" in refused or "Access Denied" in refused or "kms:Decrypt" in refused, refused
     sealed.server.stop()
     report = json.loads(opentrail_offline("fsck", "--data-dir", sealed.server.data, "--output", "json"))
