@@ -83,8 +83,8 @@ impl Putter {
 
     /// Puts a gzip file of JSON, over whatever is there.
     ///
-    /// CloudTrail also sends `x-amz-acl: bucket-owner-full-control`, and asks for encryption where the trail has no key;
-    /// `object_store` has no such headers, so that the bucket's own defaults hold.
+    /// CloudTrail also sends `x-amz-acl: bucket-owner-full-control`, and asks for encryption where the trail has no
+    /// key; `object_store` has no such headers, so that the bucket's own defaults hold.
     pub(crate) async fn put(
         &self,
         store: &dyn ObjectStore,

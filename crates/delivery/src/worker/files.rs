@@ -21,6 +21,9 @@ use crate::state::{Cut, DeliveredFile, FILES, FileIntent, file_key};
 /// Puts of one trail that run at once.
 const PUTS_AT_ONCE: usize = 4;
 
+/// Bucket, prefix and KMS key.
+type Destination<'a> = (&'a str, Option<&'a str>, Option<&'a str>);
+
 impl Session<'_> {
     /// Step 1: closes the files of the buffers `which` and commits the intent to deliver them.
     pub(super) async fn cut(&mut self, which: &[usize]) -> Result<(), WorkerError> {
@@ -81,7 +84,7 @@ impl Session<'_> {
         let Worker { key, context, .. } = self.worker;
         let putter = &context.putter;
         let sealed = self.sealed.as_deref().unwrap_or_default();
-        let mut stores: BTreeMap<(&str, Option<&str>, Option<&str>), Arc<dyn ObjectStore>> = BTreeMap::new();
+        let mut stores: BTreeMap<Destination<'_>, Arc<dyn ObjectStore>> = BTreeMap::new();
         let mut puts = Vec::new();
         let mut failure = None;
         for (index, (file, sealed)) in cut.files.iter().zip(sealed).enumerate().filter(|(i, _)| !self.put[*i]) {
