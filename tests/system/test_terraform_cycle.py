@@ -144,8 +144,7 @@ def test_updates_are_read_back_each_and_survive_a_kill(server, provider):
 
 
 @pytest.mark.parametrize("argument", [
-    {"SnsTopicName": "topic"}, {"KmsKeyId": f"arn:aws:kms:us-east-1:{ACCOUNT}:key/11111111-2222-3333-4444-555555555555"},
-    {"IsOrganizationTrail": True},
+    {"SnsTopicName": "topic"}, {"IsOrganizationTrail": True},
     {"CloudWatchLogsLogGroupArn": f"arn:aws:logs:us-east-1:{ACCOUNT}:log-group:x:*",
      "CloudWatchLogsRoleArn": f"arn:aws:iam::{ACCOUNT}:role/logs"}], ids=lambda argument: next(iter(argument)))  # fmt: skip
 def test_what_is_not_built_yet_is_refused_and_leaves_nothing(provider, argument):

@@ -5,7 +5,7 @@
 use opentrail_catalog::CatalogError;
 use opentrail_history::HistoryError;
 use opentrail_model::ParseTrailNameError;
-use opentrail_trails::{BucketError, TrailError};
+use opentrail_trails::{BucketError, KeyError, TrailError};
 use opentrail_wire::Exception;
 use opentrail_wire::cloudtrail::Operation;
 use tracing::error;
@@ -127,6 +127,20 @@ impl From<BucketError> for ApiError {
             BucketError::NoSuchBucket { .. } => Exception::s3_bucket_does_not_exist(message),
             BucketError::AccessDenied { .. } => Exception::insufficient_s3_bucket_policy(message),
             BucketError::Unavailable { .. } => Exception::service_unavailable(message),
+        })
+    }
+}
+
+impl From<KeyError> for ApiError {
+    fn from(error: KeyError) -> Self {
+        let message = error.to_string();
+        Self(match error {
+            KeyError::Invalid { .. } => Exception::invalid_kms_key_id(message),
+            KeyError::NotFound { .. } => Exception::kms_key_not_found(message),
+            KeyError::AccessDenied { .. } => Exception::insufficient_encryption_policy(message),
+            // KmsKeyDisabledException is no longer used. (API Reference, CreateTrail.)
+            KeyError::Unusable { .. } => Exception::kms(message),
+            KeyError::Unavailable { .. } => Exception::service_unavailable(message),
         })
     }
 }

@@ -64,15 +64,16 @@ pub(crate) struct Putter {
 }
 
 impl Putter {
-    /// The bucket, checked for `trail`.
+    /// The bucket, checked for `trail`; what is put into it is sealed with `kms_key`.
     pub(crate) async fn open(
         &self,
         trail: &TrailKey,
         bucket: &str,
         prefix: Option<&str>,
+        kms_key: Option<&str>,
     ) -> Result<Arc<dyn ObjectStore>, PutError> {
         let arn = trail.arn();
-        let delivery = Delivery { bucket, prefix, trail: &arn, account: trail.account };
+        let delivery = Delivery { bucket, prefix, trail: &arn, kms_key, account: trail.account };
         self.limited(self.buckets.open(delivery)).await?.map_err(|error| PutError::Refused {
             code: error.code().to_owned(),
             reason: error.to_string(),
@@ -82,8 +83,8 @@ impl Putter {
 
     /// Puts a gzip file of JSON, over whatever is there.
     ///
-    /// CloudTrail also sends `x-amz-acl: bucket-owner-full-control` and asks for server-side encryption; `object_store`
-    /// has no such headers, so that the bucket's own defaults hold.
+    /// CloudTrail also sends `x-amz-acl: bucket-owner-full-control`, and asks for encryption where the trail has no
+    /// key; `object_store` has no such headers, so that the bucket's own defaults hold.
     pub(crate) async fn put(
         &self,
         store: &dyn ObjectStore,

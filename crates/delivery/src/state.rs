@@ -62,6 +62,9 @@ pub(crate) struct FileIntent {
     pub(crate) bucket: String,
     /// The trail's prefix, which is in the key.
     pub(crate) prefix: Option<String>,
+    /// The key that it is to be sealed with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) kms_key: Option<String>,
     pub(crate) key: String,
     pub(crate) group: Group,
     /// The first record's position.
@@ -170,6 +173,7 @@ mod tests {
         FileIntent {
             bucket: "b".into(),
             prefix: None,
+            kms_key: None,
             key: String::new(),
             group: Group {
                 account: "111122223333".parse().unwrap(),

@@ -140,6 +140,15 @@ pub(crate) fn decide(
     }
 }
 
+/// Whether the resource's own policy allows what `principal` asks for, by itself or by its account.
+pub(crate) fn is_allowed_by_resource(principal: &Principal, caller: &Context, request: &AccessRequest<'_>) -> bool {
+    let facts = Facts::new(caller, request.context);
+    let action = request.action.to_ascii_lowercase();
+    let requester = Requester::Identity(principal);
+    let question = Question { action: &action, resource: request.resource, requester, facts: &facts };
+    request.resource_policy.is_some_and(|policy| matches!(policy.verdict(&question), Verdict::Allow(_)))
+}
+
 fn identity_verdict(policies: &[Policy], question: &Question<'_>) -> Verdict {
     let mut verdict = Verdict::Silent;
     for policy in policies {

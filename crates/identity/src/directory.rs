@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use opentrail_model::{AccountId, Arn, Timestamp};
 
-use crate::authorize::{AccessRequest, Decision, PolicyKind, decide};
+use crate::authorize::{AccessRequest, Decision, PolicyKind, decide, is_allowed_by_resource};
 use crate::policy::Policy;
 use crate::principal::{Principal, PrincipalKind};
 use crate::session::{Claims, Sealer};
@@ -194,6 +194,19 @@ impl Directory {
         match self.attached_to(principal) {
             Some(attached) => decide(principal, attached.policies, &self.caller_context(principal), request),
             None => Decision::ImplicitDeny { missing: PolicyKind::IdentityBased },
+        }
+    }
+
+    /// Like [`Self::authorize`], for a resource that nobody may use without its own policy, such as a KMS key: the root
+    /// and the identity's policies count only where that policy names the account.
+    /// (KMS Developer Guide, "Key policies in AWS KMS" and "Default key policy".)
+    pub fn authorize_under_policy(&self, principal: &Principal, request: &AccessRequest<'_>) -> Decision {
+        match self.authorize(principal, request) {
+            Decision::ExplicitDeny { by } => Decision::ExplicitDeny { by },
+            _ if !is_allowed_by_resource(principal, &self.caller_context(principal), request) => {
+                Decision::ImplicitDeny { missing: PolicyKind::ResourceBased }
+            }
+            decision => decision,
         }
     }
 

@@ -3,6 +3,14 @@
 //! AES-256-GCM under a key of the ring. A sealed text names its key, so that new keys can be added and old ones still
 //! open what they sealed; the *purpose* it was sealed for is authenticated with it, so that a text sealed for one
 //! purpose cannot be passed off as another.
+//!
+//! [`Material`] is the key of somebody else's secrets (a KMS key, or a data key made under one), which the ring keeps
+//! sealed; [`chunks`] seals long texts under a data key.
+
+pub mod chunks;
+mod material;
+
+pub use material::Material;
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};

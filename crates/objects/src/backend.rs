@@ -2,8 +2,6 @@
 
 use std::borrow::Cow;
 use std::fmt;
-use std::fs::File;
-use std::io::{Read, Seek, SeekFrom};
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -20,11 +18,11 @@ use object_store::{
 
 use crate::checksums::Algorithm;
 use crate::condition::{Conditions, Tag};
-use crate::error::At;
 use crate::listing::Query;
 use crate::multipart::{Expected, Named, Upload};
+use crate::sealing::{ObjectKeys, ObjectPlace, Readable, WantedKey};
 use crate::sidecar::{Description, Headers};
-use crate::staging::{Staged, stage};
+use crate::staging::{NewKey, Staged, stage, stage_sealed};
 use crate::store::Details;
 use crate::{Store, StoreError};
 
@@ -40,11 +38,26 @@ pub(crate) const READ_BYTES: usize = 256 << 10;
 pub(crate) struct BucketObjects {
     store: Store,
     bucket: Arc<str>,
+    /// Whose keys seal what is put and open what is read, and the key that seals.
+    sealing: Option<(Arc<dyn ObjectKeys>, Arc<WantedKey>)>,
 }
 
 impl BucketObjects {
     pub(crate) fn new(store: Store, bucket: &str) -> Self {
-        Self { store, bucket: bucket.into() }
+        Self { store, bucket: bucket.into(), sealing: None }
+    }
+
+    /// The same, with objects sealed and opened.
+    pub(crate) fn sealing(self, keys: Arc<dyn ObjectKeys>, wanted: WantedKey) -> Self {
+        Self { sealing: Some((keys, Arc::new(wanted))), ..self }
+    }
+
+    /// A data key for the object that is to be put at `key`, if it is to be sealed.
+    async fn new_key(&self, key: &str) -> Result<Option<NewKey>, StoreError> {
+        let Some((keys, wanted)) = &self.sealing else { return Ok(None) };
+        let bucket = self.store.require_bucket(&self.bucket)?;
+        let place = ObjectPlace { bucket: &bucket.name, key, region: &bucket.region, owner: bucket.owner };
+        Ok(Some(keys.make(place, wanted).await?))
     }
 
     async fn page(&self, prefix: String, delimiter: Option<&'static str>, after: String) -> Result<Listed> {
@@ -81,11 +94,16 @@ impl ObjectStore for BucketObjects {
                 Conditions { if_match: Some(etag), ..Conditions::default() }
             }
         };
-        let headers = headers_of(&opts.attributes)?;
+        let mut headers = headers_of(&opts.attributes)?;
         let created = conditions.if_none_match.is_some();
         let result = async {
             let body = stream::iter(payload.into_iter().map(Ok::<_, std::io::Error>));
-            let staged = stage(&self.store.inner.scratch, body, vec![Algorithm::Crc64Nvme], u64::MAX).await?;
+            let new_key = self.new_key(location.as_ref()).await?;
+            if new_key.is_some() {
+                headers.server_side_encryption = Some("aws:kms".to_owned());
+            }
+            let (scratch, sums) = (&self.store.inner.scratch, vec![Algorithm::Crc64Nvme]);
+            let staged = stage_sealed(scratch, body, sums, u64::MAX, new_key).await?;
             let (bucket, key) = (Arc::clone(&self.bucket), location.to_string());
             self.store.blocking(move |store| put(store, &bucket, &key, staged, headers, &conditions)).await
         };
@@ -99,6 +117,9 @@ impl ObjectStore for BucketObjects {
     }
 
     async fn put_multipart_opts(&self, location: &Path, opts: PutMultipartOptions) -> Result<Box<dyn MultipartUpload>> {
+        if self.sealing.is_some() {
+            return Err(Error::NotSupported { source: "sealed objects are put whole".into() });
+        }
         let headers = headers_of(&opts.attributes)?;
         let (bucket, key) = (Arc::clone(&self.bucket), location.to_string());
         let upload = self.store.blocking(move |store| {
@@ -125,7 +146,9 @@ impl ObjectStore for BucketObjects {
             stream::empty().boxed()
         } else {
             let path = location.to_string();
-            read(self.store.clone(), file, range.clone()).map_err(move |error| told(error, &path)).boxed()
+            let keys = self.sealing.as_ref().map(|(keys, _)| keys);
+            let readable = self.store.readable(file, &description, keys).await.map_err(|error| told(error, &path))?;
+            read(self.store.clone(), readable, range.clone()).map_err(move |error| told(error, &path)).boxed()
         };
         let attributes = attributes_of(&description.headers);
         Ok(GetResult { payload: GetResultPayload::Stream(body), meta, range, attributes })
@@ -176,7 +199,10 @@ impl ObjectStore for BucketObjects {
         let (bucket, source, target) = (Arc::clone(&self.bucket), from.to_string(), to.to_string());
         let copied = self.store.blocking(move |store| {
             let (file, description) = store.open_object(&bucket, &source)?;
-            let staged = store.stage_copy(file, 0..description.stamp.size, &[Algorithm::Crc64Nvme])?;
+            if description.seal.is_some() {
+                return Err(StoreError::Invalid { reason: "sealed objects are not copied in here".to_owned() });
+            }
+            let staged = store.stage_copy(file, 0..description.size(), &[Algorithm::Crc64Nvme])?;
             let conditions = Conditions { if_none_match, ..Conditions::default() };
             put(store, &bucket, &target, staged, description.headers, &conditions)
         });
@@ -221,7 +247,7 @@ impl MultipartUpload for Uploading {
     fn put_part(&mut self, data: PutPayload) -> UploadPart {
         self.parts += 1;
         let (number, upload) = (self.parts, self.upload.clone());
-        let BucketObjects { store, bucket } = self.objects.clone();
+        let BucketObjects { store, bucket, .. } = self.objects.clone();
         async move {
             let result = async {
                 let body = stream::iter(data.into_iter().map(Ok::<_, std::io::Error>));
@@ -258,7 +284,7 @@ impl MultipartUpload for Uploading {
     }
 }
 
-/// Puts what was staged, with the MD5 as its ETag and the last checksum as its checksum.
+/// Puts what was staged, with the MD5 of the bytes on disk as its ETag and the last checksum as its checksum.
 pub(crate) fn put(
     store: &Store,
     bucket: &str,
@@ -267,7 +293,7 @@ pub(crate) fn put(
     headers: Headers,
     conditions: &Conditions,
 ) -> Result<Description, StoreError> {
-    let (etag, checksum) = (hex::encode(staged.md5), staged.checksums.last().cloned());
+    let (etag, checksum) = (hex::encode(staged.stored_md5), staged.checksums.last().cloned());
     let details = Details { etag, checksum, headers, upload: None, parts: Vec::new() };
     store.put(bucket, key, staged, details, conditions)
 }
@@ -275,32 +301,23 @@ pub(crate) fn put(
 /// The bytes of `range`, read piece by piece as they are asked for.
 pub(crate) fn read(
     store: Store,
-    file: File,
+    readable: Readable,
     range: std::ops::Range<u64>,
 ) -> impl futures::Stream<Item = Result<Bytes, StoreError>> + Send + Sync + 'static {
     // The mutex only makes the stream `Sync`; nobody waits for it.
-    let next = move |(file, at): (File, u64)| {
+    let next = move |(readable, at): (Readable, u64)| {
         let (store, end) = (store.clone(), range.end);
         async move {
             if at == end {
                 return Ok(None);
             }
-            let piece = store.blocking(move |store| read_piece(store, file, at, end)).await?;
-            let (file, bytes) = piece;
+            let piece = store.blocking(move |store| readable.read_piece(store, at..end, READ_BYTES)).await?;
+            let (readable, bytes) = piece;
             let at = at + bytes.len() as u64;
-            Ok(Some((bytes, (file, at))))
+            Ok(Some((bytes, (readable, at))))
         }
     };
-    SyncStream(parking_lot::Mutex::new(stream::try_unfold((file, range.start), next).boxed()))
-}
-
-fn read_piece(store: &Store, mut file: File, at: u64, end: u64) -> Result<(File, Bytes), StoreError> {
-    let root = store.inner.root.as_path();
-    let mut piece = vec![0; usize::try_from(end - at).unwrap_or(usize::MAX).min(READ_BYTES)];
-    file.seek(SeekFrom::Start(at)).at(root)?;
-    // A file that was cut by hand meanwhile ends the response early, which the client sees by its length.
-    file.read_exact(&mut piece).at(root)?;
-    Ok((file, piece.into()))
+    SyncStream(parking_lot::Mutex::new(stream::try_unfold((readable, range.start), next).boxed()))
 }
 
 /// Makes a stream `Sync`, as the S3 server library asks of bodies. It is only ever polled through `&mut`.
@@ -331,7 +348,7 @@ fn meta_of(location: Path, description: &Description) -> ObjectMeta {
     ObjectMeta {
         location,
         last_modified: DateTime::from(description.stamp.system_time()),
-        size: description.stamp.size,
+        size: description.size(),
         e_tag: Some(quoted(&description.etag)),
         version: None,
     }

@@ -131,6 +131,20 @@ pub enum StoreError {
         /// Its bytes.
         size: u64,
     },
+    /// A KMS key cannot be used, or not by this caller.
+    #[error("<Code>{code}</Code> {reason}")]
+    Key {
+        /// S3's error code.
+        code: String,
+        /// What KMS says.
+        reason: String,
+    },
+    /// The bytes of a sealed object are not those that were sealed.
+    #[error("a sealed object was altered: {reason}")]
+    Altered {
+        /// Where.
+        reason: String,
+    },
     /// Something in the request cannot be.
     #[error("{reason}")]
     Invalid {

@@ -131,7 +131,7 @@ impl Store {
         let part = Part {
             number,
             file,
-            size: staged.size,
+            size: staged.plain,
             etag: hex::encode(staged.md5),
             checksum: staged.checksums.pop(),
             modified: self.inner.clock.now(),
@@ -228,7 +228,8 @@ impl Store {
             summer.update(&hex::decode(&part.etag).unwrap_or_default());
         }
         unseen.sync().at(&directory)?;
-        let staged = Staged { unseen, size, md5: [0; 16], checksums: Vec::new() };
+        let staged =
+            Staged { unseen, size, plain: size, md5: [0; 16], stored_md5: [0; 16], checksums: Vec::new(), seal: None };
         let details = Details {
             etag: format!("{}-{}", hex::encode(summer.finalize()), parts.len()),
             checksum,
@@ -271,7 +272,8 @@ impl Store {
         }
         unseen.sync().at(path)?;
         let (md5, checksums) = summer.finish();
-        Ok(Staged { unseen, size: range.end - range.start, md5, checksums })
+        let size = range.end - range.start;
+        Ok(Staged { unseen, size, plain: size, md5, stored_md5: md5, checksums, seal: None })
     }
 
     fn write_json<T: Serialize>(&self, path: &Path, value: &T) -> Result<(), StoreError> {

@@ -314,7 +314,7 @@ impl S3Access for Gate {
             caller.account = Some(caller.ask(&*self.access, &self.store, action, resource)?);
         }
         // Those who may not ask for an operation are not told what it lacks.
-        let unavailable = crate::s3::require_available(cx.headers(), &query);
+        let unavailable = crate::s3::require_available(cx.s3_op().name(), cx.headers(), &query);
         cx.extensions_mut().insert(caller);
         unavailable
     }

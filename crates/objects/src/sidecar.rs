@@ -19,6 +19,7 @@ use crate::StoreError;
 use crate::checksums::Checksum;
 use crate::durable::{Scratch, is_absence};
 use crate::error::At;
+use crate::sealing::Seal;
 
 /// Tells an object's bytes from those before and after.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -88,6 +89,16 @@ pub(crate) struct Description {
     /// The sizes of the parts that it was uploaded in.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) parts: Vec<u64>,
+    /// How the bytes on disk are sealed, if they are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) seal: Option<Seal>,
+}
+
+impl Description {
+    /// The object's length in bytes, which is not the file's when it is sealed.
+    pub(crate) fn size(&self) -> u64 {
+        self.seal.as_ref().map_or(self.stamp.size, |seal| seal.plain_bytes)
+    }
 }
 
 /// The sidecar file: the key, and one description, or two while the object is being replaced.
@@ -141,6 +152,8 @@ impl Sidecar {
             headers: latest.map(|version| version.headers.clone()).unwrap_or_default(),
             upload: None,
             parts: Vec::new(),
+            // Copied back from a backup, say: whether the bytes are the sealed ones shows when they are opened.
+            seal: latest.and_then(|version| version.seal.clone()).filter(|seal| seal.fits(stamp.size)),
         }
     }
 }

@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use opentrail_model::{AccountId, Region};
 use opentrail_runtime::{Clock, CrashPoint};
@@ -20,6 +20,7 @@ use crate::error::At;
 use crate::key::{LONGEST_KEY, path_of};
 use crate::listing::{self, Listings, Page, Query};
 use crate::multipart::{paths_in, sweep_uploads};
+use crate::sealing::{CallerKeys, ObjectKeys, Readable, Seal, WantedKey};
 use crate::sidecar::{self, Description, Headers, Sidecar, Stamp};
 use crate::staging::Staged;
 
@@ -44,6 +45,8 @@ pub(crate) struct Inner {
     pub(crate) root: PathBuf,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) scratch: Arc<Scratch>,
+    /// The KMS keys of callers; without them no object can be sealed or opened for one.
+    pub(crate) keys: OnceLock<Arc<dyn CallerKeys>>,
     /// Read-locked while an object is written, so that no bucket disappears under it.
     pub(crate) buckets: RwLock<BTreeMap<String, Bucket>>,
     locks: Vec<Mutex<()>>,
@@ -89,6 +92,7 @@ impl Store {
             root: root.to_owned(),
             clock,
             scratch: Arc::new(scratch),
+            keys: OnceLock::new(),
             buckets: RwLock::new(buckets),
             locks: (0..LOCKS).map(|_| Mutex::new(())).collect(),
             upload_locks: (0..LOCKS).map(|_| Mutex::new(())).collect(),
@@ -185,6 +189,23 @@ impl Store {
         Arc::new(BucketObjects::new(self.clone(), bucket))
     }
 
+    /// Lets callers seal objects with KMS keys and open them. To be called once, before the store is served.
+    pub fn use_keys(&self, keys: Arc<dyn CallerKeys>) {
+        // A second call changes nothing: objects must not be sealed by one and opened by another.
+        let _ = self.inner.keys.set(keys);
+    }
+
+    /// Like [`Self::object_store`], using `keys`: objects are sealed with the key `wanted` as they are put, and opened
+    /// as they are read.
+    pub fn sealing_object_store(
+        &self,
+        bucket: &str,
+        keys: Arc<dyn ObjectKeys>,
+        wanted: WantedKey,
+    ) -> Arc<dyn object_store::ObjectStore> {
+        Arc::new(BucketObjects::new(self.clone(), bucket).sealing(keys, wanted))
+    }
+
     /// Does `work` on a thread that may block.
     pub(crate) async fn blocking<T, F>(&self, work: F) -> Result<T, StoreError>
     where
@@ -231,7 +252,8 @@ impl Store {
 
         // The description comes first. A crash after this line leaves the old object, which stays described.
         let Details { etag, checksum, headers, upload, parts } = details;
-        let description = Description { stamp, etag, checksum, headers, upload, parts };
+        let seal = staged.seal.take().map(|key| Seal { key, plain_bytes: staged.plain });
+        let description = Description { stamp, etag, checksum, headers, upload, parts, seal };
         let old = current.map(|current| sidecar.describing(current.stamp).cloned().unwrap_or(current));
         sidecar.versions = old.into_iter().chain([description.clone()]).collect();
         sidecar.write(&self.inner.scratch, &place.sidecar)?;
@@ -265,6 +287,22 @@ impl Store {
                 Err(StoreError::NoSuchKey { bucket: bucket.to_owned(), key: key.to_owned() })
             }
         }
+    }
+
+    /// What reads the object's bytes: with `keys` also those that are sealed.
+    pub(crate) async fn readable(
+        &self,
+        file: File,
+        description: &Description,
+        keys: Option<&Arc<dyn ObjectKeys>>,
+    ) -> Result<Readable, StoreError> {
+        let Some(seal) = description.seal.clone() else { return Ok(Readable::plain(file)) };
+        let keys = keys.ok_or_else(|| {
+            let reason = format!("the object is sealed with {}, and no keys are at hand here", seal.key.kms_key);
+            StoreError::Key { code: "AccessDenied".to_owned(), reason }
+        })?;
+        let data_key = keys.open(&seal.key).await?;
+        self.blocking(move |store| Readable::sealed(store, file, &seal, &data_key)).await
     }
 
     /// Removes the object, durably. `false` when there was none.

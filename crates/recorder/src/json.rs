@@ -158,6 +158,9 @@ fn shown(
     if event_source == "dynamodb.amazonaws.com" && classify::is_data(event_source, event_name) {
         value = dynamodb::without_values(value);
     }
+    if event_source == "kms.amazonaws.com" {
+        redact::without_texts_of_kms(&mut value);
+    }
     match spelling::respelled(value) {
         Value::Object(members) if event_source == "secretsmanager.amazonaws.com" => {
             object_or_null(members.into_iter().map(spelling::of_secrets_manager).collect())

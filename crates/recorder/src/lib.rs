@@ -24,6 +24,7 @@ mod resources;
 mod rest;
 mod s3;
 mod service;
+mod service_use;
 mod spelling;
 pub mod tap;
 #[cfg(test)]
@@ -35,6 +36,7 @@ pub use capture::{Capture, CaptureMode, MAX_CAPTURE, wanted_capture};
 pub use credential::{Credential, credential};
 pub use draft::Recorded;
 pub use exchange::{Break, Caller, Captured, Endpoint, Exchange};
+pub use service_use::ServiceUse;
 pub use tls::TlsDetails;
 
 use service::Protocol;
@@ -42,6 +44,16 @@ use service::Protocol;
 /// The record of a finished call; `None` for what is no API call (a CORS pre-flight).
 pub fn record(exchange: &Exchange) -> Option<Recorded> {
     draft_of(exchange).map(|draft| draft::write(exchange, draft, None))
+}
+
+/// The record of a finished call to a service that knows what the call was about: `resources` as the record lists them,
+/// in place of those that can be told from the request. With none it is [`record`].
+pub fn record_about(exchange: &Exchange, resources: Vec<serde_json::Value>) -> Option<Recorded> {
+    let mut draft = draft_of(exchange)?;
+    if !resources.is_empty() {
+        draft.resources = resources;
+    }
+    Some(draft::write(exchange, draft, None))
 }
 
 /// The record of a call that broke off. Its shape is a choice, since no source shows one:

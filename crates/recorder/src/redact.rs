@@ -109,6 +109,14 @@ pub(crate) fn header_is_secret(name: &str) -> bool {
     name.ends_with("-customer-key")
 }
 
+/// Takes the texts of KMS, plain and sealed, out of a request or a response: its records have neither.
+/// (KMS Developer Guide, "Logging AWS KMS API calls with AWS CloudTrail", examples.)
+pub(crate) fn without_texts_of_kms(value: &mut Value) {
+    if let Value::Object(members) = value {
+        members.retain(|name, _| !["Plaintext", "CiphertextBlob"].contains(&name.as_str()));
+    }
+}
+
 struct Rules<'a> {
     event_source: &'a str,
     direction: Direction,
@@ -169,6 +177,13 @@ mod tests {
         let mut value = json!({ "A": [{ "B": { "anykey": { "C": "x", "D": 1 } } }], "C": "kept" });
         document(&mut value, "s", "Op", &["Op.A.B.C"], Direction::Request);
         assert_eq!(value, json!({ "A": [{ "B": { "anykey": { "C": HIDDEN, "D": 1 } } }], "C": "kept" }));
+    }
+
+    #[test]
+    fn records_of_kms_have_no_texts() {
+        let mut value = json!({ "KeyId": "k", "Plaintext": "c2VjcmV0", "CiphertextBlob": "c2VhbGVk" });
+        without_texts_of_kms(&mut value);
+        assert_eq!(value, json!({ "KeyId": "k" }));
     }
 
     #[test]

@@ -21,6 +21,7 @@ use hyper::body::Incoming;
 use metrics_exporter_prometheus::PrometheusHandle;
 use opentrail_api::Services;
 use opentrail_ingest::Ingest;
+use opentrail_kms::Kms;
 use opentrail_recorder::TlsDetails;
 use opentrail_runtime::TaskGroup;
 use opentrail_wire::sigv4;
@@ -37,6 +38,7 @@ pub(crate) struct Front(Arc<Parts>);
 
 pub(crate) struct Parts {
     pub(crate) services: Services,
+    pub(crate) kms: Kms,
     pub(crate) s3: EmbeddedS3,
     pub(crate) ingest: Ingest,
     pub(crate) recording: Recording,

@@ -18,6 +18,7 @@ use opentrail_identity::{AccessKeySpec, AccountSpec, Directory};
 use opentrail_ingest::{DedupWindow, Ingest};
 use opentrail_journal::{Journal, SegmentsJournal, SegmentsOptions};
 use opentrail_keys::KeyRing;
+use opentrail_kms::{Kms, KmsError};
 use opentrail_projection::{Feed, run};
 use opentrail_runtime::{Clock, CrashPoint, OnError, Random, Shutdown, SystemClock, SystemRandom, TaskGroup};
 use opentrail_trails::{Buckets, Trail, TrailChange, Trails};
@@ -28,7 +29,9 @@ use crate::boot::{self, DataDir, RootKey};
 use crate::cli::{OK, ServeArgs};
 use crate::config::{Config, ConfigError, GatewaySection};
 use crate::front::{EmbeddedS3, Front, Listener, Parts};
-use crate::wiring::{GatewayPort, Recording, RingSealer, StoreAccess, TrailBuckets, client_config, server_config};
+use crate::wiring::{
+    GatewayPort, Recording, RingSealer, StoreAccess, StoreKeys, TrailBuckets, client_config, server_config,
+};
 
 /// How long each part may take to stop before the next is stopped all the same.
 const STOP: Duration = Duration::from_secs(30);
@@ -58,12 +61,27 @@ pub(crate) async fn serve(args: ServeArgs) -> anyhow::Result<u8> {
     let options = SegmentsOptions { segment_bytes: config.journal.segment_bytes, ..SegmentsOptions::default() };
     let journal: Arc<dyn Journal> = Arc::new(SegmentsJournal::open(&data.join("journal"), options)?);
     let store = opentrail_objects::Store::open(&data.join("objects"), Arc::clone(&clock))?;
-    let buckets: Arc<dyn Buckets> = Arc::new(TrailBuckets::new(store.clone(), &config.destinations)?);
-
     // Three groups, stopped one after another: what lets records in, what carries them, what folds them.
     let intake = TaskGroup::new(Shutdown::new());
     let carriers = TaskGroup::new(Shutdown::new());
     let projections = TaskGroup::new(Shutdown::new());
+    let recording = Recording::start(Arc::clone(&journal), Arc::clone(&clock), &carriers);
+
+    let kms = Kms::new(
+        Arc::clone(&catalog),
+        Arc::clone(&keys),
+        Arc::clone(&directory),
+        Arc::clone(&clock),
+        Arc::clone(&random),
+    );
+    store.use_keys(Arc::new(StoreKeys {
+        kms: kms.clone(),
+        directory: Arc::clone(&directory),
+        recording: recording.late(),
+        clock: Arc::clone(&clock),
+        random: Arc::clone(&random),
+    }));
+    let buckets: Arc<dyn Buckets> = Arc::new(TrailBuckets::new(store.clone(), kms.clone(), &config.destinations)?);
 
     let feed = Feed::new(Arc::clone(&journal));
     let history_dir = data.join("tables/history");
@@ -104,7 +122,11 @@ pub(crate) async fn serve(args: ServeArgs) -> anyhow::Result<u8> {
     })
     .await?;
 
-    let recording = Recording::start(Arc::clone(&journal), Arc::clone(&clock), &carriers);
+    intake.spawn(
+        "key maintenance",
+        OnError::Log,
+        keep_keys(kms.clone(), Arc::clone(&clock), intake.shutdown().clone()),
+    );
     let trails = Trails::new(Arc::clone(&catalog));
     let reconciled = reconciliation(&trails.all().await?, &delivery);
     CrashPoint::ServerReconcile.reach();
@@ -137,6 +159,7 @@ pub(crate) async fn serve(args: ServeArgs) -> anyhow::Result<u8> {
         recording: recording.clone(),
         calls: intake.clone(),
         services,
+        kms,
         metrics,
         ready: AtomicBool::new(false),
     });
@@ -172,6 +195,19 @@ pub(crate) async fn serve(args: ServeArgs) -> anyhow::Result<u8> {
     sqlite.close().await;
     info!("stopped");
     Ok(OK)
+}
+
+/// Deletes and rotates keys whose time has come, now and every hour.
+async fn keep_keys(kms: Kms, clock: Arc<dyn Clock>, shutdown: Shutdown) -> Result<(), KmsError> {
+    loop {
+        if let Err(error) = kms.maintain().await {
+            warn!(%error, "keys could not be looked after; trying again in an hour");
+        }
+        tokio::select! {
+            () = clock.sleep(Duration::from_secs(3600)) => {}
+            () = shutdown.begun() => return Ok(()),
+        }
+    }
 }
 
 /// Changes that a crash between the catalog's commit and the journal's append may have kept from delivery. A version that

@@ -2,12 +2,14 @@
 
 mod access;
 mod buckets;
+mod object_keys;
 mod recording;
 mod sealer;
 mod tls;
 
 pub(crate) use access::StoreAccess;
 pub(crate) use buckets::TrailBuckets;
-pub(crate) use recording::{GatewayPort, Recording};
+pub(crate) use object_keys::StoreKeys;
+pub(crate) use recording::{GatewayPort, LateRecording, Recording};
 pub(crate) use sealer::RingSealer;
 pub(crate) use tls::{client_config, server_config};

@@ -14,6 +14,8 @@ pub struct Delivery<'a> {
     pub prefix: Option<&'a str>,
     /// The trail, as `aws:SourceArn`.
     pub trail: &'a Arn,
+    /// `KmsKeyId`: the ARN of the key that what is put is to be sealed with. Not looked at by [`Buckets::check`].
+    pub kms_key: Option<&'a str>,
     /// The trail's owner, as `aws:SourceAccount`; also the account in the path that is tried.
     pub account: AccountId,
 }
@@ -26,7 +28,62 @@ pub trait Buckets: fmt::Debug + Send + Sync + 'static {
     async fn check(&self, delivery: Delivery<'_>) -> Result<(), BucketError>;
 
     /// The bucket to put objects into, checked as by [`Self::check`]. Keys are relative to the bucket, prefix included.
+    /// Objects are sealed with the delivery's key; a key that cannot be used fails each put.
     async fn open(&self, delivery: Delivery<'_>) -> Result<Arc<dyn ObjectStore>, BucketError>;
+
+    /// The ARN of the key that `key` (a `KmsKeyId` in any of its forms) names, if it can seal what is delivered: it is
+    /// there, in the bucket's Region, enabled, and its policy lets CloudTrail make data keys for the trail.
+    /// (User Guide, "Configure AWS KMS key policies for CloudTrail".)
+    async fn check_key(&self, _delivery: Delivery<'_>, key: &str) -> Result<String, KeyError> {
+        Err(KeyError::Unavailable { key: key.to_owned(), reason: "there are no keys here".to_owned() })
+    }
+}
+
+/// Why a trail cannot have a KMS key.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum KeyError {
+    /// The text is none of the forms that a key's name has.
+    #[error("KMS key identifier {key:?} is not valid: {reason}")]
+    Invalid {
+        /// As it was given.
+        key: String,
+        /// What would be right.
+        reason: String,
+    },
+    /// There is no such key in the bucket's Region.
+    #[error("KMS key {key} does not exist in the Region {region} of the S3 bucket {bucket}")]
+    NotFound {
+        /// As it was given.
+        key: String,
+        /// Where the trail delivers to.
+        bucket: String,
+        /// Where the key would have to be.
+        region: String,
+    },
+    /// Its policy does not let CloudTrail use it for this trail.
+    #[error("Insufficient permissions to access S3 bucket {bucket} or KMS key {key}.")]
+    AccessDenied {
+        /// The key.
+        key: String,
+        /// Where the trail delivers to.
+        bucket: String,
+    },
+    /// It is disabled or about to be deleted.
+    #[error("KMS key {key} cannot be used: {reason}")]
+    Unusable {
+        /// The key.
+        key: String,
+        /// KMS's word.
+        reason: String,
+    },
+    /// Nobody could be asked; trying again may help.
+    #[error("KMS key {key} could not be checked: {reason}")]
+    Unavailable {
+        /// As it was given.
+        key: String,
+        /// Why.
+        reason: String,
+    },
 }
 
 /// Why a bucket cannot be delivered to.

@@ -147,6 +147,7 @@ mod tests {
             version: 1,
             bucket: "logs".into(),
             prefix: None,
+            kms_key: None,
             include_global_service_events: true,
             multi_region,
             log_file_validation: false,

@@ -51,6 +51,9 @@ pub struct Trail {
     pub bucket: String,
     /// `S3KeyPrefix`, without a trailing slash; `None` when empty.
     pub prefix: Option<String>,
+    /// `KmsKeyId`: the ARN of the key that seals what is delivered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kms_key: Option<String>,
     /// `IncludeGlobalServiceEvents`.
     pub include_global_service_events: bool,
     /// `IsMultiRegionTrail`.

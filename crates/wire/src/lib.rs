@@ -1,7 +1,8 @@
 //! The protocols that AWS clients speak: framing, signatures, generated shapes; nothing of the product.
 //!
 //! - [`cloudtrail`] and [`cloudtrail_data`]: operations, inputs and outputs, generated from the service models.
-//! - [`json`]: awsJson 1.1, the protocol of `cloudtrail`; [`rest`]: restJson, that of `cloudtrail-data`;
+//! - [`kms`]: the same for `kms`.
+//! - [`json`]: awsJson 1.1, the protocol of `cloudtrail` and `kms`; [`rest`]: restJson, that of `cloudtrail-data`;
 //!   [`query`]: awsQuery and its XML, that of `sts`.
 //! - [`shape`]: how an input is checked against the model's constraints, with AWS's words for each breach.
 //! - [`sigv4`]: Signature Version 4, made and verified.
@@ -22,6 +23,9 @@ pub mod cloudtrail;
 /// `cloudtrail-data`: its operation and its shapes.
 #[path = "generated/cloudtrail_data.rs"]
 pub mod cloudtrail_data;
+/// `kms`: those of its operations that OpenTrail has, their shapes, the errors of the service.
+#[path = "generated/kms.rs"]
+pub mod kms;
 #[path = "generated/exceptions.rs"]
 mod modelled;
 

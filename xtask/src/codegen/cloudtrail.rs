@@ -13,7 +13,7 @@ use crate::botocore::Botocore;
 use crate::model::Model;
 use crate::output::Output;
 
-const DIRECTORY: &str = "crates/wire/src/generated";
+pub(super) const DIRECTORY: &str = "crates/wire/src/generated";
 
 /// Imports of the files that hold structures; which of them a file needs depends on the model.
 const TYPE_IMPORTS: [(&str, &str); 4] = [
@@ -68,12 +68,12 @@ pub(crate) fn generate(botocore: &Botocore, output: &mut Output) -> Result<()> {
 }
 
 #[derive(Clone, Copy)]
-enum Side {
+pub(super) enum Side {
     Input,
     Output,
 }
 
-fn envelopes(model: &Model, side: Side) -> Result<String> {
+pub(super) fn envelopes(model: &Model, side: Side) -> Result<String> {
     let mut code = String::new();
     for (name, operation) in &model.operations {
         let (reference, rust, what) = match side {
@@ -85,16 +85,16 @@ fn envelopes(model: &Model, side: Side) -> Result<String> {
     Ok(code)
 }
 
-fn types(structures: &str, uses_structures: bool) -> String {
+pub(super) fn types(structures: &str, uses_structures: bool) -> String {
     let glob = if uses_structures { "use super::structures::*;\n" } else { "" };
     format!("{HEADER}\n{}\n{glob}\n{structures}", imports(structures))
 }
 
-fn imports(code: &str) -> String {
+pub(super) fn imports(code: &str) -> String {
     TYPE_IMPORTS.iter().filter(|(word, _)| code.contains(word)).map(|(_, import)| *import).collect()
 }
 
-fn tables(model: &Model) -> Result<String> {
+pub(super) fn tables(model: &Model) -> Result<String> {
     let tables = shapes::constraints(model)?;
     let used: Vec<&str> = ["List", "Map", "Member", "Shape", "Text", "Whole"]
         .into_iter()
@@ -103,7 +103,7 @@ fn tables(model: &Model) -> Result<String> {
     Ok(format!("{HEADER}\nuse crate::shape::{{{}}};\n\n{tables}", used.join(", ")))
 }
 
-fn operations(model: &Model) -> Result<String> {
+pub(super) fn operations(model: &Model) -> Result<String> {
     let names: Vec<&str> = model.operations.keys().map(String::as_str).collect();
     let mut code = String::from(
         "/// An operation of the service.\n\
@@ -146,7 +146,7 @@ fn operations(model: &Model) -> Result<String> {
     Ok(code)
 }
 
-fn validates(model: &Model) -> Result<String> {
+pub(super) fn validates(model: &Model) -> Result<String> {
     let mut code = String::new();
     for (name, operation) in &model.operations {
         let table = match &operation.input {
@@ -202,12 +202,12 @@ fn data_exceptions(model: &Model) -> Result<String> {
     Ok(code)
 }
 
-fn error_shapes(model: &Model) -> BTreeSet<&str> {
+pub(super) fn error_shapes(model: &Model) -> BTreeSet<&str> {
     model.operations.values().flat_map(|operation| &operation.errors).map(|error| error.shape.as_str()).collect()
 }
 
 /// `TrailNotFoundException` → `trail_not_found`.
-fn constructor(name: &str) -> String {
+pub(super) fn constructor(name: &str) -> String {
     snake(name.strip_suffix("Exception").unwrap_or(name))
 }
 

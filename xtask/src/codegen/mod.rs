@@ -2,6 +2,7 @@
 
 mod cloudtrail;
 mod json_services;
+mod kms;
 mod names;
 mod s3;
 mod shapes;
@@ -32,6 +33,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let botocore = Botocore::open(args.botocore.as_deref())?;
     let mut output = Output::new(if args.check { Mode::Check } else { Mode::Write })?;
     cloudtrail::generate(&botocore, &mut output)?;
+    kms::generate(&botocore, &mut output)?;
     s3::generate(&botocore, &mut output)?;
     json_services::generate(&botocore, &mut output)?;
     output.finish("cargo xtask codegen")

@@ -13,7 +13,7 @@ use crate::tag;
 /// Creates a trail. It does not log until StartLogging.
 ///
 /// The order of the checks is a choice where clients do not pin it: name, settings, tags, name of the bucket, prefix,
-/// name taken, trails in the Region, bucket there, bucket policy.
+/// name taken, trails in the Region, bucket there, bucket policy, KMS key.
 pub(crate) async fn create_trail(cx: Context<'_>, input: CreateTrailInput) -> Outcome<Changed<CreateTrailOutput>> {
     let tags = tag::from_wire(input.tags_list.unwrap_or_default());
     let arn = named::expand(&cx, &input.name);
@@ -28,6 +28,7 @@ pub(crate) async fn create_trail(cx: Context<'_>, input: CreateTrailInput) -> Ou
         version: u64::try_from(cx.now().as_millis()).unwrap_or_default(),
         bucket: input.s3_bucket_name,
         prefix: input.s3_key_prefix.filter(|prefix| !prefix.is_empty()),
+        kms_key: None,
         include_global_service_events: input.include_global_service_events.unwrap_or(true),
         multi_region: input.is_multi_region_trail.unwrap_or(false),
         log_file_validation: input.enable_log_file_validation.unwrap_or(false),
@@ -44,7 +45,6 @@ pub(crate) async fn create_trail(cx: Context<'_>, input: CreateTrailInput) -> Ou
         sns_topic_name: input.sns_topic_name.as_deref(),
         log_group_arn: input.cloud_watch_logs_log_group_arn.as_deref(),
         log_role_arn: input.cloud_watch_logs_role_arn.as_deref(),
-        kms_key_id: input.kms_key_id.as_deref(),
         organization: input.is_organization_trail,
     }
     .refuse()?;
@@ -53,6 +53,7 @@ pub(crate) async fn create_trail(cx: Context<'_>, input: CreateTrailInput) -> Ou
     validate_prefix(trail.prefix.as_deref().unwrap_or_default())?;
     cx.require_free(&trail).await?;
     cx.check_bucket(&trail).await?;
+    trail.kms_key = cx.check_key(&trail, input.kms_key_id.as_deref().unwrap_or_default()).await?;
 
     let output = shapes::created(&trail);
     Ok(Changed::new(output, cx.create(trail).await?))

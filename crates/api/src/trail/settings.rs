@@ -1,8 +1,12 @@
 //! Rules over several settings of a trail, common to CreateTrail and UpdateTrail.
 
-use opentrail_trails::{Delivery, Trail, TrailError};
+use opentrail_model::Arn;
+use opentrail_trails::{Delivery, KeyError, Trail, TrailError};
 
 use crate::context::{Context, Outcome};
+
+/// `KmsKeyId`, in characters. (API Reference, CreateEventDataStore, whose member has the same forms.)
+const MAX_KEY: usize = 350;
 
 /// A setting, or a combination, that a trail cannot have here.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -32,7 +36,6 @@ pub(crate) struct Destinations<'a> {
     pub(crate) sns_topic_name: Option<&'a str>,
     pub(crate) log_group_arn: Option<&'a str>,
     pub(crate) log_role_arn: Option<&'a str>,
-    pub(crate) kms_key_id: Option<&'a str>,
     pub(crate) organization: Option<bool>,
 }
 
@@ -50,9 +53,6 @@ impl Destinations<'_> {
         }
         if is_set(self.sns_topic_name) {
             return not_built("SnsTopicName", "notification of deliveries through Amazon SNS");
-        }
-        if is_set(self.kms_key_id) {
-            return not_built("KmsKeyId", "encryption of log files with AWS KMS keys");
         }
         match (is_set(self.log_group_arn), is_set(self.log_role_arn)) {
             (true, false) => return Err(SettingsError::LogGroupWithoutRole),
@@ -83,13 +83,32 @@ impl Context<'_> {
 
     /// Checks that the trail's bucket is there and lets CloudTrail in.
     pub(crate) async fn check_bucket(&self, trail: &Trail) -> Outcome<()> {
-        let delivery = Delivery {
-            bucket: &trail.bucket,
-            prefix: trail.prefix.as_deref(),
-            trail: &trail.arn(),
-            account: trail.key.account,
-        };
-        Ok(self.services.buckets.check(delivery).await?)
+        Ok(self.services.buckets.check(delivery(trail, &trail.arn())).await?)
+    }
+
+    /// The ARN of the key that `KmsKeyId` names, checked for the trail; none for an empty text.
+    pub(crate) async fn check_key(&self, trail: &Trail, text: &str) -> Outcome<Option<String>> {
+        if text.is_empty() {
+            return Ok(None);
+        }
+        let usual = |b: u8| b.is_ascii_alphanumeric() || b"._/-:".contains(&b);
+        if text.len() > MAX_KEY || !text.bytes().all(usual) {
+            let reason = format!(
+                "use a key id, a key ARN, alias/ and a name, or an alias ARN: at most {MAX_KEY} letters, digits and ._/-:"
+            );
+            return Err(KeyError::Invalid { key: text.to_owned(), reason }.into());
+        }
+        Ok(Some(self.services.buckets.check_key(delivery(trail, &trail.arn()), text).await?))
+    }
+}
+
+fn delivery<'a>(trail: &'a Trail, arn: &'a Arn) -> Delivery<'a> {
+    Delivery {
+        bucket: &trail.bucket,
+        prefix: trail.prefix.as_deref(),
+        trail: arn,
+        kms_key: trail.kms_key.as_deref(),
+        account: trail.key.account,
     }
 }
 
@@ -103,7 +122,6 @@ mod tests {
             sns_topic_name: Some(""),
             log_group_arn: Some(""),
             log_role_arn: Some(""),
-            kms_key_id: Some(""),
             organization: Some(false),
         };
         assert_eq!(empty.refuse(), Ok(()));

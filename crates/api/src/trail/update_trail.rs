@@ -19,13 +19,13 @@ pub(crate) async fn update_trail(cx: Context<'_>, input: UpdateTrailInput) -> Ou
         sns_topic_name: input.sns_topic_name.as_deref(),
         log_group_arn: input.cloud_watch_logs_log_group_arn.as_deref(),
         log_role_arn: input.cloud_watch_logs_role_arn.as_deref(),
-        kms_key_id: input.kms_key_id.as_deref(),
         organization: input.is_organization_trail,
     }
     .refuse()?;
 
     let moves = input.s3_bucket_name.is_some() || input.s3_key_prefix.is_some();
-    let changed = with_changes(trail.value.clone(), input);
+    let key = input.kms_key_id.clone();
+    let mut changed = with_changes(trail.value.clone(), input);
     settings::validate(&changed)?;
     validate_bucket(&changed.bucket)?;
     validate_prefix(changed.prefix.as_deref().unwrap_or_default())?;
@@ -34,6 +34,12 @@ pub(crate) async fn update_trail(cx: Context<'_>, input: UpdateTrailInput) -> Ou
     }
     if moves {
         cx.check_bucket(&changed).await?;
+    }
+    match (&key, &changed.kms_key) {
+        (Some(key), _) => changed.kms_key = cx.check_key(&changed, key).await?,
+        // A bucket elsewhere may be out of the key's reach.
+        (None, Some(key)) if moves => changed.kms_key = cx.check_key(&changed, key).await?,
+        (None, _) => {}
     }
 
     let output = shapes::updated(&changed);

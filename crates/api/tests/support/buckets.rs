@@ -3,7 +3,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use object_store::ObjectStore;
-use opentrail_trails::{BucketError, Buckets, Delivery};
+use opentrail_trails::{BucketError, Buckets, Delivery, KeyError};
 use parking_lot::Mutex;
 
 /// Buckets that are whatever the test says.
@@ -11,6 +11,8 @@ use parking_lot::Mutex;
 pub(crate) struct TestBuckets {
     state: Mutex<HashMap<String, Result<(), BucketError>>>,
     checked: Mutex<Vec<String>>,
+    /// By `KmsKeyId`: the key's ARN, or why it cannot be used. Others are not there.
+    keys: Mutex<HashMap<String, Result<String, KeyError>>>,
 }
 
 impl TestBuckets {
@@ -26,6 +28,11 @@ impl TestBuckets {
         self.state.lock().insert(bucket.to_owned(), state);
     }
 
+    /// What a check of the key that `text` names finds from now on.
+    pub(crate) fn set_key(&self, text: &str, state: Result<&str, KeyError>) {
+        self.keys.lock().insert(text.to_owned(), state.map(str::to_owned));
+    }
+
     /// What was checked since this was last asked: bucket, prefix, trail.
     pub(crate) fn checked(&self) -> Vec<String> {
         std::mem::take(&mut self.checked.lock())
@@ -35,7 +42,7 @@ impl TestBuckets {
 #[async_trait]
 impl Buckets for TestBuckets {
     async fn check(&self, delivery: Delivery<'_>) -> Result<(), BucketError> {
-        let Delivery { bucket, prefix, trail, account } = delivery;
+        let Delivery { bucket, prefix, trail, account, .. } = delivery;
         self.checked.lock().push(format!("{bucket} {} {trail} {account}", prefix.unwrap_or("-")));
         let missing = || Err(BucketError::NoSuchBucket { bucket: bucket.to_owned() });
         self.state.lock().get(bucket).cloned().unwrap_or_else(missing)
@@ -44,5 +51,14 @@ impl Buckets for TestBuckets {
     async fn open(&self, delivery: Delivery<'_>) -> Result<Arc<dyn ObjectStore>, BucketError> {
         self.check(delivery).await?;
         Ok(Arc::new(object_store::memory::InMemory::new()))
+    }
+
+    async fn check_key(&self, delivery: Delivery<'_>, key: &str) -> Result<String, KeyError> {
+        self.checked.lock().push(format!("key {key} for {}", delivery.bucket));
+        let missing = || {
+            let (bucket, region) = (delivery.bucket.to_owned(), "us-east-1".to_owned());
+            Err(KeyError::NotFound { key: key.to_owned(), bucket, region })
+        };
+        self.keys.lock().get(key).cloned().unwrap_or_else(missing)
     }
 }

@@ -1,5 +1,5 @@
 use opentrail_api::RecordOrder;
-use opentrail_trails::{BucketError, TrailChange};
+use opentrail_trails::{BucketError, KeyError, TrailChange};
 use serde_json::{Value, json};
 
 use crate::support::{ACCOUNT, Api, allow, arn};
@@ -77,7 +77,11 @@ async fn bad_settings_are_refused_by_their_own_errors() {
     let down = BucketError::Unavailable { bucket: "down".into(), reason: "refused".into() };
     api.buckets.set("down", Err(down));
     let group = "arn:aws:logs:us-east-1:111122223333:log-group:g:*";
-    let cases: [(Value, &str, &str); 20] = [
+    let (key, bucket) = ("alias/closed".to_owned(), "logs".to_owned());
+    api.buckets.set_key("alias/closed", Err(KeyError::AccessDenied { key, bucket }));
+    let (key, reason) = ("alias/off".to_owned(), "it is disabled".to_owned());
+    api.buckets.set_key("alias/off", Err(KeyError::Unusable { key, reason }));
+    let cases: [(Value, &str, &str); 24] = [
         (
             json!({ "Name": "ab" }),
             "InvalidTrailNameException",
@@ -103,7 +107,15 @@ async fn bad_settings_are_refused_by_their_own_errors() {
         (json!({ "S3KeyPrefix": "/a" }), "InvalidS3PrefixException", "/a"),
         (json!({ "SnsTopicName": "topic" }), "UnsupportedOperationException", "not available yet"),
         (json!({ "SnsTopicName": "t".repeat(257) }), "InvalidSnsTopicNameException", "256"),
-        (json!({ "KmsKeyId": "alias/key" }), "UnsupportedOperationException", "not available yet"),
+        (json!({ "KmsKeyId": "alias/absent" }), "KmsKeyNotFoundException", "alias/absent"),
+        (json!({ "KmsKeyId": "a key" }), "InvalidKmsKeyIdException", "a key"),
+        (json!({ "KmsKeyId": "k".repeat(351) }), "InvalidKmsKeyIdException", "350"),
+        (
+            json!({ "KmsKeyId": "alias/closed" }),
+            "InsufficientEncryptionPolicyException",
+            "Insufficient permissions to access S3 bucket logs or KMS key alias/closed.",
+        ),
+        (json!({ "KmsKeyId": "alias/off" }), "KmsException", "is disabled"),
         (json!({ "CloudWatchLogsLogGroupArn": group }), "InvalidCloudWatchLogsRoleArnException", "role ARN"),
         (json!({ "CloudWatchLogsRoleArn": "arn" }), "InvalidCloudWatchLogsLogGroupArnException", "log group"),
         (
@@ -186,4 +198,28 @@ async fn tags_need_a_permission_of_their_own_and_can_be_asked_for() {
     api.caller("scoped", None).refused("CreateTrail", input("yours", json!([])), "AccessDeniedException", "").await;
     // The permission comes before what is wrong with the name.
     api.caller("scoped", None).refused("CreateTrail", input("-", json!([])), "AccessDeniedException", "").await;
+}
+
+#[tokio::test]
+async fn a_key_is_answered_by_its_arn_and_can_be_taken_away() {
+    let api = Api::new().await;
+    let root = api.root();
+    let (one, two) = ("arn:aws:kms:us-east-1:111122223333:key/1", "arn:aws:kms:us-east-1:111122223333:key/2");
+    api.buckets.set_key("alias/one", Ok(one));
+    api.buckets.set_key("alias/two", Ok(two));
+    api.buckets.set_key(two, Ok(two));
+    let input = json!({ "Name": "main", "S3BucketName": "logs", "KmsKeyId": "alias/one" });
+    assert_eq!(root.ok("CreateTrail", input).await["KmsKeyId"], one);
+    let held = async || root.ok("GetTrail", json!({ "Name": "main" })).await["Trail"]["KmsKeyId"].clone();
+    assert_eq!(held().await, one);
+    let updated = root.ok("UpdateTrail", json!({ "Name": "main", "KmsKeyId": "alias/two" })).await;
+    assert_eq!(updated["KmsKeyId"], two);
+    api.buckets.checked();
+    root.ok("UpdateTrail", json!({ "Name": "main", "EnableLogFileValidation": true })).await;
+    assert!(api.buckets.checked().is_empty(), "the key is looked at when it, the bucket or the prefix is given");
+    api.buckets.set("more-logs", Ok(()));
+    root.ok("UpdateTrail", json!({ "Name": "main", "S3BucketName": "more-logs" })).await;
+    assert_eq!(api.buckets.checked().last().unwrap(), &format!("key {two} for more-logs"));
+    let updated = root.ok("UpdateTrail", json!({ "Name": "main", "KmsKeyId": "" })).await;
+    assert_eq!((updated.get("KmsKeyId"), held().await), (None, serde_json::Value::Null));
 }

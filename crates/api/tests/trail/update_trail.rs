@@ -108,7 +108,8 @@ async fn bad_settings_are_refused_and_change_nothing() {
         (json!({ "S3BucketName": "closed" }), "InsufficientS3BucketPolicyException"),
         (json!({ "S3KeyPrefix": "a//b" }), "InvalidS3PrefixException"),
         (json!({ "SnsTopicName": "topic" }), "UnsupportedOperationException"),
-        (json!({ "KmsKeyId": "key" }), "UnsupportedOperationException"),
+        (json!({ "KmsKeyId": "key" }), "KmsKeyNotFoundException"),
+        (json!({ "KmsKeyId": "a key" }), "InvalidKmsKeyIdException"),
         (json!({ "CloudWatchLogsLogGroupArn": "arn" }), "InvalidCloudWatchLogsRoleArnException"),
         (json!({ "IsOrganizationTrail": true }), "OrganizationsNotInUseException"),
     ];

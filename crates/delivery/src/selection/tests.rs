@@ -22,6 +22,7 @@ fn trail(selectors: Vec<EventSelector>) -> Trail {
         version: 1,
         bucket: "b".into(),
         prefix: None,
+        kms_key: None,
         include_global_service_events: true,
         multi_region: false,
         log_file_validation: false,

@@ -122,6 +122,7 @@ pub(super) fn trail(name: &str, bucket: &str) -> Trail {
         version: 1,
         bucket: bucket.into(),
         prefix: None,
+        kms_key: None,
         include_global_service_events: true,
         multi_region: true,
         log_file_validation: true,

@@ -89,7 +89,9 @@ impl Session<'_> {
     /// Step 2.
     async fn put_digest(&self, digest: &PendingDigest) -> Result<(), PutError> {
         let Worker { key, context, .. } = self.worker;
-        let store = context.putter.open(key, &digest.bucket, digest.prefix.as_deref()).await?;
+        // The trail's key as it is now: a digest that waits for a key can go on with another.
+        let kms_key = self.state.trail.as_ref().and_then(|trail| trail.kms_key.as_deref());
+        let store = context.putter.open(key, &digest.bucket, digest.prefix.as_deref(), kms_key).await?;
         let metadata =
             [("signature", digest.signature.clone()), ("signature-algorithm", SIGNATURE_ALGORITHM.to_owned())];
         let gzip = Sealed::of(digest.body.as_bytes()).gzip;

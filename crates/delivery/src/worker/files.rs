@@ -21,6 +21,9 @@ use crate::state::{Cut, DeliveredFile, FILES, FileIntent, file_key};
 /// Puts of one trail that run at once.
 const PUTS_AT_ONCE: usize = 4;
 
+/// Bucket, prefix and KMS key.
+type Destination<'a> = (&'a str, Option<&'a str>, Option<&'a str>);
+
 impl Session<'_> {
     /// Step 1: closes the files of the buffers `which` and commits the intent to deliver them.
     pub(super) async fn cut(&mut self, which: &[usize]) -> Result<(), WorkerError> {
@@ -81,14 +84,14 @@ impl Session<'_> {
         let Worker { key, context, .. } = self.worker;
         let putter = &context.putter;
         let sealed = self.sealed.as_deref().unwrap_or_default();
-        let mut stores: BTreeMap<(&str, Option<&str>), Arc<dyn ObjectStore>> = BTreeMap::new();
+        let mut stores: BTreeMap<Destination<'_>, Arc<dyn ObjectStore>> = BTreeMap::new();
         let mut puts = Vec::new();
         let mut failure = None;
         for (index, (file, sealed)) in cut.files.iter().zip(sealed).enumerate().filter(|(i, _)| !self.put[*i]) {
-            let destination = (file.bucket.as_str(), file.prefix.as_deref());
+            let destination = (file.bucket.as_str(), file.prefix.as_deref(), file.kms_key.as_deref());
             let store = match stores.get(&destination) {
                 Some(store) => Arc::clone(store),
-                None => match putter.open(key, destination.0, destination.1).await {
+                None => match putter.open(key, destination.0, destination.1, destination.2).await {
                     Ok(store) => Arc::clone(stores.entry(destination).or_insert(store)),
                     Err(error) => {
                         failure = Some(error);
@@ -203,7 +206,7 @@ impl Session<'_> {
     /// A choice: CloudTrail does not say. It loses nothing. A file whose put ended without an answer is tried in its own
     /// bucket for half an hour first; after that it can be in both, and its digest names the new place.
     async fn go_elsewhere(&mut self) -> Result<(), WorkerError> {
-        let Some((bucket, prefix)) = self.elsewhere() else { return Ok(()) };
+        let Some((bucket, prefix, kms_key)) = self.elsewhere() else { return Ok(()) };
         let Some(mut cut) = self.state.cut.clone() else { return Ok(()) };
         let now = self.worker.context.clock.now();
         let Some(trail) = self.state.trail.as_ref() else { return Ok(()) };
@@ -212,15 +215,16 @@ impl Session<'_> {
             file.key = log_file(prefix.as_deref(), &file.group, now, &suffix);
             file.bucket.clone_from(&bucket);
             file.prefix.clone_from(&prefix);
+            file.kms_key.clone_from(&kms_key);
         }
-        tracing::warn!(trail.name = %self.worker.key, bucket, "undelivered log files go to the trail's new bucket");
+        tracing::warn!(trail.name = %self.worker.key, bucket, "undelivered log files go where the trail delivers now, under its key");
         let mut state = self.state.clone();
         state.cut = Some(cut);
         self.commit(state, Vec::new()).await
     }
 
-    /// The trail's newer destination, when the cut has failed to reach its own.
-    fn elsewhere(&self) -> Option<(String, Option<String>)> {
+    /// The trail's newer destination or key, when the cut has failed to reach its own.
+    fn elsewhere(&self) -> Option<(String, Option<String>, Option<String>)> {
         if self.cut_backoff.is_clear() || !self.cut_backoff.may_move() {
             return None;
         }
@@ -228,9 +232,11 @@ impl Session<'_> {
         let (position, trail) = seen.latest.as_ref()?;
         let cut = self.state.cut.as_ref()?;
         let left = cut.files.iter().zip(&self.put).filter(|(_, put)| !**put);
-        let differs = |file: &FileIntent| file.bucket != trail.bucket || file.prefix != trail.prefix;
+        let differs = |file: &FileIntent| {
+            file.bucket != trail.bucket || file.prefix != trail.prefix || file.kms_key != trail.kms_key
+        };
         let newer = *position > self.state.cursor && left.into_iter().any(|(file, _)| differs(file));
-        newer.then(|| (trail.bucket.clone(), trail.prefix.clone()))
+        newer.then(|| (trail.bucket.clone(), trail.prefix.clone(), trail.kms_key.clone()))
     }
 
     /// Tries at once when the supervisor has seen that the trail has another bucket.
@@ -281,7 +287,13 @@ impl Session<'_> {
                     "the journal gives other records for this log file than when it was cut"
                 );
                 let kept = file.clone();
-                *file = FileIntent { bucket: kept.bucket, prefix: kept.prefix, key: kept.key, ..again };
+                *file = FileIntent {
+                    bucket: kept.bucket,
+                    prefix: kept.prefix,
+                    kms_key: kept.kms_key,
+                    key: kept.key,
+                    ..again
+                };
                 differs = true;
             }
         }
@@ -324,6 +336,7 @@ fn intent(trail: &Trail, buffer: &Buffer, now: Timestamp) -> FileIntent {
     FileIntent {
         bucket: trail.bucket.clone(),
         prefix: trail.prefix.clone(),
+        kms_key: trail.kms_key.clone(),
         key: log_file(trail.prefix.as_deref(), &buffer.group, now, &suffix),
         group: buffer.group.clone(),
         first: buffer.first,

@@ -239,3 +239,40 @@ fn a_session_token_opens_for_its_key_until_it_ends_or_its_user_goes() {
         Decision::ImplicitDeny { missing: PolicyKind::IdentityBased }
     );
 }
+
+#[test]
+fn under_a_key_policy_nobody_is_allowed_by_their_own_policies_alone() {
+    let directory = directory();
+    let ask = |key: &str, policy: Value, owner: &str| {
+        let policy = resource_policy(policy);
+        let request = AccessRequest {
+            action: "s3:GetObject",
+            resource: "arn:aws:s3:::b/k",
+            context: &Context::new(),
+            resource_policy: Some(&policy),
+            resource_account: Some(owner.parse().unwrap()),
+        };
+        directory.authorize_under_policy(&who(&directory, key), &request)
+    };
+    let allow = |principal: &str| json!({ "Effect": "Allow", "Principal": { "AWS": principal }, "Action": "s3:*", "Resource": "*" });
+    let (ours, root) = ("111122223333", "arn:aws:iam::111122223333:root");
+    let (alice, bob) = ("arn:aws:iam::111122223333:user/alice", "arn:aws:iam::111122223333:user/bob");
+    let missing = |kind| Decision::ImplicitDeny { missing: kind };
+    // Named by the account, those may whose own policies allow it; the root by itself.
+    assert_eq!(ask("AKIAALICE", allow(root), ours), Decision::Allowed);
+    assert_eq!(ask("AKIABOB", allow(root), ours), missing(PolicyKind::IdentityBased));
+    assert_eq!(ask("AKIAROOT", allow(root), ours), Decision::Allowed);
+    // Named themselves, they need no policy of their own, and everybody else is out, the root too.
+    assert_eq!(ask("AKIABOB", allow(bob), ours), Decision::Allowed);
+    for key in ["AKIAALICE", "AKIAROOT"] {
+        assert_eq!(ask(key, allow(bob), ours), missing(PolicyKind::ResourceBased), "{key}");
+    }
+    // Across accounts both are needed.
+    assert_eq!(ask("AKIAALICE", allow(alice), "444455556666"), Decision::Allowed);
+    assert_eq!(ask("AKIABOB", allow(bob), "444455556666"), missing(PolicyKind::IdentityBased));
+    let deny = json!({ "Effect": "Deny", "Principal": "*", "Action": "s3:GetObject", "Resource": "*" });
+    assert_eq!(
+        ask("AKIAROOT", json!([allow(root), deny]), ours),
+        Decision::ExplicitDeny { by: PolicyKind::ResourceBased }
+    );
+}

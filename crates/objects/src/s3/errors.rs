@@ -24,6 +24,7 @@ pub(crate) fn refused(error: StoreError) -> S3Error {
         StoreError::PartTooSmall { .. } => S3ErrorCode::EntityTooSmall,
         StoreError::Invalid { .. } => S3ErrorCode::InvalidArgument,
         StoreError::Body { .. } => return broken_body(error),
+        StoreError::Key { code, reason } => return refused_key(code, reason),
         StoreError::Disk { .. } => {
             // Retried by SDKs. Where our files are is nobody's business out there.
             metrics::counter!("opentrail_objects_disk_failures_total").increment(1);
@@ -31,13 +32,26 @@ pub(crate) fn refused(error: StoreError) -> S3Error {
             let message = "The disk of the object store failed or is full. Please try again.";
             return S3Error::with_message(S3ErrorCode::ServiceUnavailable, message);
         }
-        StoreError::Damaged { .. } | StoreError::IgnoresCase { .. } | StoreError::CoarseTimes { .. } => {
+        StoreError::Altered { .. }
+        | StoreError::Damaged { .. }
+        | StoreError::IgnoresCase { .. }
+        | StoreError::CoarseTimes { .. } => {
             tracing::error!(error = %error, "the object store is damaged");
             let message = "A file of the object store is damaged; its log says which.";
             return S3Error::with_message(S3ErrorCode::InternalError, message);
         }
     };
     S3Error::with_message(code, error.to_string())
+}
+
+/// KMS's refusals have its names behind `KMS.`; that a policy does not allow the key is S3's own AccessDenied.
+fn refused_key(code: &str, reason: &str) -> S3Error {
+    if code == "AccessDenied" {
+        return S3Error::with_message(S3ErrorCode::AccessDenied, reason.to_owned());
+    }
+    let mut error = S3Error::with_message(S3ErrorCode::Custom(code.into()), reason.to_owned());
+    error.set_status_code(http::StatusCode::BAD_REQUEST);
+    error
 }
 
 /// What `s3s` found wrong while the body streamed keeps S3's name for it.

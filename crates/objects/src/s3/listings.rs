@@ -159,7 +159,7 @@ fn object(key: String, description: &Description, account: Option<AccountId>) ->
     let checksum = description.checksum.as_ref();
     Object {
         key: Some(key),
-        size: i64::try_from(description.stamp.size).ok(),
+        size: i64::try_from(description.size()).ok(),
         e_tag: Some(ETag::Strong(description.etag.clone())),
         last_modified: Some(Timestamp::from(description.stamp.system_time())),
         storage_class: Some(ObjectStorageClass::from_static(ObjectStorageClass::STANDARD)),

@@ -4,6 +4,7 @@ mod buckets;
 mod errors;
 mod listings;
 mod objects;
+mod sealing;
 mod unavailable;
 mod uploads;
 

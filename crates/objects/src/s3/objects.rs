@@ -9,13 +9,13 @@ use s3s::dto::*;
 use s3s::{S3Error, S3ErrorCode, S3Request, S3Response, S3Result, TrailingHeaders};
 
 use super::buckets::{full_control, owner};
-use super::{Caller, Objects, answer, caller, refused};
+use super::{Caller, Objects, answer, caller, refused, sealing};
 use crate::StoreError;
 use crate::backend::{put, read};
 use crate::checksums::{Algorithm, content_md5, require_equal};
 use crate::condition::{Conditions, Tag, Verdict};
 use crate::sidecar::{Description, Headers};
-use crate::staging::{Staged, stage};
+use crate::staging::{NewKey, Staged, stage_sealed};
 
 /// The most bytes of one PUT. (API Reference, PutObject: 5 GB.)
 pub(super) const MOST_PUT_BYTES: u64 = 5 << 30;
@@ -27,6 +27,7 @@ pub(super) async fn put_object(
     objects: &Objects,
     mut request: S3Request<PutObjectInput>,
 ) -> S3Result<S3Response<PutObjectOutput>> {
+    let caller = caller(&request)?;
     let input = &request.input;
     require_plain_acl(input.acl.as_ref().map(|acl| acl.as_str()))?;
     require_plain(&Asks {
@@ -53,8 +54,11 @@ pub(super) async fn put_object(
     };
     let declared = Declared::of(&request.headers, request.trailing_headers.clone(), input.content_md5.clone())?;
     let wanted = vec![declared.algorithm.unwrap_or(Algorithm::Crc64Nvme)];
+    let (encryption, key_id) = (input.server_side_encryption.as_ref(), input.ssekms_key_id.as_deref());
+    let wanted_key = sealing::wanted(encryption, key_id, input.ssekms_encryption_context.as_deref())?;
+    let new_key = sealing::new_key(objects, &caller, (&input.bucket, &input.key), wanted_key).await?;
     let body = request.input.body.take();
-    let staged = receive(objects, body, wanted).await?;
+    let staged = receive_sealed(objects, body, wanted, new_key).await?;
     declared.verify(&staged).map_err(refused)?;
     let server_side_encryption = request.input.server_side_encryption;
     let (bucket, key) = (request.input.bucket, request.input.key);
@@ -62,6 +66,7 @@ pub(super) async fn put_object(
     let description = done.await.map_err(refused)?;
     let sums = sums(&description);
     answer(PutObjectOutput {
+        ssekms_key_id: kms_key(&description),
         e_tag: Some(ETag::Strong(description.etag)),
         checksum_crc32: sums.checksum_crc32,
         checksum_crc32c: sums.checksum_crc32c,
@@ -80,10 +85,20 @@ pub(super) async fn receive(
     body: Option<StreamingBlob>,
     wanted: Vec<Algorithm>,
 ) -> S3Result<Staged> {
+    receive_sealed(objects, body, wanted, None).await
+}
+
+/// Like [`receive`], sealing what is stored when there is a key.
+async fn receive_sealed(
+    objects: &Objects,
+    body: Option<StreamingBlob>,
+    wanted: Vec<Algorithm>,
+    key: Option<NewKey>,
+) -> S3Result<Staged> {
     let scratch = &objects.store.inner.scratch;
     let staged = match body {
-        Some(body) => stage(scratch, body, wanted, MOST_PUT_BYTES).await,
-        None => stage(scratch, futures::stream::empty::<Result<Bytes, std::io::Error>>(), wanted, 0).await,
+        Some(body) => stage_sealed(scratch, body, wanted, MOST_PUT_BYTES, key).await,
+        None => stage_sealed(scratch, futures::stream::empty::<Result<Bytes, std::io::Error>>(), wanted, 0, key).await,
     };
     staged.map_err(refused)
 }
@@ -126,8 +141,8 @@ impl Declared {
     /// Refuses a body that is not the declared one. Trailers have come once the body has.
     pub(super) fn verify(&self, staged: &Staged) -> Result<(), StoreError> {
         // `s3s` does not count: without this, whole chunks could be cut off.
-        if let Some(declared) = self.decoded_length.filter(|declared| *declared != staged.size) {
-            let reason = format!("x-amz-decoded-content-length is {declared}, but {} bytes came", staged.size);
+        if let Some(declared) = self.decoded_length.filter(|declared| *declared != staged.plain) {
+            let reason = format!("x-amz-decoded-content-length is {declared}, but {} bytes came", staged.plain);
             return Err(StoreError::Body { reason, source: None });
         }
         if let Some(declared) = &self.content_md5 {
@@ -186,7 +201,7 @@ async fn find(
         }
         Verdict::Failed(condition) => return Err(refused(StoreError::Precondition { condition })),
     }
-    let size = description.stamp.size;
+    let size = description.size();
     let unsatisfiable = || {
         S3Error::with_message(
             S3ErrorCode::InvalidRange,
@@ -231,15 +246,18 @@ pub(super) async fn get_object(
     let place = (input.bucket, input.key);
     let wanted = find(objects, &caller, place, conditions, input.range, input.part_number).await?;
     let Wanted { file, description, range } = wanted;
-    let size = description.stamp.size;
+    let size = description.size();
     let bytes = range.clone().unwrap_or(0..size);
     // The sum is the whole object's, and would fail a client that has a part of it.
     let sums = if input.checksum_mode.is_some() && range.is_none() { sums(&description) } else { Checksum::default() };
     let length = i64::try_from(bytes.end - bytes.start).ok();
     let parts_count = input.part_number.and_then(|_| i32::try_from(description.parts.len().max(1)).ok());
+    let readable = sealing::readable(objects, &caller, file, &description).await?;
+    let ssekms_key_id = kms_key(&description);
     let headers = description.headers;
     let output = GetObjectOutput {
-        body: Some(StreamingBlob::wrap(read(objects.store.clone(), file, bytes))),
+        ssekms_key_id,
+        body: Some(StreamingBlob::wrap(read(objects.store.clone(), readable, bytes))),
         content_length: length,
         content_range: range.map(|range| format!("bytes {}-{}/{size}", range.start, range.end.max(1) - 1)),
         accept_ranges: Some("bytes".to_owned()),
@@ -298,12 +316,14 @@ pub(super) async fn head_object(
     let place = (input.bucket, input.key);
     let wanted = find(objects, &caller, place, conditions, input.range, input.part_number).await?;
     let Wanted { description, range, .. } = wanted;
-    let size = description.stamp.size;
+    let size = description.size();
     let bytes = range.clone().unwrap_or(0..size);
     let sums = if input.checksum_mode.is_some() && range.is_none() { sums(&description) } else { Checksum::default() };
     let parts_count = input.part_number.and_then(|_| i32::try_from(description.parts.len().max(1)).ok());
+    let ssekms_key_id = kms_key(&description);
     let headers = description.headers;
     answer(HeadObjectOutput {
+        ssekms_key_id,
         content_length: i64::try_from(bytes.end - bytes.start).ok(),
         content_range: range.map(|range| format!("bytes {}-{}/{size}", range.start, range.end.max(1) - 1)),
         accept_ranges: Some("bytes".to_owned()),
@@ -327,6 +347,11 @@ pub(super) async fn head_object(
         parts_count,
         ..Default::default()
     })
+}
+
+/// The ARN of the KMS key that seals the object.
+fn kms_key(description: &Description) -> Option<String> {
+    description.seal.as_ref().map(|seal| seal.key.kms_key.clone())
 }
 
 /// The type of objects put without one. (API Reference, PutObject, Content-Type.)
@@ -448,14 +473,19 @@ pub(super) async fn copy_object(
     // Encryption is the request's matter, not the source's. (API Reference, CopyObject.)
     let server_side_encryption = input.server_side_encryption;
     let asked = server_side_encryption.clone();
+    let (key_id, context) = (input.ssekms_key_id.as_deref(), input.ssekms_encryption_context.as_deref());
+    let wanted_key = sealing::wanted(asked.as_ref(), key_id, context)?;
+    let new_key = sealing::new_key(objects, &caller, (&bucket, &key), wanted_key).await?;
+    let (file, description) = wanted;
+    let everything = 0..description.size();
+    let staged = sealing::stage_copy(objects, &caller, (file, &description), everything, &[algorithm], new_key).await?;
     let copied = objects.store.blocking(move |store| {
-        let (file, description) = wanted;
-        let staged = store.stage_copy(file, 0..description.stamp.size, &[algorithm])?;
         let server_side_encryption = asked.as_ref().map(|encryption| encryption.as_str().to_owned());
         let headers = Headers { server_side_encryption, ..replaced.unwrap_or(description.headers) };
         put(store, &bucket, &key, staged, headers, &Conditions::default())
     });
     let description = copied.await.map_err(refused)?;
+    let ssekms_key_id = kms_key(&description);
     let sums = sums(&description);
     let result = CopyObjectResult {
         last_modified: Some(Timestamp::from(description.stamp.system_time())),
@@ -467,7 +497,8 @@ pub(super) async fn copy_object(
         checksum_sha256: sums.checksum_sha256,
         checksum_type: sums.checksum_type,
     };
-    answer(CopyObjectOutput { copy_object_result: Some(result), server_side_encryption, ..Default::default() })
+    let copy_object_result = Some(result);
+    answer(CopyObjectOutput { copy_object_result, server_side_encryption, ssekms_key_id, ..Default::default() })
 }
 
 /// The source of a copy, which the caller needs to be allowed to read.

@@ -9,10 +9,16 @@ use crate::signing::query_value;
 /// bytes are encrypted at rest is up to the disk (a choice; objects put with it answer with it).
 pub(crate) const AES256: &str = "AES256";
 
+/// Sealed with a KMS key.
+const KMS: &str = "aws:kms";
+
 const ENCRYPTION: &str = "x-amz-server-side-encryption";
 
-/// Looks at the headers of a request, which a presigned URL may have in its query.
-pub(crate) fn require_available(headers: &HeaderMap, query: &str) -> S3Result<()> {
+/// The operations whose objects can be sealed with KMS keys. Uploads in parts cannot be yet.
+const SEALING: [&str; 2] = ["PutObject", "CopyObject"];
+
+/// Looks at the headers of a request of `operation`, which a presigned URL may have in its query.
+pub(crate) fn require_available(operation: &str, headers: &HeaderMap, query: &str) -> S3Result<()> {
     let in_headers = headers.iter().map(|(name, value)| (name.as_str().to_owned(), value.to_str().unwrap_or_default()));
     let in_query = query.split('&').filter_map(|pair| {
         let name = pair.split('=').next().unwrap_or_default().to_ascii_lowercase();
@@ -35,12 +41,20 @@ pub(crate) fn require_available(headers: &HeaderMap, query: &str) -> S3Result<()
             let message = format!("Encryption with keys of the customer's is not available; leave {name} out");
             return refused(S3ErrorCode::NotImplemented, message);
         }
+        let seals = SEALING.contains(&operation) && from_query.is_none();
+        if seals
+            && (name == ENCRYPTION && value == KMS
+                || ["x-amz-server-side-encryption-aws-kms-key-id", "x-amz-server-side-encryption-context"]
+                    .contains(&name.as_str()))
+        {
+            continue;
+        }
         let with_kms = name == ENCRYPTION && value != AES256
             || name.starts_with("x-amz-server-side-encryption-") && value != "false";
         if with_kms {
             let message = format!(
-                "Encryption with KMS keys is not available ({name}: {value}); leave the header out or use {ENCRYPTION}: \
-                 {AES256}"
+                "This encryption with KMS keys is not available ({name}: {value}); objects can be sealed with \
+                 {ENCRYPTION}: {KMS} in the headers of PutObject and CopyObject; otherwise leave the header out"
             );
             return refused(S3ErrorCode::NotImplemented, message);
         }
@@ -58,9 +72,12 @@ mod tests {
 
     fn code(name: &'static str, value: &'static str) -> Option<String> {
         let headers = HeaderMap::from_iter([(http::HeaderName::from_static(name), value.parse().unwrap())]);
-        let by_header = require_available(&headers, "").err().map(|error| error.code().as_str().to_owned());
+        let by_header =
+            require_available("UploadPart", &headers, "").err().map(|error| error.code().as_str().to_owned());
         let query = format!("X-Amz-Expires=60&{name}={}", value.replace(':', "%3A"));
-        let by_query = require_available(&HeaderMap::new(), &query).err().map(|error| error.code().as_str().to_owned());
+        let by_query = require_available("PutObject", &HeaderMap::new(), &query)
+            .err()
+            .map(|error| error.code().as_str().to_owned());
         assert_eq!(by_header, by_query, "{name}: {value}");
         by_header
     }
@@ -80,5 +97,17 @@ mod tests {
         assert_eq!(code(of_source, "AES256"), refused("NotImplemented"));
         assert_eq!(code("x-amz-server-side-encryption", "AES256"), None);
         assert_eq!(code("x-amz-acl", "private"), None);
+    }
+
+    #[test]
+    fn whole_objects_can_be_sealed_with_kms_keys() {
+        let ask = |name: &'static str, value: &'static str| {
+            let headers = HeaderMap::from_iter([(http::HeaderName::from_static(name), value.parse().unwrap())]);
+            require_available("PutObject", &headers, "").is_ok()
+        };
+        assert!(ask("x-amz-server-side-encryption", "aws:kms"));
+        assert!(ask("x-amz-server-side-encryption-aws-kms-key-id", "alias/a"));
+        assert!(!ask("x-amz-server-side-encryption", "aws:kms:dsse"));
+        assert!(!ask("x-amz-server-side-encryption-bucket-key-enabled", "true"));
     }
 }

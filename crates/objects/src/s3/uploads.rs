@@ -5,7 +5,7 @@ use super::buckets::{owner, timestamp};
 use super::objects::{
     Asks, Declared, Given, find_source, headers, moment, receive, require_plain, require_plain_acl, source, tag,
 };
-use super::{Objects, answer, caller, refused};
+use super::{Objects, answer, caller, refused, sealing};
 use crate::StoreError;
 use crate::checksums::{self, Algorithm, Scope};
 use crate::condition::Conditions;
@@ -126,7 +126,7 @@ pub(super) async fn upload_part_copy(
     };
     let place = source(objects, &caller, &input.copy_source)?;
     let (file, description) = find_source(objects, &caller, place, conditions).await?;
-    let size = description.stamp.size;
+    let size = description.size();
     let range = match &input.copy_source_range {
         None => 0..size,
         Some(text) => {
@@ -139,11 +139,12 @@ pub(super) async fn upload_part_copy(
         }
     };
     let (bucket, key, id) = (input.bucket, input.key, input.upload_id);
-    let stored = objects.store.blocking(move |store| {
-        let algorithm = store.upload(&bucket, &key, &id)?.checksum.map(|(algorithm, _)| algorithm);
-        let staged = store.stage_copy(file, range, algorithm.as_slice())?;
-        store.put_part(&bucket, &key, &id, number, staged)
-    });
+    let (of_bucket, of_key, of_id) = (bucket.clone(), key.clone(), id.clone());
+    let upload = objects.store.blocking(move |store| store.upload(&of_bucket, &of_key, &of_id)).await;
+    let algorithm = upload.map_err(refused)?.checksum.map(|(algorithm, _)| algorithm);
+    let from = (file, &description);
+    let staged = sealing::stage_copy(objects, &caller, from, range, algorithm.as_slice(), None).await?;
+    let stored = objects.store.blocking(move |store| store.put_part(&bucket, &key, &id, number, staged));
     let part = stored.await.map_err(refused)?;
     let result = CopyPartResult {
         e_tag: Some(ETag::Strong(part.etag)),

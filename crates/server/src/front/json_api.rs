@@ -73,13 +73,19 @@ async fn perform(
 ) -> Response<Bytes> {
     let services = &parts.services;
     let started = services.clock.now();
+    let mut resources = Vec::new();
     let reply = match service.as_str() {
         "cloudtrail" => opentrail_api::cloudtrail(services, &call, &head.headers, &body).await,
         "cloudtrail-data" => opentrail_api::cloudtrail_data(services, &call, &head, &body).await,
         "sts" => opentrail_api::sts(services, &call, &head, &body).await,
+        "kms" => {
+            let answered = opentrail_kms::api(&parts.kms, &kms_call(&call), &head.headers, &body).await;
+            resources = answered.resources;
+            Reply { response: answered.response, changes: Vec::new(), order: RecordOrder::RecordFirst, turn: None }
+        }
         other => {
             let exception = Exception::unknown_operation(format!(
-                "This endpoint serves cloudtrail, cloudtrail-data, sts and s3, not '{other}'."
+                "This endpoint serves cloudtrail, cloudtrail-data, kms, sts and s3, not '{other}'."
             ));
             return framing.refuse(&exception, &call.request_id);
         }
@@ -109,7 +115,7 @@ async fn perform(
         caller: opentrail_recorder::Caller::Identity(call.principal.user_identity()),
         event_id: services.random.uuid(),
     };
-    let record = opentrail_recorder::record(&exchange);
+    let record = opentrail_recorder::record_about(&exchange, resources);
     let record_first = order == RecordOrder::RecordFirst;
     let only_read = record.clone().filter(|record| changes.is_empty() && reads(&record.operation));
     let appended = parts.recording.append_call(Source::Api, record, started, changes, record_first).await;
@@ -125,6 +131,18 @@ async fn perform(
             let exception = Exception::service_unavailable(format!("The call could not be recorded: {error}."));
             framing.refuse(&exception, &call.request_id)
         }
+    }
+}
+
+/// The call as `kms` sees it.
+fn kms_call(call: &Call) -> opentrail_kms::Call {
+    opentrail_kms::Call {
+        principal: call.principal.clone(),
+        region: call.region.clone(),
+        request_id: call.request_id.clone(),
+        source_ip: call.source_ip,
+        secure_transport: call.secure_transport,
+        user_agent: call.user_agent.clone(),
     }
 }
 

@@ -6,9 +6,13 @@ use async_trait::async_trait;
 use object_store::aws::AmazonS3Builder;
 use object_store::{ClientOptions, ObjectStore, ObjectStoreExt, RetryConfig, path::Path};
 use opentrail_identity::{Context, Policy, PolicyUse};
-use opentrail_objects::Store;
-use opentrail_trails::{BucketError, Buckets, Delivery};
+use opentrail_kms::{Kms, KmsError};
+use opentrail_model::Arn;
+use opentrail_objects::{ObjectPlace, Store, WantedKey};
+use opentrail_trails::{BucketError, Buckets, Delivery, KeyError};
+use parking_lot::Mutex;
 
+use super::object_keys::TrailKeys;
 use crate::config::DestinationSection;
 
 const CLOUDTRAIL: &str = "cloudtrail.amazonaws.com";
@@ -18,22 +22,51 @@ const CLOUDTRAIL: &str = "cloudtrail.amazonaws.com";
 #[derive(Debug)]
 pub(crate) struct TrailBuckets {
     embedded: Store,
-    elsewhere: HashMap<String, Arc<dyn ObjectStore>>,
+    kms: Kms,
+    elsewhere: HashMap<String, Elsewhere>,
+}
+
+/// A bucket at another endpoint.
+#[derive(Debug)]
+struct Elsewhere {
+    destination: DestinationSection,
+    /// Without a key of its own.
+    plain: Arc<dyn ObjectStore>,
+    /// The same, asking the endpoint to seal what is put, by the ARN of the key.
+    sealing: Mutex<HashMap<String, Arc<dyn ObjectStore>>>,
+}
+
+impl Elsewhere {
+    fn open(&self, bucket: &str, kms_key: Option<&str>) -> Result<Arc<dyn ObjectStore>, BucketError> {
+        let Some(key) = kms_key else { return Ok(Arc::clone(&self.plain)) };
+        let mut sealing = self.sealing.lock();
+        if let Some(store) = sealing.get(key) {
+            return Ok(Arc::clone(store));
+        }
+        let unavailable = |error: object_store::Error| BucketError::Unavailable {
+            bucket: bucket.to_owned(),
+            reason: error.to_string(),
+        };
+        let store = s3_client(&self.destination, bucket, Some(key)).map_err(unavailable)?;
+        sealing.insert(key.to_owned(), Arc::clone(&store));
+        Ok(store)
+    }
 }
 
 impl TrailBuckets {
     /// # Errors
     /// When a destination's settings make no S3 client.
-    pub(crate) fn new(embedded: Store, destinations: &[DestinationSection]) -> anyhow::Result<Self> {
-        let mut elsewhere: HashMap<String, Arc<dyn ObjectStore>> = HashMap::new();
+    pub(crate) fn new(embedded: Store, kms: Kms, destinations: &[DestinationSection]) -> anyhow::Result<Self> {
+        let mut elsewhere: HashMap<String, Elsewhere> = HashMap::new();
         for destination in destinations {
             for bucket in &destination.buckets {
-                let store = s3_client(destination, bucket)
+                let plain = s3_client(destination, bucket, None)
                     .with_context(|| format!("destination bucket {bucket} at {}", destination.endpoint))?;
-                elsewhere.insert(bucket.clone(), store);
+                let (destination, sealing) = (destination.clone(), Mutex::default());
+                elsewhere.insert(bucket.clone(), Elsewhere { destination, plain, sealing });
             }
         }
-        Ok(Self { embedded, elsewhere })
+        Ok(Self { embedded, kms, elsewhere })
     }
 
     fn check_embedded(&self, delivery: Delivery<'_>) -> Result<(), BucketError> {
@@ -62,7 +95,9 @@ impl TrailBuckets {
 #[async_trait]
 impl Buckets for TrailBuckets {
     async fn check(&self, delivery: Delivery<'_>) -> Result<(), BucketError> {
-        let Some(store) = self.elsewhere.get(delivery.bucket) else { return self.check_embedded(delivery) };
+        let Some(Elsewhere { plain: store, .. }) = self.elsewhere.get(delivery.bucket) else {
+            return self.check_embedded(delivery);
+        };
         // The endpoint enforces its own policies for the configured key; that the bucket answers is what can be known.
         let bucket = delivery.bucket.to_owned();
         match store.head(&Path::from("AWSLogs")).await {
@@ -81,17 +116,75 @@ impl Buckets for TrailBuckets {
     }
 
     async fn open(&self, delivery: Delivery<'_>) -> Result<Arc<dyn ObjectStore>, BucketError> {
-        if let Some(store) = self.elsewhere.get(delivery.bucket) {
-            return Ok(Arc::clone(store));
+        if let Some(elsewhere) = self.elsewhere.get(delivery.bucket) {
+            return elsewhere.open(delivery.bucket, delivery.kms_key);
         }
         self.check_embedded(delivery)?;
-        Ok(self.embedded.object_store(delivery.bucket))
+        let Some(key) = delivery.kms_key else { return Ok(self.embedded.object_store(delivery.bucket)) };
+        let keys = TrailKeys { kms: self.kms.clone(), trail: delivery.trail.clone(), account: delivery.account };
+        let wanted = WantedKey { key_id: Some(key.to_owned()), ..WantedKey::default() };
+        Ok(self.embedded.sealing_object_store(delivery.bucket, Arc::new(keys), wanted))
+    }
+
+    async fn check_key(&self, delivery: Delivery<'_>, key: &str) -> Result<String, KeyError> {
+        let bucket = delivery.bucket.to_owned();
+        if let Some(elsewhere) = self.elsewhere.get(delivery.bucket) {
+            return check_foreign_key(&elsewhere.destination, delivery, key);
+        }
+        let unavailable = |reason: String| KeyError::Unavailable { key: key.to_owned(), reason };
+        let found = self.embedded.bucket(delivery.bucket).map_err(|error| unavailable(error.to_string()))?;
+        let region = found.ok_or_else(|| unavailable("the bucket is gone".to_owned()))?.region;
+        // A key id or an alias without its Region is looked up where the bucket is, the only place where it could do.
+        let told = |error: KmsError| match error {
+            KmsError::InvalidArn(reason) => KeyError::Invalid { key: key.to_owned(), reason },
+            KmsError::NotFound(_) => {
+                KeyError::NotFound { key: key.to_owned(), bucket: bucket.clone(), region: region.to_string() }
+            }
+            KmsError::AccessDenied(_) => KeyError::AccessDenied { key: key.to_owned(), bucket: bucket.clone() },
+            KmsError::Disabled { .. } | KmsError::InvalidState { .. } => {
+                KeyError::Unusable { key: key.to_owned(), reason: error.to_string() }
+            }
+            other => unavailable(other.to_string()),
+        };
+        let arn = self.kms.resolve(key, delivery.account, &region).await.map_err(&told)?.arn();
+        let keys = TrailKeys { kms: self.kms.clone(), trail: delivery.trail.clone(), account: delivery.account };
+        // What a delivery does, for an object that is not put: CloudTrail checks so too.
+        let prefix = delivery.prefix.map(|prefix| format!("{prefix}/")).unwrap_or_default();
+        let object = format!("{prefix}AWSLogs/{}/CloudTrail/log.json.gz", delivery.account);
+        let place = ObjectPlace { bucket: delivery.bucket, key: &object, region: &region, owner: delivery.account };
+        keys.data_key(place, &arn).await.map_err(told)?;
+        Ok(arn)
     }
 }
 
-fn s3_client(destination: &DestinationSection, bucket: &str) -> object_store::Result<Arc<dyn ObjectStore>> {
+/// The key of a bucket elsewhere, which only its endpoint knows: nothing is checked but the ARN's form and Region. That
+/// the key is not there, or not for us, shows when something is put.
+fn check_foreign_key(destination: &DestinationSection, delivery: Delivery<'_>, key: &str) -> Result<String, KeyError> {
+    let arn: Option<Arn> = key.parse().ok();
+    let Some(arn) = arn.filter(|arn| arn.service() == "kms" && arn.resource().starts_with("key/")) else {
+        let reason = format!(
+            "the bucket {} is at {}, where no key can be looked up; give the key's ARN",
+            delivery.bucket, destination.endpoint
+        );
+        return Err(KeyError::Invalid { key: key.to_owned(), reason });
+    };
+    if arn.region() != destination.region.as_str() {
+        return Err(KeyError::NotFound {
+            key: key.to_owned(),
+            bucket: delivery.bucket.to_owned(),
+            region: destination.region.to_string(),
+        });
+    }
+    Ok(key.to_owned())
+}
+
+fn s3_client(
+    destination: &DestinationSection,
+    bucket: &str,
+    kms_key: Option<&str>,
+) -> object_store::Result<Arc<dyn ObjectStore>> {
     let plain = destination.endpoint.scheme_str() == Some("http");
-    let store = AmazonS3Builder::new()
+    let mut builder = AmazonS3Builder::new()
         .with_endpoint(destination.endpoint.to_string().trim_end_matches('/'))
         .with_region(destination.region.as_str())
         .with_bucket_name(bucket)
@@ -100,7 +193,10 @@ fn s3_client(destination: &DestinationSection, bucket: &str) -> object_store::Re
         .with_virtual_hosted_style_request(false)
         .with_client_options(ClientOptions::new().with_allow_http(plain))
         // Delivery repeats a failed put itself: repeats in here would only hide from a trail's status why it failed.
-        .with_retry(RetryConfig { max_retries: 0, ..RetryConfig::default() })
-        .build()?;
-    Ok(Arc::new(store))
+        .with_retry(RetryConfig { max_retries: 0, ..RetryConfig::default() });
+    if let Some(key) = kms_key {
+        // The encryption context is the endpoint's: `object_store` has no header for one.
+        builder = builder.with_sse_kms_encryption(key);
+    }
+    Ok(Arc::new(builder.build()?))
 }

@@ -42,6 +42,11 @@ impl Recording {
         NewEntry { source, account: recorded.account, received, body: recorded.body }
     }
 
+    /// A way into the queue that does not keep it open.
+    pub(crate) fn late(&self) -> LateRecording {
+        LateRecording(self.queue.downgrade())
+    }
+
     /// Makes a call to our own API durable together with the changes that it made, in one batch.
     ///
     /// # Errors
@@ -105,6 +110,25 @@ impl Recording {
     /// Hands over the record of a call that crossed a gateway or the embedded store. Waits while the queue is full.
     pub(crate) async fn enqueue(&self, source: Source, recorded: Recorded, received: Timestamp) {
         if self.queue.send(Self::entry(source, recorded, received)).await.is_err() {
+            metrics::counter!("opentrail_server_records_lost_total", "reason" => "stopped").increment(1);
+            error!("a record came after the journal was closed and is lost");
+        }
+    }
+}
+
+/// The way into the queue for parts that outlive it: it does not keep the carriers from ending.
+#[derive(Clone, Debug)]
+pub(crate) struct LateRecording(mpsc::WeakSender<NewEntry>);
+
+impl LateRecording {
+    /// Like [`Recording::enqueue`].
+    pub(crate) async fn enqueue(&self, source: Source, recorded: Recorded, received: Timestamp) {
+        let entry = Recording::entry(source, recorded, received);
+        let sent = match self.0.upgrade() {
+            Some(queue) => queue.send(entry).await.is_ok(),
+            None => false,
+        };
+        if !sent {
             metrics::counter!("opentrail_server_records_lost_total", "reason" => "stopped").increment(1);
             error!("a record came after the journal was closed and is lost");
         }

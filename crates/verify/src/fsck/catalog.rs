@@ -181,6 +181,25 @@ async fn read(options: SqliteConnectOptions, documents: &mut Documents, notes: &
     connection.close().await
 }
 
+#[derive(Deserialize)]
+struct KmsKey {
+    id: String,
+    account: String,
+    region: String,
+    materials: Vec<KmsMaterial>,
+}
+
+#[derive(Deserialize)]
+struct KmsMaterial {
+    sealed: String,
+}
+
+#[derive(Deserialize)]
+struct KmsAlias {
+    name: String,
+    target: String,
+}
+
 impl Documents {
     fn take(&mut self, kind: &str, key: String, body: &[u8], name: &str, notes: &mut Notes) -> Result<(), String> {
         match kind {
@@ -210,6 +229,22 @@ impl Documents {
                     return Err(format!("its fingerprint {} is not that of its public key", stored.fingerprint));
                 }
                 self.public_keys.extend(key);
+            }
+            "kms-keys" => {
+                let KmsKey { id, account, region, materials } = parse(body)?;
+                if format!("{account}/{region}/{id}") != key {
+                    return Err(format!("it is the document of the key {account}/{region}/{id}"));
+                }
+                if materials.is_empty() || materials.iter().any(|material| hex::decode(&material.sealed).is_err()) {
+                    return Err("it has no material, or some that is not hexadecimal".to_owned());
+                }
+            }
+            "kms-aliases" => {
+                let KmsAlias { name, target } = parse(body)?;
+                let place = key.strip_suffix(&name).unwrap_or_default();
+                if place.matches('/').count() != 2 || target.is_empty() {
+                    return Err(format!("it is the document of the alias {name}"));
+                }
             }
             "imported-files" => drop(parse::<Timestamp>(body)?),
             _ => {

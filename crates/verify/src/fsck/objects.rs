@@ -1,7 +1,7 @@
 //! Reads the embedded store by its description (`crates/objects/README.md`): the objects' bytes in plain files below
 //! `objects/<bucket>`, a sidecar for each in `objects/.opentrail/meta`.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs::{self, File};
 use std::io::{self, ErrorKind, Read};
 use std::path::{Path, PathBuf};
@@ -10,6 +10,7 @@ use std::time::UNIX_EPOCH;
 use aws_lc_rs::digest::{SHA256, digest};
 use md5::{Digest, Md5};
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 
 use super::report::{Notes, relative};
 use super::{Cancelled, Pace};
@@ -29,6 +30,8 @@ pub(super) struct Bucket {
     pub(super) paths: BTreeMap<String, PathBuf>,
     /// The `signature` of an object's metadata, by key.
     pub(super) signatures: BTreeMap<String, String>,
+    /// Those whose bytes are sealed with a KMS key: they are as they were stored, and what is inside is not looked at.
+    pub(super) sealed: BTreeSet<String>,
 }
 
 #[derive(Deserialize)]
@@ -52,6 +55,8 @@ struct Version {
     headers: Headers,
     #[serde(default)]
     parts: Vec<u64>,
+    #[serde(default)]
+    seal: Option<IgnoredAny>,
 }
 
 #[derive(Default, Deserialize)]
@@ -152,6 +157,10 @@ fn check_bucket(
                 match verdict(&path, &sidecar.versions, pace)? {
                     Ok(()) => {}
                     Err(problem) => notes.damage(relative(root, &path), problem),
+                }
+                if key.contains(DELIVERED) && sidecar.versions.last().is_some_and(|version| version.seal.is_some()) {
+                    notes.checked("sealed objects", 1);
+                    bucket.sealed.insert(key.clone());
                 }
                 let signature = sidecar.versions.last().and_then(|version| version.headers.user.get("signature"));
                 if let Some(signature) = signature.filter(|_| key.contains(DELIVERED)) {

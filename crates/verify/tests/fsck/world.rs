@@ -172,6 +172,7 @@ pub fn trail() -> Trail {
         version: 1,
         bucket: BUCKET.into(),
         prefix: Some("v1.2/prefix".into()),
+        kms_key: None,
         include_global_service_events: true,
         multi_region: true,
         log_file_validation: true,
