@@ -1,5 +1,5 @@
-//! What it costs to decide which events five trails with advanced selectors take, for batches of 500 records and for the
-//! single records that the tail of the journal mostly gives. The throughput is in records times trails.
+//! What it costs to decide which events five trails with advanced selectors take: in batches of 500 records, and of the
+//! single record that the tail of the journal mostly gives. The throughput is in records times trails.
 
 use std::hint::black_box;
 

@@ -16,8 +16,8 @@ const MAX_STORE_SELECTORS: usize = 5;
 const MANAGEMENT: &str = "Management";
 const DATA: &str = "Data";
 const NETWORK_ACTIVITY: &str = "NetworkActivity";
-/// The categories that only event data stores have: each stands alone there and is not filtered further. (API Reference,
-/// AdvancedFieldSelector, `eventCategory`.)
+/// The categories that only event data stores have: each stands alone there and is not filtered further.
+/// (API Reference, AdvancedFieldSelector, `eventCategory`.)
 const LONELY: [&str; 4] = ["ActivityAuditLog", "ConfigurationItem", "Evidence", "Insight"];
 
 pub(crate) fn validate(selectors: &[AdvancedEventSelector], holder: Holder) -> Result<(), SelectorError> {
@@ -208,7 +208,7 @@ fn refuse_contradiction(selector: &FieldSelector) -> Result<(), FieldError> {
     Ok(())
 }
 
-/// `Equals` and `NotEquals` need whole ARNs; where the API Reference has templates of the type's ARNs, of their service.
+/// `Equals` and `NotEquals` need whole ARNs; where the API Reference has templates of the type's ARNs, of that service.
 /// The rest of the templates is not held against the values: they are older than the names that services allow.
 fn validate_arns(kind: &str, selector: &FieldSelector) -> Result<(), FieldError> {
     let field = SelectorField::ResourcesArn;

@@ -120,8 +120,8 @@ impl Rule {
     }
 }
 
-/// What a basic selector's `ReadWriteType` asks of `readOnly`. A record that does not say whether it is read-only counts
-/// as a write: a choice, as what may have changed something is the more important to keep.
+/// What a basic selector's `ReadWriteType` asks of `readOnly`. A record that does not say whether it is read-only
+/// counts as a write: a choice, as what may have changed something is the more important to keep.
 fn read_write(kind: ReadWriteType) -> Option<(Column, Condition)> {
     let yes = Terms::new(&["true"], &[], &[]);
     let condition = match kind {
@@ -170,8 +170,8 @@ impl Resource {
         Some(Self { kind: Condition::new(Some(Terms::new(kind.types(), &[], &[])), Terms::default()), arn })
     }
 
-    /// Whether one resource has both: the ARN is looked at where the type is right. Of several resources of the type one
-    /// is enough, for negative operators too: a choice (it is not documented), which rather logs than leaves out.
+    /// Whether one resource has both: the ARN is looked at where the type is right. Of several resources of the type
+    /// one is enough, for negative operators too: a choice (it is not documented), which rather logs than leaves out.
     fn holds(&self, event: Event<'_>) -> bool {
         let mut listed = false;
         for (kind, arn) in event.resources() {

@@ -1,6 +1,6 @@
-//! The compiled matcher against a plain evaluator that reads each record as JSON, on generated records and on real ones.
+//! The compiled matcher against a plain evaluator that reads each record as JSON: on generated records and real ones.
 
-#![allow(clippy::unwrap_used, reason = "tests")]
+#![allow(clippy::unwrap_used, reason = "a test whose preparation fails has failed")]
 
 use std::cell::Cell;
 use std::path::PathBuf;
@@ -35,7 +35,7 @@ fn batch(bodies: impl IntoIterator<Item = Bytes>) -> EventBatch {
     EventBatch::decode(Position::START, &entries)
 }
 
-/// Every record that either takes must be taken by both.
+/// Every record that either takes must be taken by both. Returns how many are taken.
 fn agree(selectors: &Selectors, batch: &EventBatch, records: &[Value]) -> Result<usize, TestCaseError> {
     let mut rows: Vec<usize> = (0..batch.len()).collect();
     Matcher::of(selectors).retain(batch, &mut rows);

@@ -136,7 +136,11 @@ fn takes_data(wanted: &DataResource, record: &Value) -> bool {
     };
     let means_all = |value: &String| {
         let parts: Vec<&str> = value.split(':').collect();
-        matches!(parts[..], ["arn", _, of] | ["arn", _, of, "", "", ""] if of == service && (parts.len() == 3 || of == "s3"))
+        match parts[..] {
+            ["arn", _, of] => of == service,
+            ["arn", _, "s3", "", "", ""] => service == "s3",
+            _ => false,
+        }
     };
     let all = wanted.values.iter().any(means_all);
     resources(record).iter().any(|(kind, arn)| {
