@@ -5,6 +5,7 @@
 use opentrail_catalog::CatalogError;
 use opentrail_history::HistoryError;
 use opentrail_model::ParseTrailNameError;
+use opentrail_selectors::SelectorError;
 use opentrail_trails::{BucketError, KeyError, TrailError};
 use opentrail_wire::Exception;
 use opentrail_wire::cloudtrail::Operation;
@@ -12,7 +13,6 @@ use tracing::error;
 
 use crate::event::AttributeError;
 use crate::page_token::PageTokenError;
-use crate::selector::SelectorError;
 use crate::tag::{ResourceError, TagError};
 use crate::trail::{DestinationError, NotHomeRegion, SettingsError, TrailReferenceError};
 
@@ -150,13 +150,16 @@ impl From<SelectorError> for ApiError {
         let message = error.to_string();
         Self(match error {
             SelectorError::Count { .. }
-            | SelectorError::ReadWriteType { .. }
             | SelectorError::BothKinds
+            | SelectorError::BasicInStore
+            | SelectorError::ReadWriteType { .. }
+            | SelectorError::DataValues { .. }
+            | SelectorError::DataType { .. }
+            | SelectorError::DataValue { .. }
+            | SelectorError::Excluded { .. }
             | SelectorError::Values { .. }
-            | SelectorError::Type { .. }
-            | SelectorError::Value { .. }
-            | SelectorError::Excluded { .. } => Exception::invalid_event_selectors(message),
-            SelectorError::Advanced => Exception::unsupported_operation(message),
+            | SelectorError::Advanced { .. }
+            | SelectorError::Mixed { .. } => Exception::invalid_event_selectors(message),
         })
     }
 }

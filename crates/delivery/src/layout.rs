@@ -24,6 +24,16 @@ pub enum FileKind {
 }
 
 impl FileKind {
+    /// Where events of an `eventCategory` go: management and data events share their files.
+    pub fn of(category: &str) -> Self {
+        match category {
+            "Insight" => Self::Insight,
+            "NetworkActivity" => Self::NetworkActivity,
+            "Aggregated" => Self::Aggregated,
+            _ => Self::CloudTrail,
+        }
+    }
+
     /// The folder, which is also the infix of the file's name.
     pub fn folder(self) -> &'static str {
         match self {

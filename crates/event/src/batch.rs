@@ -1,3 +1,5 @@
+use std::ops::Range;
+
 use arrow_array::{
     Array, BinaryArray, BooleanArray, ListArray, StringArray, StructArray, TimestampMillisecondArray, UInt8Array,
     UInt64Array,
@@ -53,8 +55,12 @@ pub struct EventBatch {
     pub event_category: StringArray,
     /// `readOnly`, also from the texts `"true"` and `"false"`.
     pub read_only: BooleanArray,
+    /// `sessionCredentialFromConsole`, a text in real records, read as `read_only` is.
+    pub session_credential_from_console: BooleanArray,
     /// `errorCode`.
     pub error_code: StringArray,
+    /// `vpcEndpointId`.
+    pub vpc_endpoint_id: StringArray,
     /// `userIdentity.arn`.
     pub user_arn: StringArray,
     /// `userIdentity.accessKeyId`; null when empty.
@@ -93,6 +99,13 @@ impl EventBatch {
         Event { batch: self, row }
     }
 
+    /// The rows of the records in (`after`, `through`].
+    pub fn rows(&self, after: Position, through: Position) -> Range<usize> {
+        let up_to = |end: Position| self.position.values().partition_point(|position| *position <= end.0);
+        let start = up_to(after);
+        start..up_to(through).max(start)
+    }
+
     /// The records, in order.
     pub fn events(&self) -> impl ExactSizeIterator<Item = Event<'_>> {
         (0..self.len()).map(|row| self.event(row))
@@ -123,7 +136,9 @@ impl EventBatch {
             event_type: self.event_type.slice(from, n),
             event_category: self.event_category.slice(from, n),
             read_only: self.read_only.slice(from, n),
+            session_credential_from_console: self.session_credential_from_console.slice(from, n),
             error_code: self.error_code.slice(from, n),
+            vpc_endpoint_id: self.vpc_endpoint_id.slice(from, n),
             user_arn: self.user_arn.slice(from, n),
             access_key_id: self.access_key_id.slice(from, n),
             invoked_by: self.invoked_by.slice(from, n),
@@ -135,7 +150,7 @@ impl EventBatch {
 
     /// How much memory the batch's columns and changes hold, in bytes. A part of a batch holds all of it.
     pub fn size_bytes(&self) -> usize {
-        let columns: [&dyn Array; 20] = [
+        let columns: [&dyn Array; 22] = [
             &self.position,
             &self.source,
             &self.account,
@@ -149,7 +164,9 @@ impl EventBatch {
             &self.event_type,
             &self.event_category,
             &self.read_only,
+            &self.session_credential_from_console,
             &self.error_code,
+            &self.vpc_endpoint_id,
             &self.user_arn,
             &self.access_key_id,
             &self.invoked_by,
@@ -238,13 +255,22 @@ impl<'a> Event<'a> {
 
     /// `readOnly`.
     pub fn read_only(self) -> Option<bool> {
-        let column = &self.batch.read_only;
-        column.is_valid(self.row).then(|| column.value(self.row))
+        flag(&self.batch.read_only, self.row)
+    }
+
+    /// `sessionCredentialFromConsole`.
+    pub fn session_credential_from_console(self) -> Option<bool> {
+        flag(&self.batch.session_credential_from_console, self.row)
     }
 
     /// `errorCode`.
     pub fn error_code(self) -> Option<&'a str> {
         text(&self.batch.error_code, self.row)
+    }
+
+    /// `vpcEndpointId`.
+    pub fn vpc_endpoint_id(self) -> Option<&'a str> {
+        text(&self.batch.vpc_endpoint_id, self.row)
     }
 
     /// `userIdentity.arn`.
@@ -276,6 +302,10 @@ impl<'a> Event<'a> {
     pub fn lookup_resources(self) -> impl Iterator<Item = (Option<&'a str>, Option<&'a str>)> {
         pairs(&self.batch.lookup_resources, self.row)
     }
+}
+
+fn flag(column: &BooleanArray, row: usize) -> Option<bool> {
+    column.is_valid(row).then(|| column.value(row))
 }
 
 fn text(column: &StringArray, row: usize) -> Option<&str> {

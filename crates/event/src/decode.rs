@@ -39,7 +39,9 @@ struct Columns {
     event_type: StringBuilder,
     event_category: StringBuilder,
     read_only: BooleanBuilder,
+    session_credential_from_console: BooleanBuilder,
     error_code: StringBuilder,
+    vpc_endpoint_id: StringBuilder,
     user_arn: StringBuilder,
     access_key_id: StringBuilder,
     invoked_by: StringBuilder,
@@ -87,7 +89,9 @@ impl Columns {
             event_type: texts(rows),
             event_category: texts(rows),
             read_only: BooleanBuilder::with_capacity(rows),
+            session_credential_from_console: BooleanBuilder::with_capacity(rows),
             error_code: texts(rows),
+            vpc_endpoint_id: StringBuilder::with_capacity(rows, 0),
             user_arn: texts(rows),
             access_key_id: texts(rows),
             invoked_by: texts(rows),
@@ -114,7 +118,9 @@ impl Columns {
         self.event_type.append_option(text(&record.event_type));
         self.event_category.append_value(category(&record));
         self.read_only.append_option(lenient_bool(&record.read_only));
+        self.session_credential_from_console.append_option(lenient_bool(&record.session_credential_from_console));
         self.error_code.append_option(text(&record.error_code));
+        self.vpc_endpoint_id.append_option(text(&record.vpc_endpoint_id));
         self.user_arn.append_option(text(&identity.arn));
         self.access_key_id.append_option(text(&identity.access_key_id).filter(|key| !key.is_empty()));
         self.invoked_by.append_option(text(&identity.invoked_by));
@@ -161,7 +167,9 @@ impl Columns {
             event_type: self.event_type.finish(),
             event_category: self.event_category.finish(),
             read_only: self.read_only.finish(),
+            session_credential_from_console: self.session_credential_from_console.finish(),
             error_code: self.error_code.finish(),
+            vpc_endpoint_id: self.vpc_endpoint_id.finish(),
             user_arn: self.user_arn.finish(),
             access_key_id: self.access_key_id.finish(),
             invoked_by: self.invoked_by.finish(),
@@ -185,7 +193,9 @@ struct Top<'a> {
     event_category: Option<LazyValue<'a>>,
     management_event: Option<LazyValue<'a>>,
     read_only: Option<LazyValue<'a>>,
+    session_credential_from_console: Option<LazyValue<'a>>,
     error_code: Option<LazyValue<'a>>,
+    vpc_endpoint_id: Option<LazyValue<'a>>,
     user_identity: Option<LazyValue<'a>>,
     resources: Option<LazyValue<'a>>,
     request_parameters: Option<LazyValue<'a>>,
@@ -209,7 +219,9 @@ impl<'a> Top<'a> {
                     "eventCategory" => &mut top.event_category,
                     "managementEvent" => &mut top.management_event,
                     "readOnly" => &mut top.read_only,
+                    "sessionCredentialFromConsole" => &mut top.session_credential_from_console,
                     "errorCode" => &mut top.error_code,
+                    "vpcEndpointId" => &mut top.vpc_endpoint_id,
                     "userIdentity" => &mut top.user_identity,
                     "resources" => &mut top.resources,
                     "requestParameters" => &mut top.request_parameters,

@@ -62,6 +62,9 @@ fn assert_like_serde(bodies: Vec<Bytes>) {
         assert_eq!(event.id(), text("eventID").or(text("eventId")), "{seen}");
         assert_eq!(event.time(), text("eventTime").and_then(|t| t.parse().ok()), "{seen}");
         assert_eq!(event.read_only(), lenient_bool(&value["readOnly"]), "{seen}");
+        let from_console = lenient_bool(&value["sessionCredentialFromConsole"]);
+        assert_eq!(event.session_credential_from_console(), from_console, "{seen}");
+        assert_eq!(event.vpc_endpoint_id(), text("vpcEndpointId"), "{seen}");
         assert_eq!(event.user_arn(), identity["arn"].as_str(), "{seen}");
         assert_eq!(event.access_key_id(), identity["accessKeyId"].as_str().filter(|k| !k.is_empty()), "{seen}");
         assert_eq!(event.invoked_by(), identity["invokedBy"].as_str(), "{seen}");
@@ -260,7 +263,7 @@ proptest! {
         members in prop::collection::vec((prop::sample::select(vec![
             "eventTime", "awsRegion", "eventID", "eventId", "eventName", "eventSource", "eventType", "eventCategory",
             "managementEvent", "readOnly", "errorCode", "userIdentity", "resources", "requestParameters",
-            "responseElements", "other",
+            "responseElements", "sessionCredentialFromConsole", "vpcEndpointId", "other",
         ]), any_json()), 0..12),
     ) {
         let members: Vec<String> = members.iter().map(|(key, value)| format!("{key:?} : {value}")).collect();

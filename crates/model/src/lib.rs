@@ -1,4 +1,4 @@
-//! The words of the product as values: accounts, Regions, ARNs, trail names, times, positions, records.
+//! The words of the product as values: accounts, Regions, ARNs, trail names, selectors, times, positions, records.
 //!
 //! Everything here is parsed once at the edge, so that inside a wrong value cannot be spelled. No I/O, no
 //! async, no clock. Start with [`Record`]; the journal gives each one a [`Position`].
@@ -17,6 +17,9 @@ pub use arn::{Arn, ParseArnError};
 pub use position::Position;
 pub use record::{MAX_RECORD_BYTES, Record, RecordError, Source};
 pub use region::{ParseRegionError, Region};
-pub use selector::{DataResource, EventSelector, ReadWriteType};
+pub use selector::{
+    AdvancedEventSelector, DataResource, EventSelector, FieldSelector, ParseSelectorFieldError, ReadWriteType,
+    SelectorField, Selectors,
+};
 pub use time::{ParseTimestampError, Timestamp};
 pub use trail::{ParseTrailNameError, TrailName};

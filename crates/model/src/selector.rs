@@ -1,3 +1,6 @@
+use std::fmt;
+use std::str::FromStr;
+
 use serde::{Deserialize, Serialize};
 
 /// Which of reads and writes a selector takes.
@@ -54,6 +57,216 @@ impl Default for EventSelector {
             include_management_events: true,
             data_resources: Vec::new(),
             exclude_management_event_sources: Vec::new(),
+        }
+    }
+}
+
+/// An advanced event selector, stored and answered in the API's own shape: it takes what all its field selectors take.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct AdvancedEventSelector {
+    /// At most 1000 characters.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// At least one, each of another field.
+    pub field_selectors: Vec<FieldSelector>,
+}
+
+/// What one field must be: any of the positive values if there are such, and none of the negative ones.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct FieldSelector {
+    /// Of which field.
+    pub field: SelectorField,
+    /// It is one of these.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub equals: Vec<String>,
+    /// It begins with one of these.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub starts_with: Vec<String>,
+    /// It ends with one of these.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ends_with: Vec<String>,
+    /// It is none of these.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub not_equals: Vec<String>,
+    /// It begins with none of these.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub not_starts_with: Vec<String>,
+    /// It ends with none of these.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub not_ends_with: Vec<String>,
+}
+
+impl FieldSelector {
+    /// One that says nothing of `field` yet.
+    pub fn of(field: SelectorField) -> Self {
+        Self {
+            field,
+            equals: Vec::new(),
+            starts_with: Vec::new(),
+            ends_with: Vec::new(),
+            not_equals: Vec::new(),
+            not_starts_with: Vec::new(),
+            not_ends_with: Vec::new(),
+        }
+    }
+
+    /// Each operator by its name in the API, with its values.
+    pub fn operators(&self) -> [(&'static str, &[String]); 6] {
+        [
+            ("Equals", &self.equals),
+            ("StartsWith", &self.starts_with),
+            ("EndsWith", &self.ends_with),
+            ("NotEquals", &self.not_equals),
+            ("NotStartsWith", &self.not_starts_with),
+            ("NotEndsWith", &self.not_ends_with),
+        ]
+    }
+}
+
+/// The fields that advanced event selectors know. (API Reference, AdvancedFieldSelector, `Field`.)
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "&'static str")]
+pub enum SelectorField {
+    /// `errorCode`.
+    ErrorCode,
+    /// `eventCategory`, which every selector has.
+    EventCategory,
+    /// `eventName`.
+    EventName,
+    /// `eventSource`.
+    EventSource,
+    /// `eventType`.
+    EventType,
+    /// `readOnly`.
+    ReadOnly,
+    /// `resources.ARN`.
+    ResourcesArn,
+    /// `resources.type`.
+    ResourcesType,
+    /// `sessionCredentialFromConsole`.
+    SessionCredentialFromConsole,
+    /// `userIdentity.arn`.
+    UserIdentityArn,
+    /// `vpcEndpointId`.
+    VpcEndpointId,
+}
+
+/// The text names no field of advanced event selectors.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{input:?} is no field that event selectors know")]
+pub struct ParseSelectorFieldError {
+    /// What was given.
+    pub input: String,
+}
+
+impl SelectorField {
+    /// Every field.
+    pub const ALL: [Self; 11] = [
+        Self::ErrorCode,
+        Self::EventCategory,
+        Self::EventName,
+        Self::EventSource,
+        Self::EventType,
+        Self::ReadOnly,
+        Self::ResourcesArn,
+        Self::ResourcesType,
+        Self::SessionCredentialFromConsole,
+        Self::UserIdentityArn,
+        Self::VpcEndpointId,
+    ];
+
+    /// Its name in the API.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::ErrorCode => "errorCode",
+            Self::EventCategory => "eventCategory",
+            Self::EventName => "eventName",
+            Self::EventSource => "eventSource",
+            Self::EventType => "eventType",
+            Self::ReadOnly => "readOnly",
+            Self::ResourcesArn => "resources.ARN",
+            Self::ResourcesType => "resources.type",
+            Self::SessionCredentialFromConsole => "sessionCredentialFromConsole",
+            Self::UserIdentityArn => "userIdentity.arn",
+            Self::VpcEndpointId => "vpcEndpointId",
+        }
+    }
+}
+
+impl FromStr for SelectorField {
+    type Err = ParseSelectorFieldError;
+
+    fn from_str(s: &str) -> Result<Self, Self::Err> {
+        let named = Self::ALL.into_iter().find(|field| field.as_str() == s);
+        named.ok_or_else(|| ParseSelectorFieldError { input: s.to_owned() })
+    }
+}
+
+impl fmt::Display for SelectorField {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl TryFrom<String> for SelectorField {
+    type Error = ParseSelectorFieldError;
+
+    fn try_from(s: String) -> Result<Self, Self::Error> {
+        s.parse()
+    }
+}
+
+impl From<SelectorField> for &'static str {
+    fn from(field: SelectorField) -> Self {
+        field.as_str()
+    }
+}
+
+/// The selectors of a trail or of an event data store, of one kind: what any of them takes is taken.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Selectors {
+    /// Basic ones, which only trails have; stored as a list.
+    Basic(Vec<EventSelector>),
+    /// Advanced ones; stored as `{"Advanced": […]}`.
+    #[serde(rename_all = "PascalCase")]
+    Advanced {
+        /// The selectors.
+        advanced: Vec<AdvancedEventSelector>,
+    },
+}
+
+impl Default for Selectors {
+    /// What a new trail has.
+    fn default() -> Self {
+        Self::Basic(vec![EventSelector::default()])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn selectors_are_stored_in_the_shapes_of_the_api() {
+        let basic = r#"[{"ReadWriteType":"ReadOnly","IncludeManagementEvents":true,"DataResources":[{"Type":"AWS::S3::Object","Values":["arn:aws:s3"]}],"ExcludeManagementEventSources":[]}]"#;
+        let advanced = r#"{"Advanced":[{"Name":"n","FieldSelectors":[{"Field":"eventCategory","Equals":["Data"]},{"Field":"resources.ARN","NotEndsWith":["/"]}]}]}"#;
+        for stored in [basic, advanced] {
+            let read: Selectors = serde_json::from_str(stored).unwrap();
+            assert_eq!(serde_json::to_string(&read).unwrap(), stored);
+        }
+        assert!(matches!(serde_json::from_str(advanced), Ok(Selectors::Advanced { advanced }) if advanced.len() == 1));
+    }
+
+    #[test]
+    fn fields_have_the_names_of_the_api_and_no_others() {
+        for field in SelectorField::ALL {
+            assert_eq!(field.as_str().parse(), Ok(field));
+        }
+        for other in ["", "EventName", "resources.arn", "userIdentity.userName"] {
+            assert!(other.parse::<SelectorField>().is_err(), "{other}");
         }
     }
 }

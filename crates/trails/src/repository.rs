@@ -135,7 +135,7 @@ impl Trails {
 mod tests {
     use super::*;
     use opentrail_catalog::MemoryCatalog;
-    use opentrail_model::{EventSelector, Timestamp};
+    use opentrail_model::{Selectors, Timestamp};
 
     fn trail(region: &str, name: &str, multi_region: bool) -> Trail {
         Trail {
@@ -155,7 +155,7 @@ mod tests {
             logging: false,
             started: None,
             stopped: None,
-            selectors: vec![EventSelector::default()],
+            selectors: Selectors::default(),
             tags: Vec::new(),
             created: Timestamp::EPOCH,
         }

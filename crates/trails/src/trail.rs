@@ -1,6 +1,6 @@
 use std::fmt;
 
-use opentrail_model::{AccountId, Arn, EventSelector, Region, Timestamp, TrailName};
+use opentrail_model::{AccountId, Arn, Region, Selectors, Timestamp, TrailName};
 use serde::{Deserialize, Serialize};
 
 /// What names a trail: its owner, its home Region, its name.
@@ -69,7 +69,7 @@ pub struct Trail {
     /// When StopLogging was last called.
     pub stopped: Option<Timestamp>,
     /// Never empty; a new trail has the default selector.
-    pub selectors: Vec<EventSelector>,
+    pub selectors: Selectors,
     /// In the order in which they were added.
     pub tags: Vec<Tag>,
     /// When the trail was created.
@@ -82,10 +82,10 @@ impl Trail {
         self.key.arn()
     }
 
-    /// `HasCustomEventSelectors`: whether the selectors differ from the default. A choice: the flag falls back to false
-    /// when the default is put again (Terraform does so when selector blocks are removed).
+    /// `HasCustomEventSelectors`: whether the selectors differ from the default; advanced ones always do. A choice: the
+    /// flag falls back to false when the default is put again (Terraform does so when selector blocks are removed).
     pub fn has_custom_selectors(&self) -> bool {
-        self.selectors != [EventSelector::default()]
+        self.selectors != Selectors::default()
     }
 
     /// Whether the trail is seen in `region`: at home, and everywhere when it is multi-Region.

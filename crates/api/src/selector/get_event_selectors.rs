@@ -9,9 +9,7 @@ pub(crate) async fn get_event_selectors(
     input: GetEventSelectorsInput,
 ) -> Outcome<GetEventSelectorsOutput> {
     let trail = cx.authorize_trail("GetEventSelectors", &input.trail_name).await?.require(&cx)?.value;
-    Ok(GetEventSelectorsOutput {
-        trail_arn: Some(trail.arn().to_string()),
-        event_selectors: Some(trail.selectors.iter().map(to_wire).collect()),
-        ..GetEventSelectorsOutput::default()
-    })
+    let (event_selectors, advanced_event_selectors) = to_wire(&trail.selectors);
+    let trail_arn = Some(trail.arn().to_string());
+    Ok(GetEventSelectorsOutput { trail_arn, event_selectors, advanced_event_selectors })
 }

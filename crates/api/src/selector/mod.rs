@@ -3,8 +3,6 @@
 mod get_event_selectors;
 mod put_event_selectors;
 mod shapes;
-mod validation;
 
 pub(crate) use get_event_selectors::get_event_selectors;
 pub(crate) use put_event_selectors::put_event_selectors;
-pub(crate) use validation::SelectorError;

@@ -1,4 +1,4 @@
-use opentrail_model::EventSelector;
+use opentrail_model::Selectors;
 use opentrail_trails::Trail;
 use opentrail_wire::cloudtrail::{CreateTrailInput, CreateTrailOutput};
 
@@ -36,7 +36,7 @@ pub(crate) async fn create_trail(cx: Context<'_>, input: CreateTrailInput) -> Ou
         logging: false,
         started: None,
         stopped: None,
-        selectors: vec![EventSelector::default()],
+        selectors: Selectors::default(),
         tags: Vec::new(),
         created: cx.now(),
     };

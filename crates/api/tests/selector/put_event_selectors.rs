@@ -1,4 +1,5 @@
 use opentrail_api::RecordOrder;
+use opentrail_model::Selectors;
 use opentrail_trails::TrailChange;
 use serde_json::{Value, json};
 
@@ -30,7 +31,8 @@ async fn selectors_are_stored_with_their_defaults_and_echoed() {
     });
     assert_eq!(answer.body, json!({ "TrailARN": arn, "EventSelectors": [selectors[0], second] }));
     assert_eq!(answer.order, RecordOrder::RecordFirst);
-    assert!(matches!(&answer.changes[..], [TrailChange::PutTrail(trail)] if trail.selectors.len() == 2));
+    let [TrailChange::PutTrail(trail)] = &answer.changes[..] else { panic!("one change, not {:?}", answer.changes) };
+    assert!(matches!(&trail.selectors, Selectors::Basic(selectors) if selectors.len() == 2));
     assert_eq!(root.ok("GetEventSelectors", json!({ "TrailName": "main" })).await, answer.body);
     assert_eq!(root.ok("GetTrail", json!({ "Name": "main" })).await["Trail"]["HasCustomEventSelectors"], true);
 }
@@ -46,6 +48,40 @@ async fn the_default_put_again_is_no_custom_selector() {
     root.ok("PutEventSelectors", put(terraform.clone())).await;
     assert_eq!(root.ok("GetTrail", json!({ "Name": "main" })).await["Trail"]["HasCustomEventSelectors"], false);
     assert!(root.call("PutEventSelectors", put(terraform)).await.changes.is_empty(), "nothing changed");
+}
+
+#[tokio::test]
+async fn advanced_selectors_are_echoed_as_given_and_replace_basic_ones() {
+    let api = Api::new().await;
+    let root = api.root();
+    let arn = root.create_trail("main").await;
+    let selectors = json!([
+        {
+            "Name": "Objects of one bucket",
+            "FieldSelectors": [
+                { "Field": "resources.type", "Equals": ["AWS::S3::Object"] },
+                { "Field": "eventCategory", "Equals": ["Data"] },
+                { "Field": "eventName", "StartsWith": ["Put", "Delete", "Copy"], "NotEndsWith": ["Tagging"] },
+                { "Field": "resources.ARN", "StartsWith": ["arn:aws:s3:::bucket/"] },
+            ],
+        },
+        { "FieldSelectors": [{ "Field": "eventCategory", "Equals": ["Management"] }] },
+    ]);
+    let put = json!({ "TrailName": "main", "AdvancedEventSelectors": selectors });
+    let answer = root.call("PutEventSelectors", put.clone()).await;
+    assert_eq!(answer.body, json!({ "TrailARN": arn, "AdvancedEventSelectors": selectors }));
+    assert_eq!(answer.order, RecordOrder::RecordFirst);
+    let [TrailChange::PutTrail(trail)] = &answer.changes[..] else { panic!("one change, not {:?}", answer.changes) };
+    assert!(matches!(&trail.selectors, Selectors::Advanced { advanced } if advanced.len() == 2));
+    assert_eq!(root.ok("GetEventSelectors", json!({ "TrailName": "main" })).await, answer.body);
+    assert_eq!(root.ok("GetTrail", json!({ "Name": "main" })).await["Trail"]["HasCustomEventSelectors"], true);
+    assert!(root.call("PutEventSelectors", put).await.changes.is_empty(), "nothing changed");
+
+    let basic = json!({ "TrailName": "main", "EventSelectors": [{}], "AdvancedEventSelectors": [] });
+    let answer = root.call("PutEventSelectors", basic).await;
+    assert!(answer.body.get("AdvancedEventSelectors").is_none(), "{}", answer.body);
+    assert_eq!(root.ok("GetEventSelectors", json!({ "TrailName": "main" })).await, answer.body);
+    assert_eq!(root.ok("GetTrail", json!({ "Name": "main" })).await["Trail"]["HasCustomEventSelectors"], false);
 }
 
 #[tokio::test]
@@ -79,8 +115,20 @@ async fn bad_selectors_are_refused_and_change_nothing() {
     root.refused("PutEventSelectors", neither, "InvalidEventSelectorsException", "1 to 5").await;
     let both = json!({ "TrailName": "main", "EventSelectors": [{}], "AdvancedEventSelectors": advanced });
     root.refused("PutEventSelectors", both, "InvalidEventSelectorsException", "not both").await;
-    let new = json!({ "TrailName": "main", "AdvancedEventSelectors": advanced });
-    root.refused("PutEventSelectors", new, "UnsupportedOperationException", "not built yet").await;
+    let advanced =
+        |fields: Value| json!({ "TrailName": "main", "AdvancedEventSelectors": [{ "FieldSelectors": fields }] });
+    let management = json!({ "Field": "eventCategory", "Equals": ["Management"] });
+    let cases = [
+        (json!([]), "'advancedEventSelectors.1.member.fieldSelectors'"),
+        (json!([{ "Field": "", "Equals": ["x"] }]), "'advancedEventSelectors.1.member.fieldSelectors.1.member.field'"),
+        (json!([{ "Field": "eventCategory", "Equals": [] }]), ".fieldSelectors.1.member.equals'"),
+        (json!([{ "Field": "eventcategory", "Equals": ["Management"] }]), "\"eventcategory\" is no field"),
+        (json!([management, { "Field": "eventName", "Equals": ["x"] }]), "eventName cannot be used"),
+        (json!([{ "Field": "eventCategory", "Equals": ["Data"] }]), "resources.type is required"),
+    ];
+    for (fields, message) in cases {
+        root.refused("PutEventSelectors", advanced(fields), "InvalidEventSelectorsException", message).await;
+    }
     assert_eq!(root.ok("GetTrail", json!({ "Name": "main" })).await["Trail"]["HasCustomEventSelectors"], false);
 }
 

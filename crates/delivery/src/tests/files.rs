@@ -1,5 +1,7 @@
 use std::time::Duration;
 
+use opentrail_model::{AdvancedEventSelector, FieldSelector, SelectorField, Selectors};
+
 use super::world::{HOME, OWNER, World, record, trail};
 
 #[tokio::test]
@@ -95,18 +97,23 @@ async fn new_selectors_hold_from_their_position_on() {
     world.make_bucket("logs");
     let _life = world.live().await;
     let mut trail = trail("main", "logs");
+    let default = trail.selectors.clone();
+    let network =
+        FieldSelector { equals: vec!["NetworkActivity".into()], ..FieldSelector::of(SelectorField::EventCategory) };
+    let other =
+        Selectors::Advanced { advanced: vec![AdvancedEventSelector { name: None, field_selectors: vec![network] }] };
     world.put_trail(&trail).await;
     world.record(HOME, &["management wanted"]).await;
     trail.version = 2;
-    trail.selectors[0].include_management_events = false;
+    trail.selectors = other.clone();
     world.put_trail(&trail).await;
     world.record(HOME, &["management unwanted"]).await;
     trail.version = 3;
-    trail.selectors[0].include_management_events = true;
+    trail.selectors = default;
     world.put_trail(&trail).await;
     // The server repeats what it has at each start; an older version changes nothing.
     trail.version = 2;
-    trail.selectors[0].include_management_events = false;
+    trail.selectors = other;
     world.put_trail(&trail).await;
     world.record(HOME, &["wanted again"]).await;
     world.until_delivered(&["management wanted", "wanted again"]).await;

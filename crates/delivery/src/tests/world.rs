@@ -21,7 +21,7 @@ use object_store::{
 use opentrail_catalog::{Catalog, CatalogError, Change, MemoryCatalog, Versioned};
 use opentrail_journal::{Journal, MemoryJournal, NewEntry};
 use opentrail_keys::KeyRing;
-use opentrail_model::{AccountId, EventSelector, Position, Region, Source, Timestamp};
+use opentrail_model::{AccountId, Position, Region, Selectors, Source, Timestamp};
 use opentrail_projection::Feed;
 use opentrail_runtime::{Clock, ManualClock, SeededRandom, Shutdown, SystemRandom, TaskGroup};
 use opentrail_trails::{BucketError, Buckets, Delivery as To, Trail, TrailChange, TrailKey, TrailStatus};
@@ -130,7 +130,7 @@ pub(super) fn trail(name: &str, bucket: &str) -> Trail {
         logging: true,
         started: None,
         stopped: None,
-        selectors: vec![EventSelector::default()],
+        selectors: Selectors::default(),
         tags: Vec::new(),
         created: Timestamp::EPOCH,
     }

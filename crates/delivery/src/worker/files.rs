@@ -313,11 +313,9 @@ impl Session<'_> {
         let Some(selection) = &self.selection else { return };
         let now = self.worker.context.clock.now();
         let last = cut.files.iter().map(|file| file.last).max().unwrap_or(Position::START);
-        for event in batch.events().take_while(|event| event.position() <= last) {
+        for row in selection.rows(batch, batch.rows(Position::START, last)) {
+            let event = batch.event(row);
             let position = event.position();
-            if !selection.matches(event) {
-                continue;
-            }
             let group = group_of(selection, event);
             let of_event = |file: &FileIntent| file.group == group && (file.first..=file.last).contains(&position);
             if let Some(index) = cut.files.iter().position(of_event) {

@@ -69,18 +69,12 @@ impl Session<'_> {
     /// Returns the position at which a file got full.
     fn take_events(&mut self, selection: &Selection, batch: &EventBatch, through: Position) -> Option<Position> {
         let now = self.worker.context.clock.now();
-        for event in batch.events() {
-            let position = event.position();
-            if position > through {
-                break;
-            }
-            if position <= self.read || !selection.matches(event) {
-                continue;
-            }
+        for row in selection.rows(batch, batch.rows(self.read, through)) {
+            let event = batch.event(row);
             if let Some(index) = self.buffer_for(selection, event, now)
                 && (self.is_full(index) || self.holds_too_much())
             {
-                return Some(position);
+                return Some(event.position());
             }
         }
         None
@@ -88,8 +82,8 @@ impl Session<'_> {
 
     /// Puts the event into its buffer and returns which; `None` when it was delivered before.
     fn buffer_for(&mut self, selection: &Selection, event: Event<'_>, now: Timestamp) -> Option<usize> {
-        let region = event.region().unwrap_or_default();
-        let of_event = |buffer: &Buffer| buffer.group.region.as_str() == region;
+        let (region, kind) = (event.region().unwrap_or_default(), FileKind::of(event.category()));
+        let of_event = |buffer: &Buffer| buffer.group.kind == kind && buffer.group.region.as_str() == region;
         if let Some(index) = self.buffers.iter().position(of_event) {
             self.buffers[index].push(event);
             return Some(index);
@@ -164,6 +158,5 @@ impl Session<'_> {
 
 /// The file that the event belongs into.
 pub(super) fn group_of(selection: &Selection, event: Event<'_>) -> Group {
-    // Basic selectors take management and data events only, which share their files.
-    Group { account: event.account(), region: selection.region_of(event), kind: FileKind::CloudTrail }
+    Group { account: event.account(), region: selection.region_of(event), kind: FileKind::of(event.category()) }
 }

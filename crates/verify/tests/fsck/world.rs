@@ -14,7 +14,7 @@ use opentrail_delivery::{Delivery, DeliveryDeps, DeliverySettings};
 use opentrail_history::{History, HistoryOptions};
 use opentrail_journal::{Journal, NewEntry, SegmentsJournal, SegmentsOptions};
 use opentrail_keys::KeyRing;
-use opentrail_model::{AccountId, EventSelector, Position, Region, Source, Timestamp};
+use opentrail_model::{AccountId, Position, Region, Selectors, Source, Timestamp};
 use opentrail_objects::Store;
 use opentrail_projection::{Feed, Projection};
 use opentrail_runtime::{Clock, ManualClock, SeededRandom, Shutdown, TaskGroup};
@@ -180,7 +180,7 @@ pub fn trail() -> Trail {
         logging: true,
         started: Some(NOW),
         stopped: None,
-        selectors: vec![EventSelector::default()],
+        selectors: Selectors::default(),
         tags: Vec::new(),
         created: NOW,
     }
