@@ -98,6 +98,7 @@ fn trails() -> Vec<Trail> {
         version: 1,
         bucket: "logs".into(),
         prefix: None,
+        kms_key: None,
         include_global_service_events: true,
         multi_region: true,
         log_file_validation: true,
