@@ -1,8 +1,8 @@
 //! The protocols that AWS clients speak: framing, signatures, generated shapes; nothing of the product.
 //!
-//! - [`cloudtrail`] and [`cloudtrail_data`]: operations, inputs and outputs, generated from the service models.
+//! - [`cloudtrail`], [`cloudtrail_data`] and [`iam`]: operations, inputs and outputs, generated from the service models.
 //! - [`json`]: awsJson 1.1, the protocol of `cloudtrail`; [`rest`]: restJson, that of `cloudtrail-data`;
-//!   [`query`]: awsQuery and its XML, that of `sts`.
+//!   [`query`]: awsQuery and its XML, that of `sts` and `iam`.
 //! - [`shape`]: how an input is checked against the model's constraints, with AWS's words for each breach.
 //! - [`sigv4`]: Signature Version 4, made and verified.
 //! - [`Exception`]: an AWS error on its way to a client.
@@ -22,6 +22,9 @@ pub mod cloudtrail;
 /// `cloudtrail-data`: its operation and its shapes.
 #[path = "generated/cloudtrail_data.rs"]
 pub mod cloudtrail_data;
+/// `iam`: the operations that are built, and their shapes.
+#[path = "generated/iam.rs"]
+pub mod iam;
 #[path = "generated/exceptions.rs"]
 mod modelled;
 

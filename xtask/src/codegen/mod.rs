@@ -1,6 +1,7 @@
 //! `cargo xtask codegen`: names, types, constraints and errors of the AWS service models, as Rust.
 
 mod cloudtrail;
+mod iam;
 mod json_services;
 mod names;
 mod s3;
@@ -32,6 +33,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let botocore = Botocore::open(args.botocore.as_deref())?;
     let mut output = Output::new(if args.check { Mode::Check } else { Mode::Write })?;
     cloudtrail::generate(&botocore, &mut output)?;
+    iam::generate(&botocore, &mut output)?;
     s3::generate(&botocore, &mut output)?;
     json_services::generate(&botocore, &mut output)?;
     output.finish("cargo xtask codegen")

@@ -42,7 +42,7 @@ impl Recording {
         NewEntry { source, account: recorded.account, received, body: recorded.body }
     }
 
-    /// Makes a call to our own API durable together with the changes that it made, in one batch.
+    /// Makes a call to our own API, by its records, durable together with the changes that it made, in one batch.
     ///
     /// # Errors
     /// When the journal cannot take it. The catalog has the changes already, so they are appended later, as soon as
@@ -50,17 +50,17 @@ impl Recording {
     pub(crate) async fn append_call(
         &self,
         source: Source,
-        record: Option<Recorded>,
+        records: Vec<Recorded>,
         received: Timestamp,
         changes: Vec<TrailChange>,
         record_first: bool,
     ) -> Result<(), AppendError> {
-        let record = record.map(|recorded| Self::entry(source, recorded, received));
+        let records = records.into_iter().map(|recorded| Self::entry(source, recorded, received));
         let changes: Vec<_> = changes.iter().map(|change| control(change, received)).collect();
         let batch: Vec<_> = if record_first {
-            record.into_iter().chain(changes.iter().cloned()).collect()
+            records.chain(changes.iter().cloned()).collect()
         } else {
-            changes.iter().cloned().chain(record).collect()
+            changes.iter().cloned().chain(records).collect()
         };
         if batch.is_empty() {
             return Ok(());
