@@ -1,5 +1,4 @@
-"""IAM with stock clients: an administrator needs no configuration file. Each test has an account's part of its own: names
-are new for each."""
+"""IAM with stock clients: an administrator needs no configuration file. Tests share the account and keep apart by names."""
 
 import datetime
 import itertools
@@ -148,7 +147,8 @@ def test_a_user_may_be_let_to_manage_its_own_keys_only(client, iam, user):
     other = f"{user}-other"
     iam.create_user(UserName=other)
     own = f"arn:aws:iam::{ACCOUNT}:user/${{aws:username}}"
-    iam.put_user_policy(UserName=user, PolicyName="keys", PolicyDocument=allow("iam:*AccessKey*", "iam:GetUser", resource=own))
+    document = allow("iam:*AccessKey*", "iam:GetUser", resource=own)
+    iam.put_user_policy(UserName=user, PolicyName="keys", PolicyDocument=document)
     mine = client("iam", key=new_key(iam, user))
     assert mine.get_user()["User"]["UserName"] == user
     second = mine.create_access_key()["AccessKey"]
@@ -156,7 +156,7 @@ def test_a_user_may_be_let_to_manage_its_own_keys_only(client, iam, user):
     assert len(mine.list_access_keys()["AccessKeyMetadata"]) == 2
     mine.delete_access_key(AccessKeyId=second["AccessKeyId"])
     arn = f"arn:aws:iam::{ACCOUNT}:user/{other}"
-    text = f"is not authorized to perform: iam:CreateAccessKey on resource: {arn} because no identity-based policy allows"
+    text = f"not authorized to perform: iam:CreateAccessKey on resource: {arn} because no identity-based policy allows"
     with refused("AccessDenied", text, 403):
         mine.create_access_key(UserName=other)
     with refused("AccessDenied", status=403):
@@ -233,7 +233,8 @@ def test_inline_policies(client, iam, user, region):
         with refused("MalformedPolicyDocument"):
             iam.put_user_policy(UserName=user, PolicyName="bad", PolicyDocument=text)
     with refused("LimitExceeded", "Maximum policy size of 2048 bytes exceeded", 409):
-        iam.put_user_policy(UserName=user, PolicyName="long", PolicyDocument=allow(*[f"s3:Get{n:06}" for n in range(200)]))
+        long = allow(*[f"s3:Get{n:06}" for n in range(200)])
+        iam.put_user_policy(UserName=user, PolicyName="long", PolicyDocument=long)
     with refused("NoSuchEntity", status=404):
         iam.put_user_policy(UserName="nobody", PolicyName="p", PolicyDocument=document)
 
@@ -314,7 +315,8 @@ def test_a_permissions_boundary_bounds(client, iam, name, region):
     iam.attach_user_policy(UserName=name, PolicyArn="arn:aws:iam::aws:policy/AdministratorAccess")
     trails = client("cloudtrail", region, new_key(iam, name))
     trails.list_trails()
-    with refused("AccessDeniedException", "because no permissions boundary allows the cloudtrail:DescribeTrails action"):
+    text = "because no permissions boundary allows the cloudtrail:DescribeTrails action"
+    with refused("AccessDeniedException", text):
         trails.describe_trails()
     with refused("DeleteConflict", status=409):
         iam.delete_policy(PolicyArn=bound)
@@ -375,8 +377,9 @@ def test_a_group_gives_its_rights_to_its_users(client, iam, user, region):
 
 def test_a_role_lives_and_is_assumed(client, iam, user, name, region):
     role = f"{name}-role"
-    made = iam.create_role(RoleName=role, Path="/jobs/", AssumeRolePolicyDocument=trust(f"arn:aws:iam::{ACCOUNT}:root"),
-                           Description="audits", MaxSessionDuration=7200, Tags=[{"Key": "a", "Value": "b"}])["Role"]
+    account = trust(f"arn:aws:iam::{ACCOUNT}:root")
+    made = iam.create_role(RoleName=role, Path="/jobs/", AssumeRolePolicyDocument=account, Description="audits",
+                           MaxSessionDuration=7200, Tags=[{"Key": "a", "Value": "b"}])["Role"]
     arn = f"arn:aws:iam::{ACCOUNT}:role/jobs/{role}"
     assert made["Arn"] == arn and made["RoleId"].startswith("AROA")
     assert made["AssumeRolePolicyDocument"]["Statement"][0]["Action"] == "sts:AssumeRole"
@@ -437,7 +440,8 @@ def test_a_role_lives_and_is_assumed(client, iam, user, name, region):
 def test_a_role_of_another_account_is_recorded_in_both(client, iam, user):
     theirs = client("iam", key=OTHER)
     role = f"{user}-guest"
-    arn = theirs.create_role(RoleName=role, AssumeRolePolicyDocument=trust(f"arn:aws:iam::{ACCOUNT}:user/{user}"))["Role"]["Arn"]
+    document = trust(f"arn:aws:iam::{ACCOUNT}:user/{user}")
+    arn = theirs.create_role(RoleName=role, AssumeRolePolicyDocument=document)["Role"]["Arn"]
     assert arn == f"arn:aws:iam::{OTHER_ACCOUNT}:role/{role}"
     sts = client("sts", key=new_key(iam, user))
     with refused("AccessDenied", status=403):
@@ -550,8 +554,11 @@ def test_calls_are_recorded_as_cloudtrail_records_iam(client, iam, name):
     def of_user(record):
         return (record["requestParameters"] or {}).get("userName") == name
 
-    failed, created = wait_until(
-        lambda: (found := records_of(client, "CreateUser", having=of_user)) and len(found) == 2 and found, "two records")
+    def both():
+        found = records_of(client, "CreateUser", having=of_user)
+        return found if len(found) == 2 else None
+
+    failed, created = wait_until(both, "both records")
     if "errorCode" in created:
         failed, created = created, failed
     assert (created["awsRegion"], created["eventSource"]) == ("us-east-1", "iam.amazonaws.com")
@@ -607,7 +614,8 @@ def test_everything_survives_a_restart_and_a_kill(tmp_path):
 def test_the_command_line_client(server):
     def aws(*arguments) -> dict:
         command = [AWS, "iam", *arguments, "--output", "json"]
-        done = subprocess.run(command, env=server.cli_environment("eu-west-1"), capture_output=True, text=True, timeout=60)
+        environment = server.cli_environment("eu-west-1")
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
         assert done.returncode == 0, done.stderr
         return json.loads(done.stdout) if done.stdout else {}
 

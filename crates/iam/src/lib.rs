@@ -1,8 +1,8 @@
 //! The identities that the API makes: documents in the catalog, and the [`Directory`] that follows them.
 //!
 //! A user, group, role or managed policy is one document; the secrets of access keys are sealed with the key ring.
-//! [`Iam::open`] puts them beside the configuration's at start. A change is made by whoever holds [`Changing`]: read the
-//! directory, decide, [`Changing::commit`]; the catalog has it first, then everybody sees it.
+//! [`Iam::open`] puts them beside the configuration's at start. A change is made by whoever holds [`Changing`]: read
+//! the directory, decide, [`Changing::commit`]; the catalog has it first, then everybody sees it.
 
 mod documents;
 mod uses;

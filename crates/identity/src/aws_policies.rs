@@ -116,7 +116,9 @@ fn definitions() -> Vec<(&'static str, &'static str, Value)> {
             json!([
                 {
                     "Effect": "Allow",
-                    "Action": ["sns:AddPermission", "sns:CreateTopic", "sns:SetTopicAttributes", "sns:GetTopicAttributes"],
+                    "Action": [
+                        "sns:AddPermission", "sns:CreateTopic", "sns:SetTopicAttributes", "sns:GetTopicAttributes",
+                    ],
                     "Resource": ["arn:aws:sns:*:*:aws-cloudtrail-logs*"],
                 },
                 { "Effect": "Allow", "Action": ["sns:ListTopics"], "Resource": "*" },

@@ -14,7 +14,8 @@ use super::{Outcome, error as told};
 use crate::access::Access;
 use crate::context::Context;
 
-/// A call of an operation, and everybody as of then. While an operation that changes runs, nobody else changes anything.
+/// A call of an operation, and everybody as of then. While an operation that changes runs, nobody else changes
+/// anything.
 pub(super) struct Asked<'a> {
     pub(super) cx: Context<'a>,
     pub(super) operation: Operation,

@@ -43,8 +43,8 @@ async fn documents_are_percent_encoded() {
     let api = Api::new().await;
     let root = api.root();
     ok(&root, "Action=CreateUser&UserName=bob").await;
-    let document = "%7B%22Version%22%3A%222012-10-17%22%2C%22Statement%22%3A%7B%22Effect%22%3A%22Allow%22%2C%22Action%22\
-                    %3A%22s3%3AGet%2A%22%2C%22Resource%22%3A%22%2A%22%7D%7D";
+    let document = "%7B%22Version%22%3A%222012-10-17%22%2C%22Statement%22%3A%7B%22Effect%22%3A%22Allow%22%2C\
+                    %22Action%22%3A%22s3%3AGet%2A%22%2C%22Resource%22%3A%22%2A%22%7D%7D";
     ok(&root, &format!("Action=PutUserPolicy&UserName=bob&PolicyName=p&PolicyDocument={document}")).await;
     let got = ok(&root, "Action=GetUserPolicy&UserName=bob&PolicyName=p").await;
     assert_eq!(text(&got, "PolicyDocument"), document);

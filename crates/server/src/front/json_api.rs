@@ -115,6 +115,8 @@ async fn perform(
     let only_read = record.clone().filter(|record| changes.is_empty() && reads(&record.operation));
     let records = record.map(|record| opentrail_recorder::shared(record, || services.random.uuid()));
     let records = records.unwrap_or_default();
+    // What was carried out is recorded even when the client is told that it failed, since its record was not durable.
+    let done = if response.status().is_success() { records.clone() } else { Vec::new() };
     let appended = parts.recording.append_call(Source::Api, records, started, changes, record_first).await;
     drop(turn);
     match (appended, only_read) {
@@ -125,6 +127,7 @@ async fn perform(
             response
         }
         (Err(error), None) => {
+            done.into_iter().for_each(|record| parts.recording.append_later(Source::Api, record, started));
             let exception = Exception::service_unavailable(format!("The call could not be recorded: {error}."));
             framing.refuse(&exception, &call.request_id)
         }

@@ -85,13 +85,13 @@ impl Recording {
         appended.map(drop)
     }
 
-    /// Hands over the record of a call that only read and was answered although the journal takes nothing now, e.g.
-    /// because the disk is full. It is appended once that is over; when more wait than memory may hold, it is lost, and
+    /// Hands over the record of a call that was carried out although the journal takes nothing now, e.g. because the
+    /// disk is full. It is appended once that is over; when more wait than memory may hold, it is lost, and
     /// counted.
     pub(crate) fn append_later(&self, source: Source, recorded: Recorded, received: Timestamp) {
         if self.queue.try_send(Self::entry(source, recorded, received)).is_err() {
             metrics::counter!("opentrail_server_records_lost_total", "reason" => "journal").increment(1);
-            error!("the record of a call that read is lost, since the journal takes nothing");
+            error!("the record of a call is lost, since the journal takes nothing");
         }
     }
 
