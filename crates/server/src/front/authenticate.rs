@@ -88,7 +88,7 @@ impl Claim {
         };
         let now = services.clock.now();
         signed.verify(head, credential.secret.expose(), hash.as_ref(), now, &rules)?;
-        let region = signed.scope().region.parse().map_err(|_| SignatureError::WrongRegion {
+        let region: Region = signed.scope().region.parse().map_err(|_| SignatureError::WrongRegion {
             expected: "a valid region".into(),
             given: signed.scope().region.clone(),
         })?;
