@@ -79,6 +79,17 @@ pub(crate) struct Shape {
     #[serde(default)]
     pub(crate) eventstream: bool,
     pub(crate) payload: Option<String>,
+    pub(crate) error: Option<ErrorTrait>,
+}
+
+/// How an error looks on the wire.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct ErrorTrait {
+    #[serde(default)]
+    pub(crate) code: String,
+    #[serde(default)]
+    pub(crate) http_status_code: u16,
 }
 
 /// The type of a shape.
@@ -109,6 +120,12 @@ impl Model {
         self.metadata.signing_name.as_deref().unwrap_or(&self.metadata.endpoint_prefix)
     }
 
+    /// The name that an error has on the wire: in the Query protocol its code, else that of its shape.
+    pub(crate) fn error_name<'a>(&'a self, shape: &'a str) -> Result<&'a str> {
+        let code = self.shape(shape)?.error.as_ref().map(|error| error.code.as_str());
+        Ok(code.filter(|code| self.metadata.protocol == "query" && !code.is_empty()).unwrap_or(shape))
+    }
+
     /// Whether the service speaks `protocol`, perhaps beside others.
     pub(crate) fn speaks(&self, protocol: &str) -> bool {
         self.metadata.protocol == protocol || self.metadata.protocols.iter().any(|p| p == protocol)
@@ -133,6 +150,7 @@ impl Shape {
             streaming: false,
             eventstream: false,
             payload: None,
+            error: None,
         }
     }
 

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use opentrail_catalog::Catalog;
 use opentrail_delivery::PublicKeys;
 use opentrail_history::History;
+use opentrail_iam::Iam;
 use opentrail_identity::{Directory, Principal};
 use opentrail_keys::KeyRing;
 use opentrail_model::{AccountId, Region, Timestamp};
@@ -31,6 +32,8 @@ pub struct Services {
     pub public_keys: PublicKeys,
     /// Who may do what, and the roles that can be assumed.
     pub directory: Arc<Directory>,
+    /// The identities that the API makes.
+    pub iam: Arc<Iam>,
     /// Seals page tokens and session tokens.
     pub keys: Arc<KeyRing>,
     /// The time.

@@ -4,6 +4,7 @@
 
 mod dispatch;
 mod event;
+mod iam;
 mod key;
 mod selector;
 mod sts;

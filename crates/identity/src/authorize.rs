@@ -5,6 +5,7 @@ use std::fmt;
 use opentrail_model::AccountId;
 
 use crate::context::{Context, Facts};
+use crate::identities::{Attached, Boundary};
 use crate::policy::{Naming, Policy, Question, Requester, Verdict};
 use crate::principal::{Principal, PrincipalKind};
 
@@ -49,14 +50,17 @@ pub enum PolicyKind {
     ResourceBased,
     /// To a session.
     Session,
+    /// To a user or role, as the bound of what its policies may give.
+    PermissionsBoundary,
 }
 
 impl fmt::Display for PolicyKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::IdentityBased => "identity-based",
-            Self::ResourceBased => "resource-based",
-            Self::Session => "session",
+            Self::IdentityBased => "identity-based policy",
+            Self::ResourceBased => "resource-based policy",
+            Self::Session => "session policy",
+            Self::PermissionsBoundary => "permissions boundary",
         })
     }
 }
@@ -73,20 +77,20 @@ impl Decision {
         let on = if with_resource { format!(" on resource: {resource}") } else { String::new() };
         let reason = match self {
             Self::Allowed => return String::new(),
-            Self::ImplicitDeny { missing } => format!("because no {missing} policy allows the {action} action"),
+            Self::ImplicitDeny { missing } => format!("because no {missing} allows the {action} action"),
             Self::ExplicitDeny { by } => {
                 let article = if by == PolicyKind::IdentityBased { "an" } else { "a" };
-                format!("with an explicit deny in {article} {by} policy")
+                format!("with an explicit deny in {article} {by}")
             }
         };
         format!("User: {} is not authorized to perform: {action}{on} {reason}", principal.arn())
     }
 }
 
-/// Decides over `request` by `principal`, who holds `policies` and has the keys of `caller`.
+/// Decides over `request` by `principal`, to whom `attached` is attached and who has the keys of `caller`.
 pub(crate) fn decide(
     principal: &Principal,
-    policies: &[Policy],
+    attached: &Attached<'_>,
     caller: &Context,
     request: &AccessRequest<'_>,
 ) -> Decision {
@@ -99,12 +103,18 @@ pub(crate) fn decide(
     let session = session_policy.map(|policy| policy.verdict(&question));
     let identity = match principal.kind {
         PrincipalKind::Root | PrincipalKind::RootSession => Verdict::Allow(Naming::Principal),
-        _ => identity_verdict(policies, &question),
+        _ => identity_verdict(&attached.policies, &question),
+    };
+    let boundary = match attached.boundary {
+        Boundary::None => Verdict::Allow(Naming::Principal),
+        Boundary::Policy(policy) => policy.verdict(&question),
+        Boundary::Missing => Verdict::Silent,
     };
 
     for (verdict, by) in [
         (identity, PolicyKind::IdentityBased),
         (resource, PolicyKind::ResourceBased),
+        (boundary, PolicyKind::PermissionsBoundary),
         (session.unwrap_or(Verdict::Silent), PolicyKind::Session),
     ] {
         if verdict == Verdict::Deny {
@@ -123,12 +133,21 @@ pub(crate) fn decide(
         if by_resource == Some(Naming::Session) {
             return Decision::Allowed;
         }
-        if !by_identity && by_resource.is_none_or(|naming| naming == Naming::Account) {
+        let by_name = by_resource == Some(Naming::Principal);
+        if !by_identity && !by_name {
             return missing(PolicyKind::IdentityBased);
+        }
+        // What a resource gives to a user by name lies outside the boundary; what it gives to a role does not.
+        let is_user = matches!(principal.kind, PrincipalKind::User { .. } | PrincipalKind::UserSession { .. });
+        if boundary == Verdict::Silent && !(by_name && is_user) {
+            return missing(PolicyKind::PermissionsBoundary);
         }
     } else {
         if !by_identity {
             return missing(PolicyKind::IdentityBased);
+        }
+        if boundary == Verdict::Silent {
+            return missing(PolicyKind::PermissionsBoundary);
         }
         if by_resource.is_none() {
             return missing(PolicyKind::ResourceBased);
@@ -149,7 +168,7 @@ pub(crate) fn is_allowed_by_resource(principal: &Principal, caller: &Context, re
     request.resource_policy.is_some_and(|policy| matches!(policy.verdict(&question), Verdict::Allow(_)))
 }
 
-fn identity_verdict(policies: &[Policy], question: &Question<'_>) -> Verdict {
+fn identity_verdict(policies: &[&Policy], question: &Question<'_>) -> Verdict {
     let mut verdict = Verdict::Silent;
     for policy in policies {
         match policy.verdict(question) {

@@ -1,79 +1,31 @@
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
 
 use opentrail_model::{AccountId, Arn, Timestamp};
+use parking_lot::{Mutex, RwLock};
 
 use crate::authorize::{AccessRequest, Decision, PolicyKind, decide, is_allowed_by_resource};
-use crate::policy::Policy;
-use crate::principal::{Principal, PrincipalKind};
+use crate::entity::{AccessKey, KeyUse, Role, name_key};
+use crate::identities::{Account, Attached, Edit, Identities};
+use crate::principal::Principal;
 use crate::session::{Claims, Sealer};
 use crate::spec::{AccountSpec, IdentityError};
 use crate::{Context, Secret};
 
 mod builder;
 
-/// All accounts of this server and who is in them.
+pub use builder::is_alias;
+
+/// Who is there, now: the accounts of the configuration, and what the API has changed since.
+///
+/// Readers see one moment whole ([`Self::identities`]); changes are seen by the next request.
 #[derive(Default)]
 pub struct Directory {
-    accounts: BTreeMap<AccountId, Account>,
-    /// By ARN, as roles are.
-    users: HashMap<String, User>,
-    roles: HashMap<String, Role>,
-    keys: HashMap<String, Key>,
+    identities: RwLock<Arc<Identities>>,
+    /// The last use of long-term keys, by key.
+    uses: Mutex<HashMap<String, KeyUse>>,
     pub(crate) sealer: Option<Arc<dyn Sealer>>,
-}
-
-/// An account.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Account {
-    /// Its digits.
-    pub id: AccountId,
-    /// A name for it.
-    pub alias: Option<String>,
-}
-
-/// A user.
-#[derive(Clone, Debug, PartialEq)]
-pub struct User {
-    /// The account that it belongs to.
-    pub account: AccountId,
-    /// The friendly name.
-    pub name: String,
-    /// `/` or `/division/team/`.
-    pub path: String,
-    /// `AIDA…`.
-    pub id: String,
-    /// For `aws:PrincipalTag/…`.
-    pub tags: BTreeMap<String, String>,
-    policies: Vec<Policy>,
-}
-
-/// A role.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Role {
-    /// The account that it belongs to.
-    pub account: AccountId,
-    /// The friendly name.
-    pub name: String,
-    /// `/` or `/division/team/`.
-    pub path: String,
-    /// `AROA…`.
-    pub id: String,
-    /// For `aws:PrincipalTag/…`.
-    pub tags: BTreeMap<String, String>,
-    /// The longest session.
-    pub max_session: Duration,
-    pub(crate) trust_policy: Policy,
-    policies: Vec<Policy>,
-}
-
-#[derive(Debug)]
-struct Key {
-    secret: Option<Secret>,
-    active: bool,
-    owner: Principal,
 }
 
 /// A key that may be used now: whose it is and the secret that its signatures must be made with.
@@ -111,7 +63,8 @@ impl Directory {
     /// # Errors
     /// Everything that is wrong, each with its key path (`account[0].user[2].name`).
     pub fn new(accounts: Vec<AccountSpec>) -> Result<Self, Vec<IdentityError>> {
-        builder::build(accounts)
+        let identities = builder::build(accounts)?;
+        Ok(Self { identities: RwLock::new(Arc::new(identities)), ..Self::default() })
     }
 
     /// The directory, with what seals the tokens of its sessions.
@@ -121,24 +74,43 @@ impl Directory {
         self
     }
 
-    /// The accounts, by id.
-    pub fn accounts(&self) -> impl Iterator<Item = &Account> {
-        self.accounts.values()
+    /// Everybody, as of now.
+    pub fn identities(&self) -> Arc<Identities> {
+        Arc::clone(&self.identities.read())
     }
 
     /// The account, if this server holds it.
-    pub fn account(&self, id: AccountId) -> Option<&Account> {
-        self.accounts.get(&id)
-    }
-
-    /// The user with this ARN.
-    pub fn user(&self, arn: &str) -> Option<&User> {
-        self.users.get(arn)
+    pub fn account(&self, id: AccountId) -> Option<Arc<Account>> {
+        self.identities.read().accounts.get(&id).cloned()
     }
 
     /// The role with this ARN.
-    pub fn role(&self, arn: &str) -> Option<&Role> {
-        self.roles.get(arn)
+    pub fn role(&self, arn: &str) -> Option<Arc<Role>> {
+        let parsed: Arn = arn.parse().ok()?;
+        let account = self.account(parsed.account().parse().ok()?)?;
+        let name = parsed.resource().rsplit('/').next()?;
+        account.roles.get(&name_key(name)).filter(|role| role.arn().as_str() == arn).cloned()
+    }
+
+    /// Changes who is there: all of `edits` at once. What they say must have been checked, and be durable already.
+    pub fn apply(&self, edits: &[Edit]) {
+        let mut identities = self.identities.write();
+        let identities = Arc::make_mut(&mut identities);
+        edits.iter().for_each(|edit| identities.apply(edit));
+    }
+
+    /// Adds what was made through the API before this process began.
+    ///
+    /// # Errors
+    /// What the configuration has defined meanwhile under the same name; nothing is added then.
+    pub fn restore(&self, edits: &[Edit]) -> Result<(), Vec<IdentityError>> {
+        let problems = builder::clashes(&self.identities(), edits);
+        if problems.is_empty() {
+            self.apply(edits);
+            Ok(())
+        } else {
+            Err(problems)
+        }
     }
 
     /// Whose key this is and its secret, at the time `now`; `session_token` as the request carries it.
@@ -151,20 +123,28 @@ impl Directory {
         session_token: Option<&str>,
         now: Timestamp,
     ) -> Result<Credential, KeyError> {
+        let identities = self.identities();
         if let Some(token) = session_token {
-            return self.find_session(access_key_id, token, now);
+            return self.find_session(&identities, access_key_id, token, now);
         }
-        match self.keys.get(access_key_id) {
+        match identities.key(access_key_id) {
             None if access_key_id.starts_with("ASIA") => Err(KeyError::TokenMissing),
-            None | Some(Key { secret: None, .. }) => Err(KeyError::UnknownKey),
-            Some(Key { active: false, .. }) => Err(KeyError::Inactive),
-            Some(Key { secret: Some(secret), owner, .. }) => {
-                Ok(Credential { principal: owner.clone(), secret: secret.clone() })
+            None | Some((_, AccessKey { secret: None, .. })) => Err(KeyError::UnknownKey),
+            Some((_, AccessKey { active: false, .. })) => Err(KeyError::Inactive),
+            Some((_, AccessKey { secret: Some(secret), .. })) => {
+                let principal = identities.principal(access_key_id).ok_or(KeyError::UnknownKey)?;
+                Ok(Credential { principal, secret: secret.clone() })
             }
         }
     }
 
-    fn find_session(&self, access_key_id: &str, token: &str, now: Timestamp) -> Result<Credential, KeyError> {
+    fn find_session(
+        &self,
+        identities: &Identities,
+        access_key_id: &str,
+        token: &str,
+        now: Timestamp,
+    ) -> Result<Credential, KeyError> {
         let sealer = self.sealer.as_deref().ok_or(KeyError::TokenInvalid)?;
         let claims = Claims::unseal(token, sealer).ok_or(KeyError::TokenInvalid)?;
         if claims.access_key_id != access_key_id {
@@ -173,26 +153,57 @@ impl Directory {
         if claims.expires <= now {
             return Err(KeyError::TokenExpired);
         }
-        let account = self.accounts.get(&claims.account).ok_or(KeyError::TokenInvalid)?;
+        let account = identities.account(claims.account).ok_or(KeyError::TokenInvalid)?;
         let secret = claims.secret();
         let principal = claims.principal(account.alias.clone()).ok_or(KeyError::TokenInvalid)?;
         // A session ends with its user or role.
-        self.attached_to(&principal).ok_or(KeyError::TokenInvalid)?;
+        identities.attached_to(&principal).ok_or(KeyError::TokenInvalid)?;
         Ok(Credential { principal, secret })
     }
 
     /// Whose long-term key this is, without any proof: for telling who calls through a gateway, whose upstream checks
     /// the signature. Finds keys that have no secret or are inactive too.
     pub fn identity_of_key(&self, access_key_id: &str) -> Option<Principal> {
-        self.keys.get(access_key_id).map(|key| key.owner.clone())
+        self.identities().principal(access_key_id)
+    }
+
+    /// Notes that a request came in that `principal` signed, for [`Self::key_use`]. Temporary keys are not counted.
+    pub fn note_use(&self, principal: &Principal, service: &str, region: &str, when: Timestamp) {
+        if principal.session.is_some() {
+            return;
+        }
+        let mut uses = self.uses.lock();
+        match uses.get_mut(&principal.access_key_id) {
+            Some(known) if known.service == service && known.region == region => known.when = when,
+            _ => {
+                let used = KeyUse { when, service: service.to_owned(), region: region.to_owned() };
+                uses.insert(principal.access_key_id.clone(), used);
+            }
+        }
+    }
+
+    /// The last use of a long-term key, if it was used since it is known.
+    pub fn key_use(&self, access_key_id: &str) -> Option<KeyUse> {
+        self.uses.lock().get(access_key_id).cloned()
+    }
+
+    /// All last uses, by key.
+    pub fn key_uses(&self) -> HashMap<String, KeyUse> {
+        self.uses.lock().clone()
+    }
+
+    /// Takes over last uses of an earlier process.
+    pub fn restore_uses(&self, uses: impl IntoIterator<Item = (String, KeyUse)>) {
+        self.uses.lock().extend(uses);
     }
 
     /// Whether `principal` may do what `request` says. An explicit deny wins; within an account the identity's or the
     /// resource's policy suffices, across accounts both must allow; the root needs no policy of its own; a session
-    /// policy narrows. Someone whose user or role is gone may nothing.
+    /// policy and a permissions boundary narrow. Someone whose user or role is gone may nothing.
     pub fn authorize(&self, principal: &Principal, request: &AccessRequest<'_>) -> Decision {
-        match self.attached_to(principal) {
-            Some(attached) => decide(principal, attached.policies, &self.caller_context(principal), request),
+        let identities = self.identities();
+        match identities.attached_to(principal) {
+            Some(attached) => decide(principal, &attached, &context_of(principal, Some(&attached)), request),
             None => Decision::ImplicitDeny { missing: PolicyKind::IdentityBased },
         }
     }
@@ -212,58 +223,24 @@ impl Directory {
 
     /// The condition keys that follow from who `principal` is.
     pub(crate) fn caller_context(&self, principal: &Principal) -> Context {
-        let tags = self.attached_to(principal).and_then(|attached| attached.tags);
-        principal.context(tags.into_iter().flatten())
-    }
-
-    /// What is attached to who is behind `principal`; `None` when that user, role or account is gone.
-    fn attached_to(&self, principal: &Principal) -> Option<Attached<'_>> {
-        match &principal.kind {
-            PrincipalKind::Root | PrincipalKind::RootSession => {
-                self.accounts.contains_key(&principal.account).then_some(Attached { policies: &[], tags: None })
-            }
-            PrincipalKind::User { id, .. } | PrincipalKind::UserSession { id, .. } => {
-                let user = self.users.get(&principal.issuer_arn()).filter(|user| user.id == *id)?;
-                Some(Attached { policies: &user.policies, tags: Some(&user.tags) })
-            }
-            PrincipalKind::AssumedRole { role_id, .. } => {
-                let role = self.roles.get(&principal.issuer_arn()).filter(|role| role.id == *role_id)?;
-                Some(Attached { policies: &role.policies, tags: Some(&role.tags) })
-            }
-        }
+        let identities = self.identities();
+        context_of(principal, identities.attached_to(principal).as_ref())
     }
 }
 
-/// The policies and tags of a user or role; a root has none.
-struct Attached<'a> {
-    policies: &'a [Policy],
-    tags: Option<&'a BTreeMap<String, String>>,
+fn context_of(principal: &Principal, attached: Option<&Attached<'_>>) -> Context {
+    let tags = attached.and_then(|attached| attached.tags);
+    principal.context(tags.into_iter().flatten())
 }
 
 impl fmt::Debug for Directory {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (accounts, users, roles) = (self.accounts.len(), self.users.len(), self.roles.len());
-        write!(f, "Directory({accounts} accounts, {users} users, {roles} roles, {} keys)", self.keys.len())
+        let identities = self.identities.read();
+        let users: usize = identities.accounts().map(|account| account.users.len()).sum();
+        let roles: usize = identities.accounts().map(|account| account.roles.len()).sum();
+        let (accounts, keys) = (identities.accounts.len(), identities.keys.len());
+        write!(f, "Directory({accounts} accounts, {users} users, {roles} roles, {keys} keys)")
     }
-}
-
-impl User {
-    /// `arn:aws:iam::<account>:user<path><name>`.
-    pub fn arn(&self) -> Arn {
-        arn("user", self.account, &self.path, &self.name)
-    }
-}
-
-impl Role {
-    /// `arn:aws:iam::<account>:role<path><name>`.
-    pub fn arn(&self) -> Arn {
-        arn("role", self.account, &self.path, &self.name)
-    }
-}
-
-fn arn(kind: &str, account: AccountId, path: &str, name: &str) -> Arn {
-    let text = format!("arn:aws:iam::{account}:{kind}{path}{name}");
-    text.parse().expect("an ARN put together from its parts has six of them")
 }
 
 #[cfg(test)]

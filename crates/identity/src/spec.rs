@@ -132,6 +132,17 @@ pub enum IdentityProblem {
         /// Which.
         name: String,
     },
+    /// The API has made one of that name.
+    #[error(
+        "the configuration defines {what} {name:?}, which was made through the API before: take it out of the \
+         configuration, or start without it and delete the other through the API first"
+    )]
+    MadeByApi {
+        /// `user`, `role`, …
+        what: &'static str,
+        /// Which.
+        name: String,
+    },
     /// Not a name for a user or role.
     #[error("{name:?} is not 1 to 64 letters, digits and _+=,.@-")]
     Name {

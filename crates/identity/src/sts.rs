@@ -120,8 +120,8 @@ impl Directory {
         refuse_second_factor(input.serial_number, input.token_code)?;
         let policy_percent = input.policy.map(check_session_policy).transpose()?;
         let role = self.role(input.role_arn).ok_or_else(|| denied(principal, ASSUME_ROLE, input.role_arn))?;
-        let source_identity = self.check_trust(principal, role, input, context)?;
-        let seconds = session_seconds(principal, role, input.duration_seconds)?;
+        let source_identity = self.check_trust(principal, &role, input, context)?;
+        let seconds = session_seconds(principal, &role, input.duration_seconds)?;
         let issued = now.floor_secs();
         let credentials = NewSession {
             account: role.account,
@@ -181,7 +181,7 @@ impl Directory {
                 action,
                 resource: input.role_arn,
                 context: &context,
-                resource_policy: Some(&role.trust_policy),
+                resource_policy: Some(role.trust.policy()),
                 resource_account: Some(role.account),
             };
             if !self.trusts(role, principal, &request) || !self.authorize(principal, &request).is_allowed() {
@@ -199,7 +199,7 @@ impl Directory {
         let action = request.action.to_ascii_lowercase();
         let requester = Requester::Identity(principal);
         let question = Question { action: &action, resource: request.resource, requester, facts: &facts };
-        matches!(role.trust_policy.verdict(&question), Verdict::Allow(_))
+        matches!(role.trust.policy().verdict(&question), Verdict::Allow(_))
     }
 
     /// Gives `principal` temporary credentials of its own.

@@ -16,6 +16,7 @@ mod dynamodb;
 mod exchange;
 mod form;
 mod generated;
+mod iam;
 mod json;
 mod limits;
 mod query;
@@ -25,6 +26,7 @@ mod rest;
 mod s3;
 mod service;
 mod service_use;
+mod shared;
 mod spelling;
 pub mod tap;
 #[cfg(test)]
@@ -37,6 +39,7 @@ pub use credential::{Credential, credential};
 pub use draft::Recorded;
 pub use exchange::{Break, Caller, Captured, Endpoint, Exchange};
 pub use service_use::ServiceUse;
+pub use shared::shared;
 pub use tls::TlsDetails;
 
 use service::Protocol;
@@ -75,7 +78,11 @@ fn draft_of(exchange: &Exchange) -> Option<draft::Draft> {
         Protocol::S3 => s3::draft(exchange, &call),
         Protocol::Json { target } => json::draft(exchange, &call, target),
         Protocol::Cbor { shape, operation } => json::rpc_v2_draft(exchange, &call, shape, operation),
-        Protocol::Query => form::draft(exchange, &call),
+        Protocol::Query => {
+            let mut draft = form::draft(exchange, &call);
+            iam::adjust(&mut draft);
+            draft
+        }
         Protocol::Rest => rest::draft(exchange, &call),
     })
 }

@@ -14,6 +14,7 @@ use opentrail_catalog::{Catalog, SqliteCatalog};
 use opentrail_delivery::{Delivery, DeliveryDeps, DeliverySettings, PublicKeys};
 use opentrail_gateway::{Gateway, GatewayConfig};
 use opentrail_history::{History, HistoryOptions};
+use opentrail_iam::Iam;
 use opentrail_identity::{AccessKeySpec, AccountSpec, Directory};
 use opentrail_ingest::{DedupWindow, Ingest};
 use opentrail_journal::{Journal, SegmentsJournal, SegmentsOptions};
@@ -57,6 +58,7 @@ pub(crate) async fn serve(args: ServeArgs) -> anyhow::Result<u8> {
     let root_keys = boot::root_keys(&catalog, &keys, &*random, args.account_id).await?;
     boot::write_credentials(&data.join("credentials"), &root_keys).context("cannot write the credentials file")?;
     let directory = Arc::new(directory(&config, &root_keys, Arc::new(RingSealer(Arc::clone(&keys))))?);
+    let iam = Arc::new(Iam::open(Arc::clone(&catalog), Arc::clone(&directory), Arc::clone(&keys)).await?);
 
     let options = SegmentsOptions { segment_bytes: config.journal.segment_bytes, ..SegmentsOptions::default() };
     let journal: Arc<dyn Journal> = Arc::new(SegmentsJournal::open(&data.join("journal"), options)?);
@@ -140,6 +142,7 @@ pub(crate) async fn serve(args: ServeArgs) -> anyhow::Result<u8> {
         history,
         public_keys: PublicKeys::new(Arc::clone(&catalog), Arc::clone(&clock)),
         directory: Arc::clone(&directory),
+        iam: Arc::clone(&iam),
         keys: Arc::clone(&keys),
         clock: Arc::clone(&clock),
         random: Arc::clone(&random),
@@ -177,6 +180,7 @@ pub(crate) async fn serve(args: ServeArgs) -> anyhow::Result<u8> {
         OnError::Log,
         trim::run(Arc::clone(&feed), Arc::clone(&clock), config.journal.hold_back, projections.shutdown().clone()),
     );
+    projections.spawn("key uses", OnError::Log, iam.run(Arc::clone(&clock), projections.shutdown().clone()));
     front.set_ready(true);
     let scheme = if config.tls.is_some() { "https" } else { "http" };
     banner::print(scheme, address, &args.data_dir, &gateways);

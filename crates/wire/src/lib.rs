@@ -1,9 +1,9 @@
 //! The protocols that AWS clients speak: framing, signatures, generated shapes; nothing of the product.
 //!
-//! - [`cloudtrail`] and [`cloudtrail_data`]: operations, inputs and outputs, generated from the service models.
-//! - [`kms`]: the same for `kms`.
+//! - [`cloudtrail`], [`cloudtrail_data`], [`iam`] and [`kms`]: operations, inputs and outputs, generated from the service
+//!   models.
 //! - [`json`]: awsJson 1.1, the protocol of `cloudtrail` and `kms`; [`rest`]: restJson, that of `cloudtrail-data`;
-//!   [`query`]: awsQuery and its XML, that of `sts`.
+//!   [`query`]: awsQuery and its XML, that of `sts` and `iam`.
 //! - [`shape`]: how an input is checked against the model's constraints, with AWS's words for each breach.
 //! - [`sigv4`]: Signature Version 4, made and verified.
 //! - [`Exception`]: an AWS error on its way to a client.
@@ -23,6 +23,9 @@ pub mod cloudtrail;
 /// `cloudtrail-data`: its operation and its shapes.
 #[path = "generated/cloudtrail_data.rs"]
 pub mod cloudtrail_data;
+/// `iam`: the operations that are built, and their shapes.
+#[path = "generated/iam.rs"]
+pub mod iam;
 /// `kms`: those of its operations that OpenTrail has, their shapes, the errors of the service.
 #[path = "generated/kms.rs"]
 pub mod kms;

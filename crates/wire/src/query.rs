@@ -1,10 +1,16 @@
-//! awsQuery: a form as the request, XML as the answer; the protocol of `sts`.
+//! awsQuery: a form as the request, XML as the answer; the protocol of `sts` and `iam`.
+
+mod input;
+mod output;
 
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use http::{Response, StatusCode};
 use percent_encoding::percent_decode;
+
+pub use input::read_input;
+pub use output::{result_of, xml};
 
 use crate::sigv4::QueryError;
 use crate::{Exception, json as aws_json};
@@ -14,6 +20,9 @@ pub const CONTENT_TYPE_FORM: &str = "application/x-www-form-urlencoded";
 
 /// The namespace of STS's answers, API version 2011-06-15.
 pub const STS_NAMESPACE: &str = "https://sts.amazonaws.com/doc/2011-06-15/";
+
+/// The namespace of IAM's answers, API version 2010-05-08.
+pub const IAM_NAMESPACE: &str = "https://iam.amazonaws.com/doc/2010-05-08/";
 
 const CONTENT_TYPE_XML: &str = "text/xml";
 
@@ -52,13 +61,15 @@ impl Params {
         (1_usize..).map_while(move |i| self.find(&format!("{name}.member.{i}")))
     }
 
+    /// Whether any parameter lies below `name`: `name.…`.
+    pub fn has_below(&self, name: &str) -> bool {
+        let prefix = format!("{name}.");
+        self.0.range(prefix.clone()..).next().is_some_and(|(key, _)| key.starts_with(&prefix))
+    }
+
     /// How many elements the list of structures `name` has: those with any `Name.member.N.…`, up to the first gap.
     pub fn list_len(&self, name: &str) -> usize {
-        let has = |i: &usize| {
-            let prefix = format!("{name}.member.{i}.");
-            self.0.range(prefix.clone()..).next().is_some_and(|(key, _)| key.starts_with(&prefix))
-        };
-        (1_usize..).take_while(has).count()
+        (1_usize..).take_while(|i| self.has_below(&format!("{name}.member.{i}"))).count()
     }
 
     /// All parameters, by name.
@@ -97,19 +108,21 @@ fn malformed(message: String) -> QueryError {
     QueryError { code: "MalformedQueryString", message, status: StatusCode::BAD_REQUEST }
 }
 
-/// A success of `sts`: `result_xml` is the content of `<ActionResult>`, made with [`element`].
-pub fn respond_xml(action: &str, result_xml: &str, request_id: &str) -> Response<Bytes> {
+/// A success of the service with that namespace: `result_xml` is the content of `<ActionResult>`, made with [`element`]
+/// or [`xml`]; `None` for an action that has no result.
+pub fn respond_xml(namespace: &str, action: &str, result_xml: Option<&str>, request_id: &str) -> Response<Bytes> {
     let mut id = String::new();
     element(&mut id, "RequestId", request_id);
+    let result = result_xml.map(|xml| format!("  <{action}Result>{xml}</{action}Result>\n")).unwrap_or_default();
     let body = format!(
-        "<{action}Response xmlns=\"{STS_NAMESPACE}\">\n  <{action}Result>{result_xml}</{action}Result>\n  \
-         <ResponseMetadata>{id}</ResponseMetadata>\n</{action}Response>\n"
+        "<{action}Response xmlns=\"{namespace}\">\n{result}  <ResponseMetadata>{id}</ResponseMetadata>\n\
+         </{action}Response>\n"
     );
     aws_json::response(StatusCode::OK, CONTENT_TYPE_XML, request_id, body.into())
 }
 
-/// A failure of `sts`.
-pub fn respond_error(error: &QueryError, request_id: &str) -> Response<Bytes> {
+/// A failure of the service with that namespace.
+pub fn respond_error(namespace: &str, error: &QueryError, request_id: &str) -> Response<Bytes> {
     let fault = if error.status.is_server_error() { "Receiver" } else { "Sender" };
     let mut inner = String::new();
     element(&mut inner, "Type", fault);
@@ -117,8 +130,7 @@ pub fn respond_error(error: &QueryError, request_id: &str) -> Response<Bytes> {
     element(&mut inner, "Message", &error.message);
     let mut id = String::new();
     element(&mut id, "RequestId", request_id);
-    let body =
-        format!("<ErrorResponse xmlns=\"{STS_NAMESPACE}\">\n  <Error>{inner}</Error>\n  {id}\n</ErrorResponse>\n");
+    let body = format!("<ErrorResponse xmlns=\"{namespace}\">\n  <Error>{inner}</Error>\n  {id}\n</ErrorResponse>\n");
     aws_json::response(error.status, CONTENT_TYPE_XML, request_id, body.into())
 }
 
@@ -213,7 +225,7 @@ mod tests {
     fn answers_are_xml_in_the_namespace_of_sts() {
         let mut result = String::new();
         element(&mut result, "Arn", "a<b>&\u{1}");
-        let response = respond_xml("GetCallerIdentity", &result, "id-1");
+        let response = respond_xml(STS_NAMESPACE, "GetCallerIdentity", Some(&result), "id-1");
         assert_eq!(response.headers()["x-amzn-requestid"], "id-1");
         assert_eq!(
             String::from_utf8(response.into_body().to_vec()).unwrap(),
@@ -225,7 +237,9 @@ mod tests {
 
     #[test]
     fn errors_name_who_is_at_fault() {
-        let answer = |error: &QueryError| String::from_utf8(respond_error(error, "id-1").into_body().to_vec()).unwrap();
+        let answer = |error: &QueryError| {
+            String::from_utf8(respond_error(IAM_NAMESPACE, error, "id-1").into_body().to_vec()).unwrap()
+        };
         let sender = answer(&QueryError::access_denied("no"));
         assert!(sender.contains("<Type>Sender</Type><Code>AccessDenied</Code><Message>no</Message>"), "{sender}");
         assert!(answer(&QueryError::internal_failure()).contains("<Type>Receiver</Type>"));

@@ -76,6 +76,33 @@ pub(crate) mod optional_list {
     }
 }
 
+/// ISO 8601 text, the form of times in the Query protocol's XML.
+pub(crate) mod iso {
+    use super::{Deserialize, Deserializer, Serializer, Timestamp, de};
+
+    pub(crate) fn serialize<S: Serializer>(time: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&time.to_iso())
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Timestamp, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(de::Error::custom)
+    }
+}
+
+/// As [`iso`], for a time that may be absent.
+pub(crate) mod iso_optional {
+    use super::{Deserialize, Deserializer, Serialize, Serializer, Timestamp, de};
+
+    pub(crate) fn serialize<S: Serializer>(time: &Option<Timestamp>, serializer: S) -> Result<S::Ok, S::Error> {
+        time.map(Timestamp::to_iso).serialize(serializer)
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Timestamp>, D::Error> {
+        let text = Option::<String>::deserialize(deserializer)?;
+        text.map(|text| text.parse().map_err(de::Error::custom)).transpose()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -13,7 +13,8 @@ use crate::botocore::Botocore;
 use crate::model::Model;
 use crate::output::Output;
 
-pub(super) const DIRECTORY: &str = "crates/wire/src/generated";
+/// Where generated files of the wire go.
+pub(crate) const DIRECTORY: &str = "crates/wire/src/generated";
 
 /// Imports of the files that hold structures; which of them a file needs depends on the model.
 const TYPE_IMPORTS: [(&str, &str); 4] = [
@@ -67,13 +68,17 @@ pub(crate) fn generate(botocore: &Botocore, output: &mut Output) -> Result<()> {
     output.rust(&format!("{DIRECTORY}/cloudtrail_data_shapes.rs"), &tables(&data)?)
 }
 
-#[derive(Clone, Copy)]
-pub(super) enum Side {
+/// Which way a structure goes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Side {
+    /// To the service.
     Input,
+    /// From it.
     Output,
 }
 
-pub(super) fn envelopes(model: &Model, side: Side) -> Result<String> {
+/// The structures of all operations' inputs or outputs.
+pub(crate) fn envelopes(model: &Model, side: Side) -> Result<String> {
     let mut code = String::new();
     for (name, operation) in &model.operations {
         let (reference, rust, what) = match side {
@@ -85,7 +90,8 @@ pub(super) fn envelopes(model: &Model, side: Side) -> Result<String> {
     Ok(code)
 }
 
-pub(super) fn types(structures: &str, uses_structures: bool) -> String {
+/// A file of structures.
+pub(crate) fn types(structures: &str, uses_structures: bool) -> String {
     let glob = if uses_structures { "use super::structures::*;\n" } else { "" };
     format!("{HEADER}\n{}\n{glob}\n{structures}", imports(structures))
 }
@@ -94,7 +100,8 @@ pub(super) fn imports(code: &str) -> String {
     TYPE_IMPORTS.iter().filter(|(word, _)| code.contains(word)).map(|(_, import)| *import).collect()
 }
 
-pub(super) fn tables(model: &Model) -> Result<String> {
+/// A file of constraint tables.
+pub(crate) fn tables(model: &Model) -> Result<String> {
     let tables = shapes::constraints(model)?;
     let used: Vec<&str> = ["List", "Map", "Member", "Shape", "Text", "Whole"]
         .into_iter()
@@ -103,7 +110,8 @@ pub(super) fn tables(model: &Model) -> Result<String> {
     Ok(format!("{HEADER}\nuse crate::shape::{{{}}};\n\n{tables}", used.join(", ")))
 }
 
-pub(super) fn operations(model: &Model) -> Result<String> {
+/// The enum of the operations.
+pub(crate) fn operations(model: &Model) -> Result<String> {
     let names: Vec<&str> = model.operations.keys().map(String::as_str).collect();
     let mut code = String::from(
         "/// An operation of the service.\n\
@@ -133,8 +141,8 @@ pub(super) fn operations(model: &Model) -> Result<String> {
     writeln!(code, "    /// The names of the errors that the operation declares, in order.")?;
     writeln!(code, "    pub const fn errors(self) -> &'static [&'static str] {{\n        match self {{")?;
     for (name, operation) in &model.operations {
-        let errors: BTreeSet<&str> = operation.errors.iter().map(|e| e.shape.as_str()).collect();
-        writeln!(code, "            Self::{name} => {},", slice(errors))?;
+        let errors: Result<BTreeSet<&str>> = operation.errors.iter().map(|e| model.error_name(&e.shape)).collect();
+        writeln!(code, "            Self::{name} => {},", slice(errors?))?;
     }
     writeln!(code, "        }}\n    }}\n")?;
     writeln!(code, "    /// The constraints of the operation's input.")?;
@@ -146,7 +154,8 @@ pub(super) fn operations(model: &Model) -> Result<String> {
     Ok(code)
 }
 
-pub(super) fn validates(model: &Model) -> Result<String> {
+/// What ties each input to its table.
+pub(crate) fn validates(model: &Model) -> Result<String> {
     let mut code = String::new();
     for (name, operation) in &model.operations {
         let table = match &operation.input {

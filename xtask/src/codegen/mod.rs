@@ -1,6 +1,7 @@
 //! `cargo xtask codegen`: names, types, constraints and errors of the AWS service models, as Rust.
 
 mod cloudtrail;
+mod iam;
 mod json_services;
 mod kms;
 mod names;
@@ -34,6 +35,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let mut output = Output::new(if args.check { Mode::Check } else { Mode::Write })?;
     cloudtrail::generate(&botocore, &mut output)?;
     kms::generate(&botocore, &mut output)?;
+    iam::generate(&botocore, &mut output)?;
     s3::generate(&botocore, &mut output)?;
     json_services::generate(&botocore, &mut output)?;
     output.finish("cargo xtask codegen")

@@ -122,6 +122,9 @@ fn rust_type(model: &Model, name: &str) -> Result<String> {
 /// The serde module for members that hold times, in the form that the member has.
 fn timestamp_module(model: &Model, target: &Shape, required: bool) -> Result<Option<&'static str>> {
     let in_list = target.kind == Kind::List && model.shape(target.element()?)?.kind == Kind::Timestamp;
+    if model.metadata.protocol == "query" && target.kind == Kind::Timestamp {
+        return Ok(Some(if required { "crate::timestamp::iso" } else { "crate::timestamp::iso_optional" }));
+    }
     Ok(match (target.kind == Kind::Timestamp, in_list, required) {
         (false, false, _) => None,
         (true, _, false) => Some("crate::timestamp::optional"),

@@ -9,7 +9,7 @@ mod get_session_token;
 use bytes::Bytes;
 use http::request::Parts;
 use opentrail_identity::{Credentials, StsError};
-use opentrail_wire::query::{self, Params, element};
+use opentrail_wire::query::{self, Params, STS_NAMESPACE, element};
 use opentrail_wire::sigv4::QueryError;
 use tracing::error;
 
@@ -30,8 +30,8 @@ pub async fn sts(services: &Services, call: &Call, head: &Parts, body: &Bytes) -
     let error = answer.as_ref().err().map_or("", |error| error.code);
     metrics::counter!("opentrail_api_sts_calls_total", "action" => action, "error" => error).increment(1);
     let response = match answer {
-        Ok(result) => query::respond_xml(action, &result, &call.request_id),
-        Err(error) => query::respond_error(&error, &call.request_id),
+        Ok(result) => query::respond_xml(STS_NAMESPACE, action, Some(&result), &call.request_id),
+        Err(error) => query::respond_error(STS_NAMESPACE, &error, &call.request_id),
     };
     Reply { response, changes: Vec::new(), order: RecordOrder::RecordFirst, turn: None }
 }

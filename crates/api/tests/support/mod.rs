@@ -13,6 +13,7 @@ use opentrail_catalog::{Catalog, MemoryCatalog};
 use opentrail_delivery::PublicKeys;
 use opentrail_event::EventBatch;
 use opentrail_history::{History, HistoryOptions, HistoryProjection};
+use opentrail_iam::Iam;
 use opentrail_identity::{AccessKeySpec, AccountSpec, Directory, PolicySpec, RoleSpec, Sealer, Secret, UserSpec};
 use opentrail_journal::Entry;
 use opentrail_keys::KeyRing;
@@ -84,13 +85,16 @@ impl Api {
         let buckets = Arc::new(TestBuckets::with("logs"));
         let dir = tempfile::tempdir().unwrap();
         let (projection, history) = History::open(dir.path(), HistoryOptions::default(), clock.clone()).await.unwrap();
+        let directory = Arc::new(directory.with_sealer(sealer));
+        let iam = Iam::open(catalog.clone(), directory.clone(), keys.clone()).await.unwrap();
         let services = Services {
             trails: Trails::new(catalog.clone()),
             public_keys: PublicKeys::new(catalog.clone(), clock.clone()),
             catalog,
             buckets: buckets.clone(),
             history,
-            directory: Arc::new(directory.with_sealer(sealer)),
+            directory,
+            iam: Arc::new(iam),
             keys,
             clock: clock.clone(),
             random,
@@ -189,6 +193,14 @@ impl Caller<'_> {
         let (head, ()) = http::Request::post("/").body(()).unwrap().into_parts();
         let body = Bytes::copy_from_slice(form.as_bytes());
         let reply = opentrail_api::sts(&self.api.services, &self.call, &head, &body).await;
+        (reply.response.status(), String::from_utf8(reply.response.body().to_vec()).unwrap())
+    }
+
+    /// Calls an action of IAM with a form; the status and the XML.
+    pub(crate) async fn iam(&self, form: &str) -> (StatusCode, String) {
+        let (head, ()) = http::Request::post("/").body(()).unwrap().into_parts();
+        let body = Bytes::copy_from_slice(form.as_bytes());
+        let reply = opentrail_api::iam(&self.api.services, &self.call, &head, &body).await;
         (reply.response.status(), String::from_utf8(reply.response.body().to_vec()).unwrap())
     }
 

@@ -53,7 +53,8 @@ fn an_account_reads_as_documented() {
     assert_eq!(account.roles[0].trust_policy, PolicySpec(trust.to_owned()));
     assert_eq!(account.roles[0].max_session, Duration::from_secs(7200));
     let directory = Directory::new(accounts).unwrap();
-    assert!(directory.user("arn:aws:iam::111122223333:user/dev/alice").is_some());
+    let account = directory.account("111122223333".parse().unwrap()).unwrap();
+    assert_eq!(account.user("Alice").unwrap().arn().as_str(), "arn:aws:iam::111122223333:user/dev/alice");
     assert!(directory.role("arn:aws:iam::111122223333:role/Audit").is_some());
 }
 

@@ -2,8 +2,14 @@ use opentrail_keys::KeyRing;
 use opentrail_runtime::{SeededRandom, SystemRandom};
 use serde_json::{Value, json};
 
+use std::time::Duration;
+
 use super::*;
-use crate::policy::PolicyUse;
+use crate::entity::{Document, Group, ManagedPolicy, PolicyVersion, Rights};
+use crate::identities::Edit;
+use crate::ids::{new_access_key, new_entity_id};
+use crate::policy::{Policy, PolicyUse};
+use crate::principal::PrincipalKind;
 use crate::spec::{AccessKeySpec, PolicySpec, RoleSpec, UserSpec};
 use crate::sts::GetSessionToken;
 
@@ -275,4 +281,150 @@ fn under_a_key_policy_nobody_is_allowed_by_their_own_policies_alone() {
         ask("AKIAROOT", json!([allow(root), deny]), ours),
         Decision::ExplicitDeny { by: PolicyKind::ResourceBased }
     );
+}
+
+/// A user as the API makes one, with a key.
+fn made(name: &str) -> crate::User {
+    let random = SeededRandom::new(7);
+    crate::User {
+        account: "111122223333".parse().unwrap(),
+        name: name.to_owned(),
+        path: "/".to_owned(),
+        id: new_entity_id("AIDA", &random),
+        created: NOW,
+        tags: Default::default(),
+        rights: Rights::default(),
+        groups: Default::default(),
+        boundary: None,
+        login: None,
+        access_keys: vec![new_access_key(NOW, &random)],
+        origin: crate::Origin::Api,
+    }
+}
+
+fn document(statement: Value) -> Document {
+    Document::parse(&policy(statement).0, PolicyUse::Identity).unwrap()
+}
+
+fn managed(name: &str, statement: Value) -> ManagedPolicy {
+    ManagedPolicy {
+        account: Some("111122223333".parse().unwrap()),
+        name: name.to_owned(),
+        path: "/".to_owned(),
+        id: "ANPA".to_owned(),
+        created: NOW,
+        updated: NOW,
+        description: None,
+        tags: Default::default(),
+        versions: [(1, PolicyVersion { document: document(statement), created: NOW })].into(),
+        default_version: 1,
+        latest_version: 1,
+    }
+}
+
+#[test]
+fn changes_are_seen_at_once_and_whole() {
+    let directory = directory();
+    let carol = made("Carol");
+    let key = carol.access_keys[0].id.clone();
+    directory.apply(&[Edit::PutUser(Box::new(carol.clone()))]);
+    let before = directory.identities();
+    assert_eq!(who(&directory, &key).arn().as_str(), "arn:aws:iam::111122223333:user/Carol");
+    assert!(!decide(&directory, &key, "s3:GetObject", None, None).is_allowed());
+
+    let all = document(json!({ "Effect": "Allow", "Action": "*", "Resource": "*" }));
+    let mut changed = carol.clone();
+    changed.rights.inline.insert("all".to_owned(), all);
+    directory.apply(&[Edit::PutUser(Box::new(changed))]);
+    assert!(decide(&directory, &key, "s3:GetObject", None, None).is_allowed());
+    assert!(before.account(carol.account).unwrap().user("carol").unwrap().rights.inline.is_empty());
+
+    directory.apply(&[Edit::DeleteUser(carol.account, "CAROL".to_owned())]);
+    assert_eq!(directory.find_key(&key, None, NOW).unwrap_err(), KeyError::UnknownKey);
+}
+
+#[test]
+fn rights_come_from_groups_and_managed_policies_too() {
+    let directory = directory();
+    let mut carol = made("carol");
+    let key = carol.access_keys[0].id.clone();
+    carol.groups.insert("readers".to_owned());
+    carol.rights.attached.push("arn:aws:iam::aws:policy/AmazonS3ReadOnlyAccess".to_owned());
+    let readers = Group {
+        account: carol.account,
+        name: "Readers".to_owned(),
+        path: "/".to_owned(),
+        id: "AGPA".to_owned(),
+        created: NOW,
+        rights: Rights { attached: vec!["arn:aws:iam::111122223333:policy/Own".to_owned()], ..Rights::default() },
+    };
+    let own = managed("Own", json!({ "Effect": "Allow", "Action": "kms:*", "Resource": "*" }));
+    let account = carol.account;
+    directory.apply(&[
+        Edit::PutUser(Box::new(carol)),
+        Edit::PutGroup(Box::new(readers)),
+        Edit::PutPolicy(account, Box::new(own)),
+    ]);
+    let may = |action| decide(&directory, &key, action, None, None).is_allowed();
+    assert!(may("s3:GetObject") && may("kms:Encrypt") && !may("s3:PutObject"));
+}
+
+/// IAM User Guide, "Permissions boundaries for IAM entities".
+#[test]
+fn a_boundary_bounds_what_policies_give_but_not_what_a_resource_gives_a_user() {
+    let directory = directory();
+    let mut carol = made("carol");
+    let (key, account) = (carol.access_keys[0].id.clone(), carol.account);
+    carol.rights.attached.push("arn:aws:iam::aws:policy/AdministratorAccess".to_owned());
+    carol.boundary = Some("arn:aws:iam::111122223333:policy/Bound".to_owned());
+    let bound = managed(
+        "Bound",
+        json!([
+            { "Effect": "Allow", "Action": "s3:Get*", "Resource": "*" },
+            { "Effect": "Deny", "Action": "s3:GetBucket*", "Resource": "*" },
+        ]),
+    );
+    directory.apply(&[Edit::PutUser(Box::new(carol)), Edit::PutPolicy(account, Box::new(bound))]);
+    let by_name = resource_policy(json!({
+        "Effect": "Allow", "Principal": { "AWS": "arn:aws:iam::111122223333:user/carol" },
+        "Action": "s3:*", "Resource": "*",
+    }));
+    let bounded = Decision::ImplicitDeny { missing: PolicyKind::PermissionsBoundary };
+    let denied = Decision::ExplicitDeny { by: PolicyKind::PermissionsBoundary };
+    let decision = |action, policy, owner| decide(&directory, &key, action, policy, owner);
+    assert_eq!(decision("s3:GetObject", None, None), Decision::Allowed);
+    assert_eq!(decision("s3:PutObject", None, None), bounded);
+    assert_eq!(decision("s3:GetBucketAcl", None, None), denied);
+    assert_eq!(decision("s3:PutObject", Some(&by_name), None), Decision::Allowed);
+    assert_eq!(decision("s3:PutObject", Some(&by_name), Some("444455556666")), bounded);
+    let principal = who(&directory, &key);
+    assert!(
+        bounded
+            .message(&principal, "s3:PutObject", "*", false)
+            .ends_with("because no permissions boundary allows the s3:PutObject action")
+    );
+    directory.apply(&[Edit::DeletePolicy(account, "bound".to_owned())]);
+    assert_eq!(decide(&directory, &key, "s3:GetObject", None, None), bounded, "a lost boundary lets nothing through");
+}
+
+#[test]
+fn what_the_configuration_defines_cannot_come_back_from_the_api() {
+    let directory = directory();
+    let problems = directory.restore(&[Edit::PutUser(Box::new(made("Alice"))), Edit::PutUser(Box::new(made("dora")))]);
+    let problems: Vec<String> = problems.unwrap_err().iter().map(ToString::to_string).collect();
+    assert_eq!(problems.len(), 1, "{problems:?}");
+    assert!(problems[0].starts_with("account 111122223333: the configuration defines user \"Alice\""), "{problems:?}");
+    assert!(directory.account("111122223333".parse().unwrap()).unwrap().user("dora").is_none());
+}
+
+#[test]
+fn the_last_use_of_a_long_term_key_is_known() {
+    let directory = directory();
+    let alice = who(&directory, "AKIAALICE");
+    assert_eq!(directory.key_use("AKIAALICE"), None);
+    directory.note_use(&alice, "s3", "eu-west-1", NOW);
+    let later = NOW + Duration::from_secs(1);
+    directory.note_use(&alice, "iam", "us-east-1", later);
+    let used = directory.key_use("AKIAALICE").unwrap();
+    assert_eq!((used.when, used.service.as_str(), used.region.as_str()), (later, "iam", "us-east-1"));
 }

@@ -86,11 +86,13 @@ impl Claim {
                 None
             }
         };
-        signed.verify(head, credential.secret.expose(), hash.as_ref(), services.clock.now(), &rules)?;
-        let region = signed.scope().region.parse().map_err(|_| SignatureError::WrongRegion {
+        let now = services.clock.now();
+        signed.verify(head, credential.secret.expose(), hash.as_ref(), now, &rules)?;
+        let region: Region = signed.scope().region.parse().map_err(|_| SignatureError::WrongRegion {
             expected: "a valid region".into(),
             given: signed.scope().region.clone(),
         })?;
+        services.directory.note_use(&credential.principal, service, region.as_str(), now);
         Ok(Caller { principal: credential.principal, region })
     }
 }

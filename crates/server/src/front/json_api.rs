@@ -78,6 +78,7 @@ async fn perform(
         "cloudtrail" => opentrail_api::cloudtrail(services, &call, &head.headers, &body).await,
         "cloudtrail-data" => opentrail_api::cloudtrail_data(services, &call, &head, &body).await,
         "sts" => opentrail_api::sts(services, &call, &head, &body).await,
+        "iam" => opentrail_api::iam(services, &call, &head, &body).await,
         "kms" => {
             let answered = opentrail_kms::api(&parts.kms, &kms_call(&call), &head.headers, &body).await;
             resources = answered.resources;
@@ -85,7 +86,7 @@ async fn perform(
         }
         other => {
             let exception = Exception::unknown_operation(format!(
-                "This endpoint serves cloudtrail, cloudtrail-data, kms, sts and s3, not '{other}'."
+                "This endpoint serves cloudtrail, cloudtrail-data, iam, kms, sts and s3, not '{other}'."
             ));
             return framing.refuse(&exception, &call.request_id);
         }
@@ -118,7 +119,11 @@ async fn perform(
     let record = opentrail_recorder::record_about(&exchange, resources);
     let record_first = order == RecordOrder::RecordFirst;
     let only_read = record.clone().filter(|record| changes.is_empty() && reads(&record.operation));
-    let appended = parts.recording.append_call(Source::Api, record, started, changes, record_first).await;
+    let records = record.map(|record| opentrail_recorder::shared(record, || services.random.uuid()));
+    let records = records.unwrap_or_default();
+    // What was carried out is recorded even when the client is told that it failed, since its record was not durable.
+    let done = if response.status().is_success() { records.clone() } else { Vec::new() };
+    let appended = parts.recording.append_call(Source::Api, records, started, changes, record_first).await;
     drop(turn);
     match (appended, only_read) {
         (Ok(()), _) => response,
@@ -128,6 +133,7 @@ async fn perform(
             response
         }
         (Err(error), None) => {
+            done.into_iter().for_each(|record| parts.recording.append_later(Source::Api, record, started));
             let exception = Exception::service_unavailable(format!("The call could not be recorded: {error}."));
             framing.refuse(&exception, &call.request_id)
         }
@@ -169,15 +175,17 @@ async fn collect(body: Incoming) -> Result<Bytes, Exception> {
 enum Framing {
     Json,
     Rest,
-    Query,
+    /// In the namespace of the service.
+    Query(&'static str),
 }
 
 impl Framing {
     fn of(service: &str, head: &Head) -> Self {
         match service {
-            "sts" => Self::Query,
+            "iam" => Self::Query(query::IAM_NAMESPACE),
+            "sts" => Self::Query(query::STS_NAMESPACE),
             "cloudtrail-data" => Self::Rest,
-            "" if !head.headers.contains_key("x-amz-target") => Self::Query,
+            "" if !head.headers.contains_key("x-amz-target") => Self::Query(query::STS_NAMESPACE),
             _ => Self::Json,
         }
     }
@@ -186,7 +194,7 @@ impl Framing {
         match self {
             Self::Json => json::respond_exception(exception, request_id),
             Self::Rest => rest::respond_exception(exception, request_id),
-            Self::Query => query::respond_error(&as_query(exception), request_id),
+            Self::Query(namespace) => query::respond_error(namespace, &as_query(exception), request_id),
         }
     }
 
@@ -194,7 +202,7 @@ impl Framing {
         match self {
             Self::Json => json::respond_exception(&refusal.0.exception(), request_id),
             Self::Rest => rest::respond_exception(&refusal.0.rest_exception(), request_id),
-            Self::Query => query::respond_error(&refusal.0.query(), request_id),
+            Self::Query(namespace) => query::respond_error(namespace, &refusal.0.query(), request_id),
         }
     }
 }

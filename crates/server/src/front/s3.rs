@@ -119,6 +119,7 @@ impl Observed {
         }
         let request = self.watch.seen();
         let parts = self.parts;
+        parts.services.directory.note_use(&self.principal, "s3", self.endpoint.region.as_str(), self.started);
         let Peer { ip, tls } = self.peer;
         let exchange = Exchange {
             endpoint: self.endpoint,

@@ -47,7 +47,7 @@ impl Recording {
         LateRecording(self.queue.downgrade())
     }
 
-    /// Makes a call to our own API durable together with the changes that it made, in one batch.
+    /// Makes a call to our own API, by its records, durable together with the changes that it made, in one batch.
     ///
     /// # Errors
     /// When the journal cannot take it. The catalog has the changes already, so they are appended later, as soon as
@@ -55,17 +55,17 @@ impl Recording {
     pub(crate) async fn append_call(
         &self,
         source: Source,
-        record: Option<Recorded>,
+        records: Vec<Recorded>,
         received: Timestamp,
         changes: Vec<TrailChange>,
         record_first: bool,
     ) -> Result<(), AppendError> {
-        let record = record.map(|recorded| Self::entry(source, recorded, received));
+        let records = records.into_iter().map(|recorded| Self::entry(source, recorded, received));
         let changes: Vec<_> = changes.iter().map(|change| control(change, received)).collect();
         let batch: Vec<_> = if record_first {
-            record.into_iter().chain(changes.iter().cloned()).collect()
+            records.chain(changes.iter().cloned()).collect()
         } else {
-            changes.iter().cloned().chain(record).collect()
+            changes.iter().cloned().chain(records).collect()
         };
         if batch.is_empty() {
             return Ok(());
@@ -90,13 +90,13 @@ impl Recording {
         appended.map(drop)
     }
 
-    /// Hands over the record of a call that only read and was answered although the journal takes nothing now, e.g.
-    /// because the disk is full. It is appended once that is over; when more wait than memory may hold, it is lost, and
+    /// Hands over the record of a call that was carried out although the journal takes nothing now, e.g. because the
+    /// disk is full. It is appended once that is over; when more wait than memory may hold, it is lost, and
     /// counted.
     pub(crate) fn append_later(&self, source: Source, recorded: Recorded, received: Timestamp) {
         if self.queue.try_send(Self::entry(source, recorded, received)).is_err() {
             metrics::counter!("opentrail_server_records_lost_total", "reason" => "journal").increment(1);
-            error!("the record of a call that read is lost, since the journal takes nothing");
+            error!("the record of a call is lost, since the journal takes nothing");
         }
     }
 
