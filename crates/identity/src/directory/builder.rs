@@ -45,10 +45,10 @@ pub(super) fn clashes(identities: &Identities, edits: &[Edit]) -> Vec<IdentityEr
                     complain(user.account, "access key", &key.id);
                 }
             }
-            Edit::PutRole(role) => {
-                if identities.account(role.account).is_some_and(|account| account.role(&role.name).is_some()) {
-                    complain(role.account, "role", &role.name);
-                }
+            Edit::PutRole(role)
+                if identities.account(role.account).is_some_and(|account| account.role(&role.name).is_some()) =>
+            {
+                complain(role.account, "role", &role.name);
             }
             Edit::SetAlias(account, Some(alias)) => {
                 let named = identities.account(*account).is_some_and(|account| account.alias.is_some());
