@@ -158,7 +158,7 @@ pub(super) fn get_account_authorization_details(
     })
 }
 
-/// The policies among the details, by ARN.
+/// The policies among the details, by name.
 fn policies(account: &Account, wanted: &impl Fn(&str) -> bool) -> Vec<(String, Detail)> {
     let counts = Counts::new(account);
     let own = account.policies.values().map(|policy| &**policy).filter(|_| wanted("LocalManagedPolicy"));
@@ -166,9 +166,13 @@ fn policies(account: &Account, wanted: &impl Fn(&str) -> bool) -> Vec<(String, D
     let everybodys: Vec<&ManagedPolicy> = aws_policies().filter(|_| wanted("AWSManagedPolicy")).filter(used).collect();
     let details: BTreeMap<String, Detail> = own
         .chain(everybodys)
-        .map(|policy| (format!("2/{}", policy.arn()), Detail::Policy(policy_detail(policy, &counts))))
+        .map(|policy| (policy_key(policy), Detail::Policy(policy_detail(policy, &counts))))
         .collect();
     details.into_iter().collect()
+}
+
+fn policy_key(policy: &ManagedPolicy) -> String {
+    format!("2/{}/{}", policy.account.map_or("aws", |_| "own"), policy.name)
 }
 
 fn user_detail(account: &Account, user: &opentrail_identity::User) -> UserDetail {

@@ -75,10 +75,11 @@ pub(super) fn list_policies(asked: &Asked<'_>, input: &ListPoliciesInput) -> Out
         };
         let wanted = used || (input.only_attached != Some(true) && input.policy_usage_filter.is_none());
         if wanted && policy.path.starts_with(prefix) {
-            policies.insert(arn, policy);
+            let owner = policy.account.map_or("aws", |_| "own");
+            policies.insert(format!("{owner}/{}", policy.name), policy);
         }
     }
-    let items = policies.into_iter().map(|(arn, policy)| (arn, shapes::listed_policy(policy, &counts)));
+    let items = policies.into_iter().map(|(key, policy)| (key, shapes::listed_policy(policy, &counts)));
     let Page { items, is_truncated, marker } = page(asked, items, input.marker.as_deref(), input.max_items)?;
     Ok(ListPoliciesOutput { policies: Some(items), is_truncated, marker })
 }

@@ -173,6 +173,14 @@ pub(super) fn list_attached(
     let prefix = path_prefix.unwrap_or("/");
     let mut arns = rights.attached;
     arns.retain(|arn| account.policy(arn).is_none_or(|policy| policy.path.starts_with(prefix)));
-    arns.sort();
-    page(asked, arns.into_iter().map(|arn| (arn.clone(), shapes::attached(&arn))), marker, max_items)
+    // At most ten, of different names: without paths, a key fits into a marker.
+    let mut items: Vec<_> = arns.iter().map(|arn| (key_of(arn), shapes::attached(arn))).collect();
+    items.sort_by(|a, b| a.0.cmp(&b.0));
+    page(asked, items, marker, max_items)
+}
+
+/// The owner and the name in a policy's ARN.
+fn key_of(arn: &str) -> String {
+    let owner = arn.split(':').nth(4).unwrap_or_default();
+    format!("{owner}/{}", arn.rsplit('/').next().unwrap_or(arn))
 }
