@@ -183,7 +183,7 @@ def test_iam_speaks_the_query_protocol(cloud):
     with pytest.raises(ClientError) as failure:
         iam.get_user(UserName="nobody")
     event = cloud.event(failure.value)
-    check(event, "iam", "GetUser", True, errorCode=failure.value.response["Error"]["Code"])
+    check(event, "iam", "GetUser", True, errorCode="NoSuchEntityException")
     assert event["requestParameters"] == {"userName": "nobody"}
 
 

@@ -66,7 +66,8 @@ def body_of(ids):
 
 def test_records_and_the_event_of_their_call_are_one_batch(server):
     ids = [f"one-{number}" for number in range(500)]
-    report = server.put_records(body_of(ids))
+    body = body_of(ids)
+    report = server.put_records(body)
     assert report["Accepted"] == 500
     [(kept, call)] = calls(server)
     assert kept == ids
@@ -74,7 +75,8 @@ def test_records_and_the_event_of_their_call_are_one_batch(server):
     assert "errorCode" not in call and not call["managementEvent"]
     assert report["LastPosition"] - report["FirstPosition"] == 499
 
-    again = server.put_records(body_of(["one-3", "new", "new"]) + b"\nnonsense")
+    new = body_of(["new"])
+    again = server.put_records(b"\n".join([body.splitlines()[3], new, new, b"nonsense"]))
     assert (again["Accepted"], again["Duplicates"], again["RefusedCount"]) == (1, 2, 1)
     _, (kept, call) = calls(server)
     assert (kept, call["responseElements"]) == (["new"], {"accepted": 1, "duplicates": 2, "refused": 1})

@@ -337,8 +337,7 @@ pub(crate) static UPDATE_USER_REQUEST: Shape = Shape::Structure(&[
 pub(crate) static ACCESS_KEY_ID_TYPE: Shape =
     Shape::Text(Text::matching("[\\w]+", "[[0-9A-Za-z_]]+").length(Some(16), Some(128)));
 pub(crate) static ACCOUNT_ALIAS_TYPE: Shape = Shape::Text(
-    Text::matching("^[a-z0-9]([a-z0-9]|-(?!-)){1,61}[a-z0-9]$", "^[a-z0-9]([a-z0-9]|-(?!-)){1,61}[a-z0-9]$")
-        .length(Some(3), Some(63)),
+    Text::matching("^[a-z0-9]([a-z0-9]|-(?!-)){1,61}[a-z0-9]$", "^[a-z0-9](-?[a-z0-9])+$").length(Some(3), Some(63)),
 );
 pub(crate) static ALL_USERS: Shape = Shape::Boolean;
 pub(crate) static ARN_TYPE: Shape = Shape::Text(Text::new().length(Some(20), Some(2048)));
