@@ -45,7 +45,8 @@ impl fmt::Display for DurableStore {
     }
 }
 
-/// Sets temporary names of one process apart; those of a process that died are replaced or vacuumed.
+/// Sets temporary names of one process apart; those of a process that died stay beside the log, where readers skip them
+/// and `fsck` remarks them.
 static NEXT: AtomicU64 = AtomicU64::new(0);
 
 fn store(target: PathBuf, location: String, payload: &PutPayload, mode: PutMode) -> Result<PutResult> {
