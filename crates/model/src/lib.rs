@@ -1,10 +1,12 @@
-//! The words of the product as values: accounts, Regions, ARNs, trail names, selectors, times, positions, records.
+//! The words of the product as values: accounts, organizations, Regions, ARNs, trail names, selectors, times, positions,
+//! records.
 //!
 //! Everything here is parsed once at the edge, so that inside a wrong value cannot be spelled. No I/O, no
 //! async, no clock. Start with [`Record`]; the journal gives each one a [`Position`].
 
 mod account;
 mod arn;
+mod organization;
 mod position;
 mod record;
 mod region;
@@ -14,6 +16,7 @@ mod trail;
 
 pub use account::{AccountId, ParseAccountIdError};
 pub use arn::{Arn, ParseArnError};
+pub use organization::{OrganizationId, ParseOrganizationIdError};
 pub use position::Position;
 pub use record::{MAX_RECORD_BYTES, Record, RecordError, Source};
 pub use region::{ParseRegionError, Region};
