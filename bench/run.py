@@ -12,6 +12,7 @@ import signal
 import subprocess
 import sys
 import time
+import urllib.request
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tests"))
@@ -184,6 +185,58 @@ def http(work, args):
                 events = 2000 + 10000 + args.put // 4 + args.put + min(args.put // 2, 300_000)
                 say(f"on disk: {part} {total / 1e6:.1f} MB in {files} files, {total / events:.1f} bytes per event put")
         shutil.rmtree(server.directory, ignore_errors=True)
+
+
+# Each takes something of the bench's records, and each by other fields; the lists of values are as long as people's are.
+ADVANCED_TRAILS = {
+    "no-kms": [[("eventCategory", "Equals", ["Management"]), ("eventSource", "NotEquals", ["kms.amazonaws.com"])]],
+    "writes": [[("eventCategory", "Equals", ["Management"]), ("readOnly", "Equals", ["false"])],
+               [("eventCategory", "Equals", ["Data"]), ("resources.type", "Equals", ["AWS::S3::Object"]),
+                ("readOnly", "Equals", ["false"]), ("resources.ARN", "NotStartsWith", ["arn:aws:s3:::logs/"])]],
+    "calls": [[("eventCategory", "Equals", ["Management"])],
+              [("eventCategory", "Equals", ["Data"]), ("resources.type", "Equals", ["AWS::S3::Object"]),
+               ("eventName", "StartsWith", ["Put", "Delete", "Copy"])]],
+    "people": [[("eventCategory", "Equals", ["Management"]), ("readOnly", "Equals", ["true"])],
+               [("eventCategory", "Equals", ["Data"]), ("resources.type", "Equals", ["AWS::S3::Object"]),
+                ("userIdentity.arn", "NotStartsWith", ["arn:aws:sts::100000000001:assumed-role/AWSServiceRole"])]],
+    "objects": [[("eventCategory", "Equals", ["Data"]), ("resources.type", "Equals", ["AWS::S3::Object"]),
+                 ("resources.ARN", "StartsWith", [f"arn:aws:s3:::data/2026/{n:02}/" for n in range(100)])]],
+}
+
+
+def trails(work, args):
+    """From the first record sent to the last one delivered, with five trails that have advanced event selectors."""
+    title("Ingest to delivery, five trails with advanced event selectors")
+    with Server(work / "trails", '[delivery]\nmax_age = "5s"\n') as server:
+        server.make_log_bucket()
+        client = server.client("cloudtrail")
+        for name, selectors in ADVANCED_TRAILS.items():
+            client.create_trail(Name=name, S3BucketName="trail-logs", EnableLogFileValidation=True)
+            advanced = [{"FieldSelectors": [{"Field": field, operator: values} for field, operator, values in fields]}
+                        for fields in selectors]
+            client.put_event_selectors(TrailName=name, AdvancedEventSelectors=advanced)
+            client.start_logging(Name=name)
+        before = delivered(server)
+        begun = time.monotonic()
+        bench("put", "--batch", 500, "--writers", 4, "--count", args.put, "--seed", 21, server=server)
+        wait_visible(server)
+        say(f"in history after {time.monotonic() - begun:.1f} s: {args.put / (time.monotonic() - begun):.0f} records/s")
+        # Every record is a management event, so this trail takes each.
+        wait_until(lambda: delivered(server).get("calls", 0) - before.get("calls", 0) >= args.put, "delivery", seconds=600, pause=0.1)
+        took = time.monotonic() - begun
+        say(f"ingest to delivery: {args.put} records in {took:.1f} s, {args.put / took:.0f} records/s "
+            "(the last file waits for its age of 5 s)")
+        for name, records in sorted(delivered(server).items()):
+            say(f"  {name:<8} {records} records in log files")
+        tell_memory("after load", server)
+    shutil.rmtree(work / "trails", ignore_errors=True)
+
+
+def delivered(server):
+    """Records in delivered log files, by the trail's name."""
+    text = urllib.request.urlopen(f"{server.endpoint}/metrics", timeout=10).read().decode()
+    found = re.findall(r'^opentrail_delivery_records_total\{trail="[^"]*trail/([^"/]+)"\} (\d+)', text, re.M)
+    return {name: int(records) for name, records in found}
 
 
 def credentials(server):
@@ -360,7 +413,7 @@ def compare_verifiers(args, environment, cases):
         say(f"verify {name:<38} best of {len(seconds)}: {min(seconds):8.3f} s   {slowest / min(seconds):7.1f} times validate-logs")
 
 
-PARTS = {"ingest": ingest, "http": http, "history": history, "gateway": gateway, "verify": verify}
+PARTS = {"ingest": ingest, "http": http, "trails": trails, "history": history, "gateway": gateway, "verify": verify}
 
 
 def main():

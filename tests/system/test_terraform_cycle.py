@@ -1,6 +1,8 @@
 """The calls of Terraform's `aws_cloudtrail` resource, replayed with boto3: after create, after update and after a restart a
 plan finds nothing to change, since what is read back is what was asked for."""
 
+import json
+
 import pytest
 from botocore.exceptions import ClientError
 from opentrail_server import ACCOUNT, Server
@@ -8,7 +10,8 @@ from opentrail_server import ACCOUNT, Server
 LOGS, OTHER_LOGS = "trail-logs", "other-logs"
 DEFAULTS = {"S3KeyPrefix": "", "SnsTopicARN": "", "IncludeGlobalServiceEvents": True, "IsMultiRegionTrail": False,
             "LogFileValidationEnabled": False, "CloudWatchLogsLogGroupArn": "", "CloudWatchLogsRoleArn": "", "KmsKeyId": "",
-            "IsOrganizationTrail": False, "enable_logging": True, "event_selector": [], "tags": {}}  # fmt: skip
+            "IsOrganizationTrail": False, "enable_logging": True, "event_selector": [], "advanced_event_selector": [],
+            "tags": {}}  # fmt: skip
 DEFAULT_SELECTOR = {"ReadWriteType": "All", "IncludeManagementEvents": True, "DataResources": [],
                     "ExcludeManagementEventSources": []}  # fmt: skip
 
@@ -19,7 +22,7 @@ class Provider:
     def __init__(self, trails):
         self.trails = trails
 
-    def create(self, name, bucket, selectors=(), tags=None, enable_logging=True, **settings):
+    def create(self, name, bucket, selectors=(), advanced=(), tags=None, enable_logging=True, **settings):
         tags = [{"Key": key, "Value": value} for key, value in (tags or {}).items()]
         answer = self.trails.create_trail(Name=name, S3BucketName=bucket, TagsList=tags,
                                           **{"IncludeGlobalServiceEvents": True, **settings})  # fmt: skip
@@ -28,6 +31,8 @@ class Provider:
             self.trails.start_logging(Name=arn)
         if selectors:
             self.trails.put_event_selectors(TrailName=arn, EventSelectors=selectors)
+        if advanced:
+            self.trails.put_event_selectors(TrailName=arn, AdvancedEventSelectors=advanced)
         return arn
 
     def read(self, arn):
@@ -39,15 +44,30 @@ class Provider:
         state = {key: trail.get(key, default) for key, default in DEFAULTS.items() if key[0].isupper()}
         state |= {key: trail[key] for key in ("Name", "S3BucketName", "HomeRegion", "TrailARN")}
         state["enable_logging"] = self.trails.get_trail_status(Name=arn)["IsLogging"]
-        state["event_selector"] = []
+        state["event_selector"] = state["advanced_event_selector"] = []
         if trail["HasCustomEventSelectors"]:
-            selectors = self.trails.get_event_selectors(TrailName=arn)["EventSelectors"]
+            answer = self.trails.get_event_selectors(TrailName=arn)
+            selectors = answer.get("EventSelectors", [])
             state["event_selector"] = [] if selectors == [DEFAULT_SELECTOR] else selectors
+            state["advanced_event_selector"] = answer.get("AdvancedEventSelectors", [])
         assert trail["HasInsightSelectors"] is False
         [item] = self.trails.list_tags(ResourceIdList=[arn])["ResourceTagList"]
         assert item["ResourceId"] == arn
         state["tags"] = {tag["Key"]: tag["Value"] for tag in item["TagsList"]}
         return state
+
+
+def trail_key(server):
+    """The ARN of a new key that CloudTrail may use."""
+    kms = server.client("kms")
+    arn = kms.create_key()["KeyMetadata"]["Arn"]
+    statements = [
+        {"Effect": "Allow", "Principal": {"AWS": f"arn:aws:iam::{ACCOUNT}:root"}, "Action": "kms:*", "Resource": "*"},
+        {"Effect": "Allow", "Principal": {"Service": "cloudtrail.amazonaws.com"}, "Resource": "*",
+         "Action": ["kms:DescribeKey", "kms:GenerateDataKey*", "kms:Decrypt"]}]  # fmt: skip
+    policy = json.dumps({"Version": "2012-10-17", "Statement": statements})
+    kms.put_key_policy(KeyId=arn, PolicyName="default", Policy=policy)
+    return arn
 
 
 def expected(name, bucket, region="us-east-1", **more):
@@ -62,6 +82,21 @@ def selector(read_write="All", management=True, resources=(), excluded=()):
 
 OBJECTS = {"Type": "AWS::S3::Object", "Values": ["arn:aws:s3:::photos/", "arn:aws:s3:::archive/2026/"]}
 TABLES = {"Type": "AWS::DynamoDB::Table", "Values": ["arn:aws:dynamodb"]}
+# Every field and operator that the provider's schema allows; names, values and their order come back as sent.
+ADVANCED = [
+    {"Name": "writes to photos", "FieldSelectors": [
+        {"Field": "eventCategory", "Equals": ["Data"]}, {"Field": "resources.type", "Equals": ["AWS::S3::Object"]},
+        {"Field": "readOnly", "Equals": ["false"]},
+        {"Field": "resources.ARN", "StartsWith": ["arn:aws:s3:::photos/", "arn:aws:s3:::archive/"], "NotEndsWith": [".tmp"]},
+        {"Field": "eventName", "NotEquals": ["DeleteObject", "AbortMultipartUpload"]},
+        {"Field": "userIdentity.arn", "NotStartsWith": ["arn:aws:sts::100000000001:assumed-role/batch"]},
+        {"Field": "eventType", "NotEquals": ["AwsServiceEvent"]}, {"Field": "sessionCredentialFromConsole", "NotEquals": ["true"]}]},
+    {"FieldSelectors": [{"Field": "eventCategory", "Equals": ["Management"]},
+                        {"Field": "eventSource", "NotEquals": ["kms.amazonaws.com"]}]},
+    {"Name": "denied at the endpoint", "FieldSelectors": [
+        {"Field": "eventCategory", "Equals": ["NetworkActivity"]}, {"Field": "eventSource", "Equals": ["s3.amazonaws.com"]},
+        {"Field": "errorCode", "Equals": ["VpceAccessDenied"]}, {"Field": "vpcEndpointId", "NotEquals": ["vpce-0a1b2c3d"]}]},
+]  # fmt: skip
 # Arguments of the resource, and what the state must then hold beside the defaults.
 CYCLES = {
     "the least": ({}, {}),
@@ -79,6 +114,7 @@ CYCLES = {
     "sources left out": ({"selectors": [selector(excluded=["kms.amazonaws.com", "rdsdata.amazonaws.com"])]},
                          {"event_selector": [selector(excluded=["kms.amazonaws.com", "rdsdata.amazonaws.com"])]}),
     "the default selector": ({"selectors": [selector()]}, {}),
+    "advanced selectors": ({"advanced": ADVANCED}, {"advanced_event_selector": ADVANCED}),
 }  # fmt: skip
 
 
@@ -113,6 +149,24 @@ def test_a_plan_after_create_finds_no_difference(provider, cycle):
     assert gone.value.response["Error"]["Code"] == "TrailNotFoundException"
 
 
+def test_a_trail_that_somebody_made_is_imported_by_its_arn_alone(server, provider):
+    server.client("cloudtrail").create_trail(Name="theirs", S3BucketName=LOGS, EnableLogFileValidation=True,
+                                             TagsList=[{"Key": "by", "Value": "hand"}])  # fmt: skip
+    arn = f"arn:aws:cloudtrail:us-east-1:{ACCOUNT}:trail/theirs"
+    imported = Provider(server.client("cloudtrail")).read(arn)
+    assert imported == expected("theirs", LOGS, LogFileValidationEnabled=True, enable_logging=False, tags={"by": "hand"})
+
+
+def test_a_key_is_read_back_as_its_arn_changed_and_taken_away(server, provider):
+    first, second = (trail_key(server) for _ in range(2))
+    arn = provider.create("sealed", LOGS, KmsKeyId=first)
+    assert provider.read(arn) == expected("sealed", LOGS, KmsKeyId=first)
+    provider.trails.update_trail(Name=arn, KmsKeyId=second)
+    assert provider.read(arn) == expected("sealed", LOGS, KmsKeyId=second)
+    provider.trails.update_trail(Name=arn, KmsKeyId="")
+    assert provider.read(arn) == expected("sealed", LOGS)
+
+
 def test_updates_are_read_back_each_and_survive_a_kill(server, provider):
     arn = provider.create("updated", LOGS, tags={"team": "audit", "stage": "test"})
     state = expected("updated", LOGS, tags={"team": "audit", "stage": "test"})
@@ -124,6 +178,9 @@ def test_updates_are_read_back_each_and_survive_a_kill(server, provider):
 
     trails = provider.trails
     update({"S3BucketName": OTHER_LOGS}, trails.update_trail, Name=arn, S3BucketName=OTHER_LOGS)
+    update({"S3BucketName": "prefixed-logs", "S3KeyPrefix": "some/prefix"}, trails.update_trail, Name=arn,
+           S3BucketName="prefixed-logs", S3KeyPrefix="some/prefix")  # fmt: skip
+    update({"S3BucketName": LOGS, "S3KeyPrefix": ""}, trails.update_trail, Name=arn, S3BucketName=LOGS, S3KeyPrefix="")
     update({"IsMultiRegionTrail": True}, trails.update_trail, Name=arn, IsMultiRegionTrail=True)
     update({"LogFileValidationEnabled": True}, trails.update_trail, Name=arn, EnableLogFileValidation=True)
     update({"IsMultiRegionTrail": False, "IncludeGlobalServiceEvents": False}, trails.update_trail, Name=arn,
@@ -131,6 +188,8 @@ def test_updates_are_read_back_each_and_survive_a_kill(server, provider):
     update({"enable_logging": False}, trails.stop_logging, Name=arn)
     update({"event_selector": [selector(resources=[TABLES])]}, trails.put_event_selectors, TrailName=arn,
            EventSelectors=[selector(resources=[TABLES])])  # fmt: skip
+    update({"event_selector": [], "advanced_event_selector": ADVANCED}, trails.put_event_selectors, TrailName=arn,
+           AdvancedEventSelectors=ADVANCED)  # fmt: skip
     update({"tags": {"team": "security", "stage": "test", "new": "x"}}, trails.add_tags, ResourceId=arn,
            TagsList=[{"Key": "team", "Value": "security"}, {"Key": "new", "Value": "x"}])  # fmt: skip
     update({"tags": {"team": "security", "new": "x"}}, trails.remove_tags, ResourceId=arn, TagsList=[{"Key": "stage"}])
@@ -138,7 +197,7 @@ def test_updates_are_read_back_each_and_survive_a_kill(server, provider):
     server.start()
     assert provider.read(arn) == state
     # Blocks removed: the provider sends the default selector.
-    update({"event_selector": []}, trails.put_event_selectors, TrailName=arn,
+    update({"advanced_event_selector": []}, trails.put_event_selectors, TrailName=arn,
            EventSelectors=[{"ReadWriteType": "All", "IncludeManagementEvents": True, "DataResources": []}])  # fmt: skip
     update({"enable_logging": True}, trails.start_logging, Name=arn)
 
