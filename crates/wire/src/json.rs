@@ -76,9 +76,22 @@ pub fn respond(output: &impl Serialize, request_id: &str) -> Response<Bytes> {
     }
 }
 
+/// A success without output: status 200 and no body.
+pub fn respond_nothing(request_id: &str) -> Response<Bytes> {
+    response(StatusCode::OK, CONTENT_TYPE_JSON, request_id, Bytes::new())
+}
+
 /// A failure: `{"__type": …, "Message": …}`. Errors of CloudTrail's model carry `Message`, the others `message`.
 pub fn respond_exception(exception: &Exception, request_id: &str) -> Response<Bytes> {
-    let body = json!({ "__type": exception.name, exception.text_member(): exception.message });
+    respond_error(exception, exception.text_member(), &[], request_id)
+}
+
+/// A failure of a service that puts its text into the member `text` and says `more` beside it.
+pub fn respond_error(exception: &Exception, text: &str, more: &[(&str, &str)], request_id: &str) -> Response<Bytes> {
+    let mut body = json!({ "__type": exception.name, text: exception.message });
+    for (member, value) in more {
+        body[*member] = Value::from(*value);
+    }
     error_response(exception, CONTENT_TYPE_JSON, request_id, body.to_string().into())
 }
 

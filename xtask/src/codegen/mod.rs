@@ -5,6 +5,8 @@ mod iam;
 mod json_services;
 mod kms;
 mod names;
+mod organizations;
+mod part;
 mod s3;
 mod shapes;
 
@@ -36,6 +38,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     cloudtrail::generate(&botocore, &mut output)?;
     kms::generate(&botocore, &mut output)?;
     iam::generate(&botocore, &mut output)?;
+    organizations::generate(&botocore, &mut output)?;
     s3::generate(&botocore, &mut output)?;
     json_services::generate(&botocore, &mut output)?;
     output.finish("cargo xtask codegen")

@@ -154,7 +154,7 @@ fn rule(shape: &Shape) -> Result<String> {
         Kind::Long => format!("Shape::Whole(Whole::of_bits(64){})", bounds(shape, "range")),
         Kind::String => {
             // A pattern that matches everything but for what Java calls a line end restrains nothing worth refusing.
-            let mut text = match shape.pattern.as_deref().filter(|p| !matches!(*p, ".*" | "(?s).*")) {
+            let mut text = match shape.pattern.as_deref().filter(|p| !matches!(*p, ".*" | "(?s).*" | r"[\s\S]*")) {
                 Some(pattern) => format!("Text::matching({}, {})", literal(pattern), literal(&rust_pattern(pattern))),
                 None => "Text::new()".to_owned(),
             };

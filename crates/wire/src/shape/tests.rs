@@ -198,6 +198,7 @@ fn every_generated_pattern_compiles() {
     Operation::ALL.iter().for_each(|operation| patterns(operation.input_shape(), &mut found));
     crate::cloudtrail_data::Operation::ALL.iter().for_each(|operation| patterns(operation.input_shape(), &mut found));
     crate::iam::Operation::ALL.iter().for_each(|operation| patterns(operation.input_shape(), &mut found));
+    crate::organizations::Operation::ALL.iter().for_each(|operation| patterns(operation.input_shape(), &mut found));
     crate::kms::Operation::ALL.iter().for_each(|operation| patterns(operation.input_shape(), &mut found));
     assert!(found.len() > 50, "{}", found.len());
     for pattern in found {
