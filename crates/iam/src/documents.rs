@@ -1,7 +1,7 @@
 //! How identities lie in the catalog: one document each, by account and name.
 
 use opentrail_catalog::{Catalog, CatalogExt, Change, Expect, Versioned};
-use opentrail_identity::{AccessKey, Edit, Group, ManagedPolicy, Role, Secret, User, name_key};
+use opentrail_identity::{AccessKey, Edit, Group, ManagedPolicy, Registration, Role, Secret, User, name_key};
 use opentrail_keys::KeyRing;
 use opentrail_model::{AccountId, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -13,6 +13,7 @@ const GROUPS: &str = "iam-groups";
 const ROLES: &str = "iam-roles";
 const POLICIES: &str = "iam-policies";
 const ALIASES: &str = "iam-aliases";
+const ACCOUNTS: &str = "iam-accounts";
 
 const SEALED_FOR: &str = "access-key";
 
@@ -39,6 +40,9 @@ struct AliasDocument {
 /// Everything that is stored, as the changes that make it.
 pub(crate) async fn load(catalog: &dyn Catalog, keys: &KeyRing) -> Result<Vec<Edit>, OpenError> {
     let mut edits = Vec::new();
+    for document in catalog.all::<Registration>(ACCOUNTS, "").await? {
+        edits.push(Edit::Register(account_of(ACCOUNTS, &document)?, document.value));
+    }
     for document in catalog.all::<ManagedPolicy>(POLICIES, "").await? {
         if !document.value.versions.contains_key(&document.value.default_version) {
             return Err(damaged(POLICIES, document.key, "its default version is missing"));
@@ -89,6 +93,9 @@ pub(crate) fn change(edit: &Edit, keys: &KeyRing) -> Change {
             Change::put(ALIASES, account.to_string(), Expect::Anything, &document)
         }
         Edit::SetAlias(account, None) => Change::delete(ALIASES, account.to_string(), Expect::Anything),
+        Edit::Register(account, registration) => {
+            Change::put(ACCOUNTS, account.to_string(), Expect::Anything, registration)
+        }
     }
 }
 

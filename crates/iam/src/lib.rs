@@ -1,6 +1,7 @@
 //! The identities that the API makes: documents in the catalog, and the [`Directory`] that follows them.
 //!
-//! A user, group, role or managed policy is one document; the secrets of access keys are sealed with the key ring.
+//! A user, group, role or managed policy is one document, and so is what is kept of an account as such; the secrets of
+//! access keys are sealed with the key ring.
 //! [`Iam::open`] puts them beside the configuration's at start. A change is made by whoever holds [`Changing`]: read
 //! the directory, decide, [`Changing::commit`]; the catalog has it first, then everybody sees it.
 
@@ -10,7 +11,7 @@ mod uses;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use opentrail_catalog::{Catalog, CatalogError};
+use opentrail_catalog::{Catalog, CatalogError, Change};
 use opentrail_identity::{Directory, Edit, Identities, IdentityError, KeyUse};
 use opentrail_keys::KeyRing;
 use tokio::sync::{Mutex, MutexGuard};
@@ -90,10 +91,21 @@ impl Changing<'_> {
     /// # Cancellation
     /// The catalog may have the changes while the directory has not: let it run to its end.
     pub async fn commit(self, edits: &[Edit]) -> Result<(), CatalogError> {
-        let changes = edits.iter().map(|edit| documents::change(edit, &self.iam.keys)).collect();
+        let changes = self.changes(edits);
         self.iam.catalog.commit(changes).await?;
-        self.iam.directory.apply(edits);
+        self.applied(edits);
         Ok(())
+    }
+
+    /// The changes as documents of the catalog, for who commits them in one transaction with others and says so with
+    /// [`Self::applied`].
+    pub fn changes(&self, edits: &[Edit]) -> Vec<Change> {
+        edits.iter().map(|edit| documents::change(edit, &self.iam.keys)).collect()
+    }
+
+    /// The catalog has the changes: now everybody sees them.
+    pub fn applied(self, edits: &[Edit]) {
+        self.iam.directory.apply(edits);
     }
 }
 

@@ -2,8 +2,8 @@ use std::sync::Arc;
 
 use opentrail_catalog::{Catalog, CatalogExt, MemoryCatalog};
 use opentrail_identity::{
-    AccountSpec, Directory, Document, Edit, KeyError, LoginProfile, Origin, PolicyUse, Rights, User, UserSpec,
-    new_access_key, new_entity_id,
+    AccountSpec, Directory, Document, Edit, KeyError, LoginProfile, Origin, PolicyUse, Registration, Rights, User,
+    UserSpec, new_access_key, new_entity_id,
 };
 use opentrail_keys::KeyRing;
 use opentrail_model::{AccountId, Timestamp};
@@ -118,4 +118,21 @@ async fn last_uses_are_stored_and_go_with_their_keys() {
     iam.changing().await.commit(&[Edit::DeleteUser(account(), "alice".to_owned())]).await.unwrap();
     iam.store_uses().await.unwrap();
     assert!(disk.catalog.all::<serde_json::Value>("iam-key-uses", "").await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn accounts_that_the_api_makes_are_there_after_a_restart_even_with_nothing_in_them() {
+    let disk = Disk::new();
+    let made: AccountId = "444455556666".parse().unwrap();
+    let (directory, iam) = disk.start(Vec::new()).await.unwrap();
+    assert!(directory.account(made).is_none());
+    let registration = Registration { name: Some("Logs".to_owned()), ..Registration::default() };
+    let edits = [Edit::Register(made, registration.clone())];
+    // As another crate commits them: its documents and these in one transaction.
+    let changing = iam.changing().await;
+    disk.catalog.commit(changing.changes(&edits)).await.unwrap();
+    changing.applied(&edits);
+    for directory in [directory, disk.start(Vec::new()).await.unwrap().0] {
+        assert_eq!(directory.account(made).unwrap().registration, registration);
+    }
 }

@@ -43,13 +43,13 @@ pub enum KeyError {
     /// Nobody here has it, or nobody can sign with it.
     #[error("the access key is not known")]
     UnknownKey,
-    /// It is switched off.
+    /// It is switched off, or its account is closed.
     #[error("the access key is inactive")]
     Inactive,
     /// A temporary key came without its session token.
     #[error("the temporary access key needs its session token")]
     TokenMissing,
-    /// The token is not one of this server's, not for this key, or its user or role is gone.
+    /// The token is not one of this server's, not for this key, or its user, role or account is gone or closed.
     #[error("the session token is not valid for this access key")]
     TokenInvalid,
     /// The session is over.
@@ -133,6 +133,9 @@ impl Directory {
             Some((_, AccessKey { active: false, .. })) => Err(KeyError::Inactive),
             Some((_, AccessKey { secret: Some(secret), .. })) => {
                 let principal = identities.principal(access_key_id).ok_or(KeyError::UnknownKey)?;
+                if identities.account(principal.account).is_none_or(Account::is_closed) {
+                    return Err(KeyError::Inactive);
+                }
                 Ok(Credential { principal, secret: secret.clone() })
             }
         }

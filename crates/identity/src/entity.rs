@@ -19,6 +19,17 @@ pub use managed::{ManagedPolicy, PolicyVersion};
 
 use crate::Secret;
 
+/// What is kept of an account as such, once somebody has said it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Registration {
+    /// Its name.
+    pub name: Option<String>,
+    /// Its address, unique on this server.
+    pub email: Option<String>,
+    /// When it was closed: nobody in it can do anything since.
+    pub closed: Option<Timestamp>,
+}
+
 /// Where something was defined.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Origin {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use opentrail_model::AccountId;
 
 use crate::aws_policies;
-use crate::entity::{AccessKey, Document, Group, ManagedPolicy, Origin, Role, User, name_key};
+use crate::entity::{AccessKey, Document, Group, ManagedPolicy, Origin, Registration, Role, User, name_key};
 use crate::policy::Policy;
 use crate::principal::{Principal, PrincipalKind};
 
@@ -27,6 +27,8 @@ pub struct Account {
     pub alias: Option<String>,
     /// Where the alias was given.
     pub alias_origin: Origin,
+    /// Its name, its address, and whether it was closed.
+    pub registration: Registration,
     /// The root's keys.
     pub root_keys: Vec<AccessKey>,
     /// Its users.
@@ -69,6 +71,8 @@ pub enum Edit {
     DeletePolicy(AccountId, String),
     /// Names an account, or takes its name away. An account that was not there is there afterwards.
     SetAlias(AccountId, Option<String>),
+    /// Says what is kept of an account as such. An account that was not there is there afterwards.
+    Register(AccountId, Registration),
 }
 
 /// What is attached to a principal, who thereby is known to be there.
@@ -97,12 +101,18 @@ impl Account {
             id,
             alias: None,
             alias_origin: Origin::Api,
+            registration: Registration::default(),
             root_keys: Vec::new(),
             users: BTreeMap::new(),
             groups: BTreeMap::new(),
             roles: BTreeMap::new(),
             policies: BTreeMap::new(),
         }
+    }
+
+    /// Whether it was closed: nobody in it can do anything.
+    pub fn is_closed(&self) -> bool {
+        self.registration.closed.is_some()
     }
 
     /// The user of that name, whatever the case.
@@ -176,9 +186,10 @@ impl Identities {
         self.accounts.get(account)?.principal(access_key_id, owner)
     }
 
-    /// What is attached to who is behind `principal`; `None` when that user, role or account is gone.
+    /// What is attached to who is behind `principal`; `None` when that user, role or account is gone, or the account
+    /// is closed.
     pub(crate) fn attached_to(&self, principal: &Principal) -> Option<Attached<'_>> {
-        let account = self.account(principal.account)?;
+        let account = self.account(principal.account).filter(|account| !account.is_closed())?;
         match &principal.kind {
             PrincipalKind::Root | PrincipalKind::RootSession => {
                 Some(Attached { policies: Vec::new(), boundary: Boundary::None, tags: None })
@@ -241,6 +252,7 @@ impl Identities {
                 account.alias.clone_from(alias);
                 account.alias_origin = Origin::Api;
             }
+            Edit::Register(account, registration) => self.edited(*account).registration.clone_from(registration),
         }
     }
 

@@ -29,8 +29,8 @@ pub use config::accounts_from_toml;
 pub use context::Context;
 pub use directory::{Credential, Directory, KeyError, is_alias};
 pub use entity::{
-    AccessKey, Document, Group, KeyUse, LoginProfile, ManagedPolicy, Origin, PolicyVersion, Rights, Role, User,
-    name_key,
+    AccessKey, Document, Group, KeyUse, LoginProfile, ManagedPolicy, Origin, PolicyVersion, Registration, Rights, Role,
+    User, name_key,
 };
 pub use identities::{Account, Edit, Identities, KeyOwner};
 pub use ids::{new_access_key, new_entity_id};

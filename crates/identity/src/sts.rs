@@ -1,6 +1,7 @@
 //! `AssumeRole` and `GetSessionToken`: who gets temporary credentials, for how long.
 //! (AWS STS API Reference, the pages of those names.)
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use opentrail_model::{Arn, Timestamp};
@@ -119,7 +120,9 @@ impl Directory {
         }
         refuse_second_factor(input.serial_number, input.token_code)?;
         let policy_percent = input.policy.map(check_session_policy).transpose()?;
-        let role = self.role(input.role_arn).ok_or_else(|| denied(principal, ASSUME_ROLE, input.role_arn))?;
+        let open = |role: &Arc<Role>| self.account(role.account).is_some_and(|account| !account.is_closed());
+        let role =
+            self.role(input.role_arn).filter(open).ok_or_else(|| denied(principal, ASSUME_ROLE, input.role_arn))?;
         let source_identity = self.check_trust(principal, &role, input, context)?;
         let seconds = session_seconds(principal, &role, input.duration_seconds)?;
         let issued = now.floor_secs();

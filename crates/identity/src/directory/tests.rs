@@ -428,3 +428,48 @@ fn the_last_use_of_a_long_term_key_is_known() {
     let used = directory.key_use("AKIAALICE").unwrap();
     assert_eq!((used.when, used.service.as_str(), used.region.as_str()), (later, "iam", "us-east-1"));
 }
+
+#[test]
+fn a_closed_account_can_do_nothing_and_nobody_gets_into_it() {
+    let mut specs = accounts();
+    let trust = policy(json!({ "Effect": "Allow", "Principal": { "AWS": "*" }, "Action": "sts:AssumeRole" }));
+    let mut role = RoleSpec::new("Audit", trust.0);
+    role.policies = vec![policy(json!({ "Effect": "Allow", "Action": "*", "Resource": "*" }))];
+    specs[1].roles.push(role);
+    let mut alice = UserSpec::new("alice");
+    alice.policies = vec![policy(json!({ "Effect": "Allow", "Action": "*", "Resource": "*" }))];
+    alice.access_keys = vec![key("AKIAADMIN")];
+    specs[0].users[0] = alice;
+    let ring = KeyRing::ephemeral(Arc::new(SystemRandom));
+    let directory = Directory::new(specs).unwrap().with_sealer(Arc::new(ring));
+    let theirs: AccountId = "444455556666".parse().unwrap();
+    let random = SeededRandom::new(1);
+    let assume = || {
+        let input = crate::AssumeRole {
+            role_arn: "arn:aws:iam::444455556666:role/Audit",
+            session_name: "alice",
+            ..crate::AssumeRole::default()
+        };
+        directory.assume_role(&who(&directory, "AKIAADMIN"), &input, &Context::new(), NOW, &random)
+    };
+    let session = assume().unwrap().credentials;
+    let before = who(&directory, "AKIATHEIRS");
+    assert!(decide(&directory, "AKIATHEIRS", "s3:GetObject", None, None).is_allowed());
+
+    let closed = crate::Registration { closed: Some(NOW), ..crate::Registration::default() };
+    directory.apply(&[Edit::Register(theirs, closed)]);
+    assert_eq!(directory.find_key("AKIATHEIRS", None, NOW).unwrap_err(), KeyError::Inactive);
+    let token = Some(session.session_token.as_str());
+    assert_eq!(directory.find_key(&session.access_key_id, token, NOW).unwrap_err(), KeyError::TokenInvalid);
+    assert!(assume().unwrap_err().to_string().contains("not authorized to perform: sts:AssumeRole"));
+    // Who was let in before may nothing any more, even the root.
+    let request = AccessRequest {
+        action: "s3:GetObject",
+        resource: "arn:aws:s3:::b/k",
+        context: &Context::new(),
+        resource_policy: None,
+        resource_account: None,
+    };
+    assert!(!directory.authorize(&before, &request).is_allowed());
+    assert_eq!(who(&directory, "AKIAADMIN").account.to_string(), "111122223333");
+}
