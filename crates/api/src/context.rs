@@ -10,6 +10,7 @@ use opentrail_iam::Iam;
 use opentrail_identity::{Directory, Principal};
 use opentrail_keys::KeyRing;
 use opentrail_model::{AccountId, Region, Timestamp};
+use opentrail_organizations::Organizations;
 use opentrail_runtime::{Clock, Random};
 use opentrail_trails::{Buckets, TrailChange, Trails};
 
@@ -34,6 +35,8 @@ pub struct Services {
     pub directory: Arc<Directory>,
     /// The identities that the API makes.
     pub iam: Arc<Iam>,
+    /// The organizations that accounts are in.
+    pub organizations: Arc<Organizations>,
     /// Seals page tokens and session tokens.
     pub keys: Arc<KeyRing>,
     /// The time.

@@ -7,9 +7,11 @@ use serde::Serialize;
 use tracing::error;
 
 use crate::context::{Call, Context, Outcome, RecordOrder, Reply, Services};
+use crate::delegation::{deregister_organization_delegated_admin, register_organization_delegated_admin};
 use crate::error::ApiError;
 use crate::event::lookup_events;
 use crate::key::list_public_keys;
+use crate::organizations::change::Committed;
 use crate::request::read;
 use crate::selector::{get_event_selectors, put_event_selectors};
 use crate::tag::{add_tags, list_tags, remove_tags};
@@ -23,6 +25,7 @@ pub const BUILT: &[&str] = &[
     "AddTags",
     "CreateTrail",
     "DeleteTrail",
+    "DeregisterOrganizationDelegatedAdmin",
     "DescribeTrails",
     "GetEventSelectors",
     "GetTrail",
@@ -32,6 +35,7 @@ pub const BUILT: &[&str] = &[
     "ListTrails",
     "LookupEvents",
     "PutEventSelectors",
+    "RegisterOrganizationDelegatedAdmin",
     "RemoveTags",
     "StartLogging",
     "StopLogging",
@@ -50,7 +54,7 @@ pub async fn cloudtrail(services: &Services, call: &Call, headers: &HeaderMap, b
     };
     count(operation, &done);
     match done {
-        Ok(Done { response, change }) => reply(response, change),
+        Ok(Done { response, committed }) => reply(response, committed),
         Err(ApiError(exception)) => reply(json::respond_exception(&exception, &call.request_id), None),
     }
 }
@@ -67,7 +71,7 @@ pub async fn cloudtrail_data(_services: &Services, call: &Call, head: &Parts, _b
 /// An operation's answer, and what it changed.
 struct Done {
     response: Response<Bytes>,
-    change: Option<Change>,
+    committed: Option<Committed>,
 }
 
 fn operation(headers: &HeaderMap) -> Outcome<Operation> {
@@ -109,26 +113,38 @@ async fn handle(cx: Context<'_>, operation: Operation, body: &Bytes) -> Outcome<
         Operation::RemoveTags => changed(cx, remove_tags(cx, read(operation, body)?).await?),
         Operation::ListTags => answered(cx, &list_tags(cx, read(operation, body)?).await?),
         Operation::ListPublicKeys => answered(cx, &list_public_keys(cx, read(operation, body)?).await?),
+        Operation::RegisterOrganizationDelegatedAdmin => {
+            committed(cx, register_organization_delegated_admin(cx, read(operation, body)?).await?)
+        }
+        Operation::DeregisterOrganizationDelegatedAdmin => {
+            committed(cx, deregister_organization_delegated_admin(cx, read(operation, body)?).await?)
+        }
         Operation::LookupEvents => answered(cx, &lookup_events(cx, read(operation, body)?).await?),
         other => Err(not_built(other.name()).into()),
     }
 }
 
 fn changed<T: Serialize>(cx: Context<'_>, changed: Changed<T>) -> Outcome<Done> {
-    Ok(Done { response: json::respond(&changed.output, &cx.call.request_id), change: changed.change })
+    let committed = |Change { change, order, turn }| Committed { changes: vec![change], order, turn: Some(turn) };
+    let response = json::respond(&changed.output, &cx.call.request_id);
+    Ok(Done { response, committed: changed.change.map(committed) })
+}
+
+fn committed<T: Serialize>(cx: Context<'_>, (output, committed): (T, Committed)) -> Outcome<Done> {
+    Ok(Done { response: json::respond(&output, &cx.call.request_id), committed: Some(committed) })
 }
 
 fn answered(cx: Context<'_>, output: &impl Serialize) -> Outcome<Done> {
-    Ok(Done { response: json::respond(output, &cx.call.request_id), change: None })
+    Ok(Done { response: json::respond(output, &cx.call.request_id), committed: None })
 }
 
 fn not_built(operation: &str) -> Exception {
     Exception::unsupported_operation(format!("{operation} is not built yet in this version of OpenTrail."))
 }
 
-fn reply(response: Response<Bytes>, change: Option<Change>) -> Reply {
-    match change {
-        Some(Change { change, order, turn }) => Reply { response, changes: vec![change], order, turn: Some(turn) },
+fn reply(response: Response<Bytes>, committed: Option<Committed>) -> Reply {
+    match committed {
+        Some(Committed { changes, order, turn }) => Reply { response, changes, order, turn },
         None => Reply { response, changes: Vec::new(), order: RecordOrder::RecordFirst, turn: None },
     }
 }

@@ -11,6 +11,7 @@ use opentrail_wire::Exception;
 use opentrail_wire::cloudtrail::Operation;
 use tracing::error;
 
+use crate::delegation::DelegationError;
 use crate::event::AttributeError;
 use crate::page_token::PageTokenError;
 use crate::tag::{ResourceError, TagError};
@@ -104,6 +105,25 @@ impl From<SettingsError> for ApiError {
             SettingsError::RoleWithoutLogGroup => Exception::invalid_cloud_watch_logs_log_group_arn(message),
             SettingsError::NotBuilt { .. } => Exception::unsupported_operation(message),
             SettingsError::Organization => Exception::organizations_not_in_use(message),
+        })
+    }
+}
+
+impl From<DelegationError> for ApiError {
+    fn from(error: DelegationError) -> Self {
+        let message = error.to_string();
+        Self(match error {
+            DelegationError::NotInUse => Exception::organizations_not_in_use(message),
+            DelegationError::NotManagement => Exception::not_organization_management_account(message),
+            DelegationError::NotAllFeatures => Exception::organization_not_in_all_features_mode(message),
+            DelegationError::AccessNotEnabled => Exception::cloud_trail_access_not_enabled(message),
+            DelegationError::Dependency { .. } => Exception::insufficient_dependency_service_access_permission(message),
+            DelegationError::ManagementAccount => Exception::cannot_delegate_management_account(message),
+            DelegationError::NoAccount { .. } => Exception::account_not_found(message),
+            DelegationError::Closed { .. } => Exception::invalid_parameter(message),
+            DelegationError::Registered { .. } => Exception::account_registered(message),
+            DelegationError::NotRegistered { .. } => Exception::account_not_registered(message),
+            DelegationError::TooMany => Exception::delegated_admin_account_limit_exceeded(message),
         })
     }
 }

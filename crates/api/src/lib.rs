@@ -1,4 +1,4 @@
-//! Every operation of CloudTrail, and those of IAM and STS that its users need.
+//! Every operation of CloudTrail, and those of IAM, STS and Organizations that its users need.
 //!
 //! An operation is a file: `trail/create_trail.rs` parses, checks, changes and answers. [`cloudtrail`] and its like
 //! find it by name and frame its answer. Errors of the product become AWS errors in `error.rs` and nowhere else.
@@ -8,11 +8,13 @@
 
 mod access;
 mod context;
+mod delegation;
 mod dispatch;
 mod error;
 mod event;
 mod iam;
 mod key;
+mod organizations;
 mod page_token;
 mod quotas;
 mod request;
@@ -25,6 +27,7 @@ mod turn;
 pub use context::{Call, RecordOrder, Reply, Services};
 pub use dispatch::{BUILT, cloudtrail, cloudtrail_data};
 pub use iam::iam;
+pub use organizations::organizations;
 pub use quotas::Quotas;
 pub use sts::sts;
 pub use turn::{Turn, Turns};

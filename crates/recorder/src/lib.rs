@@ -19,6 +19,7 @@ mod generated;
 mod iam;
 mod json;
 mod limits;
+mod organizations;
 mod query;
 mod redact;
 mod resources;
@@ -76,7 +77,11 @@ fn draft_of(exchange: &Exchange) -> Option<draft::Draft> {
     let call = service::identify(&exchange.method, &exchange.uri, &exchange.request_headers, &exchange.endpoint);
     Some(match call.protocol {
         Protocol::S3 => s3::draft(exchange, &call),
-        Protocol::Json { target } => json::draft(exchange, &call, target),
+        Protocol::Json { target } => {
+            let mut draft = json::draft(exchange, &call, target);
+            organizations::adjust(&mut draft);
+            draft
+        }
         Protocol::Cbor { shape, operation } => json::rpc_v2_draft(exchange, &call, shape, operation),
         Protocol::Query => {
             let mut draft = form::draft(exchange, &call);

@@ -20,6 +20,7 @@ use opentrail_ingest::{DedupWindow, Ingest};
 use opentrail_journal::{Journal, SegmentsJournal, SegmentsOptions};
 use opentrail_keys::KeyRing;
 use opentrail_kms::{Kms, KmsError};
+use opentrail_organizations::Organizations;
 use opentrail_projection::{Feed, run};
 use opentrail_runtime::{Clock, CrashPoint, OnError, Random, Shutdown, SystemClock, SystemRandom, TaskGroup};
 use opentrail_trails::{Buckets, Trail, TrailChange, Trails};
@@ -59,6 +60,7 @@ pub(crate) async fn serve(args: ServeArgs) -> anyhow::Result<u8> {
     boot::write_credentials(&data.join("credentials"), &root_keys).context("cannot write the credentials file")?;
     let directory = Arc::new(directory(&config, &root_keys, Arc::new(RingSealer(Arc::clone(&keys))))?);
     let iam = Arc::new(Iam::open(Arc::clone(&catalog), Arc::clone(&directory), Arc::clone(&keys)).await?);
+    let organizations = Arc::new(Organizations::open(Arc::clone(&catalog)).await?);
 
     let options = SegmentsOptions { segment_bytes: config.journal.segment_bytes, ..SegmentsOptions::default() };
     let journal: Arc<dyn Journal> = Arc::new(SegmentsJournal::open(&data.join("journal"), options)?);
@@ -143,6 +145,7 @@ pub(crate) async fn serve(args: ServeArgs) -> anyhow::Result<u8> {
         public_keys: PublicKeys::new(Arc::clone(&catalog), Arc::clone(&clock)),
         directory: Arc::clone(&directory),
         iam: Arc::clone(&iam),
+        organizations,
         keys: Arc::clone(&keys),
         clock: Arc::clone(&clock),
         random: Arc::clone(&random),

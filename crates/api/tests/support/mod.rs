@@ -18,6 +18,7 @@ use opentrail_identity::{AccessKeySpec, AccountSpec, Directory, PolicySpec, Role
 use opentrail_journal::Entry;
 use opentrail_keys::KeyRing;
 use opentrail_model::{AccountId, Position, Region, Source, Timestamp};
+use opentrail_organizations::Organizations;
 use opentrail_projection::Projection;
 use opentrail_runtime::{ManualClock, SeededRandom};
 use opentrail_trails::{TrailChange, Trails};
@@ -90,11 +91,12 @@ impl Api {
         let services = Services {
             trails: Trails::new(catalog.clone()),
             public_keys: PublicKeys::new(catalog.clone(), clock.clone()),
-            catalog,
+            catalog: catalog.clone(),
             buckets: buckets.clone(),
             history,
             directory,
             iam: Arc::new(iam),
+            organizations: Arc::new(Organizations::open(catalog.clone()).await.unwrap()),
             keys,
             clock: clock.clone(),
             random,

@@ -79,6 +79,7 @@ async fn perform(
         "cloudtrail-data" => opentrail_api::cloudtrail_data(services, &call, &head, &body).await,
         "sts" => opentrail_api::sts(services, &call, &head, &body).await,
         "iam" => opentrail_api::iam(services, &call, &head, &body).await,
+        "organizations" => opentrail_api::organizations(services, &call, &head.headers, &body).await,
         "kms" => {
             let answered = opentrail_kms::api(&parts.kms, &kms_call(&call), &head.headers, &body).await;
             resources = answered.resources;
@@ -86,7 +87,7 @@ async fn perform(
         }
         other => {
             let exception = Exception::unknown_operation(format!(
-                "This endpoint serves cloudtrail, cloudtrail-data, iam, kms, sts and s3, not '{other}'."
+                "This endpoint serves cloudtrail, cloudtrail-data, iam, kms, organizations, s3 and sts, not '{other}'."
             ));
             return framing.refuse(&exception, &call.request_id);
         }

@@ -1,0 +1,66 @@
+//! How an organization changes: the one way for every operation.
+
+use std::sync::Arc;
+
+use opentrail_catalog::CatalogError;
+use opentrail_organizations::{Changing, Edit, Organization};
+use opentrail_trails::TrailChange;
+
+use crate::context::{Context, RecordOrder};
+use crate::turn::Turn;
+
+/// What is changed together with an organization, in the same transaction.
+#[derive(Debug, Default)]
+pub(crate) struct Beside<'a> {
+    /// Handshakes and requests for accounts.
+    pub(crate) edits: Vec<Edit>,
+    /// Identities, with the right to change them, which was taken after that to change organizations.
+    pub(crate) identities: Option<(opentrail_iam::Changing<'a>, Vec<opentrail_identity::Edit>)>,
+}
+
+/// What a change of an organization leads to: entries for the journal, in the batch of the call's record.
+#[derive(Debug)]
+pub(crate) struct Committed {
+    /// The organization's trails as they are now. The catalog has them already.
+    pub(crate) changes: Vec<TrailChange>,
+    /// Whether the record of the call comes before or after them.
+    pub(crate) order: RecordOrder,
+    /// Held until they are in the journal.
+    pub(crate) turn: Option<Turn>,
+}
+
+/// Commits what an organization has become: `before` is `None` for a new one, `after` for one that is deleted; when
+/// both are the same, only what is `beside` changes. One transaction has it all, and afterwards everybody sees it.
+///
+/// The organization's trails are of all its accounts, so whatever changes about accounts, trusted services or features
+/// changes them too: their documents are to go into `documents`, and their entries with the turn of the management
+/// account into what is returned.
+///
+/// # Errors
+/// When the catalog does not take it; nothing has changed then.
+pub(crate) async fn commit(
+    _cx: Context<'_>,
+    changing: Changing<'_>,
+    before: Option<Arc<Organization>>,
+    after: Option<Organization>,
+    beside: Beside<'_>,
+) -> Result<Committed, CatalogError> {
+    let mut edits = beside.edits;
+    let mut documents = Vec::new();
+    let committed = Committed { changes: Vec::new(), order: RecordOrder::RecordFirst, turn: None };
+    if before.as_deref() != after.as_ref() {
+        match (&before, after) {
+            (_, Some(after)) => edits.push(Edit::PutOrganization(Box::new(after))),
+            (Some(before), None) => edits.push(Edit::DeleteOrganization(before.id.clone())),
+            (None, None) => {}
+        }
+    }
+    if let Some((identities, changed)) = &beside.identities {
+        documents.extend(identities.changes(changed));
+    }
+    changing.commit(&edits, documents).await?;
+    if let Some((identities, changed)) = beside.identities {
+        identities.applied(&changed);
+    }
+    Ok(committed)
+}

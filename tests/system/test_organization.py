@@ -1,0 +1,94 @@
+"""From the first start to an organization of three accounts, with the stock CLI alone: made, entered, used, one closed;
+and all of it is the same after a restart."""
+
+import json
+
+import pytest
+
+from commands import AWS, aws, opentrail_offline, run
+from opentrail_server import ACCOUNT, Server, wait_until
+
+ROLE = "OrganizationAccountAccessRole"
+
+
+class Administrator:
+    """A user of the first account, who may do everything, with the CLI's profiles for the other accounts' roles."""
+
+    def __init__(self, server):
+        self.server, self.profiles = server, server.directory / "profiles"
+        aws(server, "iam", "create-user", "--user-name", "admin")
+        aws(server, "iam", "attach-user-policy", "--user-name", "admin", "--policy-arn", "arn:aws:iam::aws:policy/AdministratorAccess")
+        key = json.loads(aws(server, "iam", "create-access-key", "--user-name", "admin"))["AccessKey"]
+        self.text = f"[admin]\naws_access_key_id = {key['AccessKeyId']}\naws_secret_access_key = {key['SecretAccessKey']}\n"
+        self.profiles.write_text(self.text)
+
+    def knows(self, name, account):
+        """From now on `--profile name` is the account's role."""
+        self.text += f"[{name}]\nrole_arn = arn:aws:iam::{account}:role/{ROLE}\nsource_profile = admin\n"
+        self.profiles.write_text(self.text)
+
+    def aws(self, *arguments, profile="admin", **expected):
+        environment = self.server.cli_environment() | {"AWS_SHARED_CREDENTIALS_FILE": str(self.profiles)}
+        return run(AWS, *arguments, "--profile", profile, environment=environment, **expected)
+
+    def json(self, *arguments, profile="admin"):
+        return json.loads(self.aws(*arguments, profile=profile))
+
+
+def make_account(admin, name):
+    """An account, as an administrator makes one: asked for, and waited for."""
+    begun = admin.json("organizations", "create-account", "--account-name", name, "--email", f"{name}@example.com")
+
+    def made():
+        status = admin.json("organizations", "describe-create-account-status",
+                            "--create-account-request-id", begun["CreateAccountStatus"]["Id"])["CreateAccountStatus"]  # fmt: skip
+        assert status["State"] in ("IN_PROGRESS", "SUCCEEDED"), status
+        return status.get("AccountId")
+
+    account = wait_until(made, f"account {name}", pause=0.2)
+    admin.knows(name, account)
+    return account
+
+
+@pytest.mark.parametrize("end", ["stopped", "killed"])
+def test_from_the_first_start_to_three_accounts(tmp_path, end):
+    with Server(tmp_path / "server") as server:
+        admin = Administrator(server)
+        organization = admin.json("organizations", "create-organization", "--feature-set", "ALL")["Organization"]
+        assert (organization["MasterAccountId"], organization["FeatureSet"]) == (ACCOUNT, "ALL")
+        logs, audit = make_account(admin, "logs"), make_account(admin, "audit")
+        for name, account in (("logs", logs), ("audit", audit)):
+            assert admin.json("sts", "get-caller-identity", profile=name)["Account"] == account
+            admin.aws("iam", "create-user", "--user-name", f"{name}-user", profile=name)
+            seen = admin.json("organizations", "describe-organization", profile=name)["Organization"]
+            assert seen["Id"] == organization["Id"]
+        key = admin.json("iam", "create-access-key", "--user-name", "audit-user", profile="audit")["AccessKey"]
+        admin.aws("organizations", "enable-aws-service-access", "--service-principal", "cloudtrail.amazonaws.com")
+        admin.aws("cloudtrail", "register-organization-delegated-admin", "--member-account-id", logs)
+        admin.aws("organizations", "close-account", "--account-id", audit)
+
+        def look():
+            accounts = admin.json("organizations", "list-accounts")["Accounts"]
+            states = {account["Id"]: account["Status"] for account in accounts}
+            assert states == {ACCOUNT: "ACTIVE", logs: "ACTIVE", audit: "SUSPENDED"}
+            [delegate] = admin.json("organizations", "list-delegated-administrators",
+                                    "--service-principal", "cloudtrail.amazonaws.com")["DelegatedAdministrators"]  # fmt: skip
+            assert (delegate["Id"], delegate["Name"]) == (logs, "logs")
+            users = admin.json("iam", "list-users", profile="logs")["Users"]
+            assert [user["UserName"] for user in users] == ["logs-user"]
+            refused = admin.aws("iam", "list-users", profile="audit", code=254, errors_too=True)
+            assert "not authorized to perform: sts:AssumeRole" in refused
+            environment = server.cli_environment() | {
+                "AWS_ACCESS_KEY_ID": key["AccessKeyId"], "AWS_SECRET_ACCESS_KEY": key["SecretAccessKey"]}  # fmt: skip
+            assert "InvalidClientTokenId" in run(AWS, "sts", "get-caller-identity", environment=environment, code=254, errors_too=True)
+
+        look()
+        assert server.stop() == 0 if end == "stopped" else server.kill() is None
+        opentrail_offline("fsck", "--data-dir", server.data)
+        server.start()
+        look()
+        # The new account is a whole one: it makes accounts' things of its own after the restart, too.
+        admin.aws("s3", "mb", "s3://made-by-logs", profile="logs")
+        events = admin.json("cloudtrail", "lookup-events", profile="logs")["Events"]
+        assert {"CreateUser", "CreateBucket", "ListUsers"} <= {event["EventName"] for event in events}
+        assert server.stop() == 0
