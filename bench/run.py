@@ -52,6 +52,12 @@ def memory(pid):
     return [int(re.search(rf"{name}:\s+(\d+)", status)[1]) / 1000 for name in ("VmRSS", "VmHWM")]
 
 
+def cpu_seconds(pid):
+    """CPU time of the process so far, user and system."""
+    fields = open(f"/proc/{pid}/stat").read().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def reset_peak(pid):
     pathlib.Path(f"/proc/{pid}/clear_refs").write_text("5")
 
@@ -216,7 +222,7 @@ def trails(work, args):
                         for fields in selectors]
             client.put_event_selectors(TrailName=name, AdvancedEventSelectors=advanced)
             client.start_logging(Name=name)
-        before = delivered(server)
+        before, cpu = delivered(server), cpu_seconds(server.process.pid)
         begun = time.monotonic()
         bench("put", "--batch", 500, "--writers", 4, "--count", args.put, "--seed", 21, server=server)
         wait_visible(server)
@@ -225,7 +231,7 @@ def trails(work, args):
         wait_until(lambda: delivered(server).get("calls", 0) - before.get("calls", 0) >= args.put, "delivery", seconds=600, pause=0.1)
         took = time.monotonic() - begun
         say(f"ingest to delivery: {args.put} records in {took:.1f} s, {args.put / took:.0f} records/s "
-            "(the last file waits for its age of 5 s)")
+            f"(the last file waits for its age of 5 s); CPU of the server {cpu_seconds(server.process.pid) - cpu:.1f} s")
         for name, records in sorted(delivered(server).items()):
             say(f"  {name:<8} {records} records in log files")
         tell_memory("after load", server)

@@ -14,6 +14,8 @@ const TAIL: &[u8] = b"]}";
 const LARGEST_BYTES: usize = 50_000_000;
 /// A file that holds this much is closed, since the next record may not fit.
 const FULL_BYTES: usize = LARGEST_BYTES - MAX_RECORD_BYTES - 1 - TAIL.len();
+/// A file that holds this much becomes a full one soon; until then its room doubles.
+const LARGE_BYTES: usize = 1 << 20;
 /// How much of a file tells how well it compresses; deflate looks back 32 KiB only, so that more says little more.
 const SAMPLE_BYTES: usize = 256 << 10;
 
@@ -67,10 +69,17 @@ impl Buffer {
     }
 
     pub(crate) fn push(&mut self, event: Event<'_>) {
+        let raw = event.raw();
+        let length = self.body.len() + 1 + raw.len();
+        if length > self.body.capacity() && length >= LARGE_BYTES {
+            // All at once: room that grows by doubling is moved and paged in several times, which showed in profiles.
+            // What is never written takes no memory.
+            self.body.reserve(LARGEST_BYTES - self.body.len());
+        }
         if self.count > 0 {
             self.body.push(b',');
         }
-        self.body.extend_from_slice(event.raw());
+        self.body.extend_from_slice(raw);
         self.count += 1;
         self.last = event.position();
         if let Some(time) = event.time() {
@@ -94,27 +103,40 @@ impl Buffer {
     /// Compressed bytes by bytes, measured on the last part of the file. Takes about 2 ms at most.
     pub(crate) fn sample_ratio(&self) -> f64 {
         let sample = &self.body[self.body.len().saturating_sub(SAMPLE_BYTES)..];
-        gzip(sample).len() as f64 / sample.len() as f64
+        gzip(sample, Effort::Usual).len() as f64 / sample.len() as f64
     }
 
-    /// Closes the file. A pure function of its records: after a crash the journal gives the same bytes again.
-    /// Takes milliseconds per megabyte: not for the async threads.
-    pub(crate) fn seal(mut self) -> Sealed {
+    /// Closes the file. What is inside is a pure function of its records: after a crash the journal gives the same
+    /// again. Takes milliseconds per megabyte: not for the async threads.
+    pub(crate) fn seal(mut self, effort: Effort) -> Sealed {
         self.body.extend_from_slice(TAIL);
-        Sealed::of(&self.body)
+        Sealed::of(&self.body, effort)
     }
+}
+
+/// How hard to compress. Readers, digests and hashes see no difference: they speak of what is inside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Effort {
+    /// libdeflate's level 6: about 140 MB/s per core, twice zlib's.
+    Usual,
+    /// Level 1: twice as quick for files a fifth larger, while a trail has much to catch up with.
+    Hurried,
 }
 
 impl Sealed {
     /// Compresses and hashes `body`.
-    pub(crate) fn of(body: &[u8]) -> Self {
-        Self { gzip: gzip(body).into(), sha256: hex::encode(digest(&SHA256, body)), size_bytes: body.len() }
+    pub(crate) fn of(body: &[u8], effort: Effort) -> Self {
+        Self { gzip: gzip(body, effort).into(), sha256: hex::encode(digest(&SHA256, body)), size_bytes: body.len() }
     }
 }
 
-/// One gzip member without name or time. Level 6 of libdeflate: about 140 MB/s per core, twice zlib's.
-fn gzip(bytes: &[u8]) -> Vec<u8> {
-    let mut compressor = Compressor::new(CompressionLvl::default());
+/// One gzip member without name or time.
+fn gzip(bytes: &[u8], effort: Effort) -> Vec<u8> {
+    let level = match effort {
+        Effort::Usual => CompressionLvl::default(),
+        Effort::Hurried => CompressionLvl::fastest(),
+    };
+    let mut compressor = Compressor::new(level);
     let mut out = vec![0; compressor.gzip_compress_bound(bytes.len())];
     let length = compressor.gzip_compress(bytes, &mut out).expect("the output is as large as the bound asks for");
     out.truncate(length);

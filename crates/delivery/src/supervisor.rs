@@ -203,7 +203,7 @@ impl Supervisor {
             let batch = tokio::select! {
                 biased;
                 () = shutdown.begun() => return self.save(read).await,
-                batch = self.context.feed.next(read) => batch,
+                batch = self.progress.next(read) => batch,
             };
             let batch = match batch {
                 Err(ReadError::Trimmed { after, trimmed }) => {

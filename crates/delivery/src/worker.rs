@@ -257,7 +257,7 @@ impl<'w> Session<'w> {
                 () = shutdown.begun() => return self.drain().await,
                 _ = seen.changed() => self.hurry_elsewhere(),
                 _ = flushes.changed() => self.ask_for_flush(*flushes.borrow_and_update()),
-                batch = context.feed.next(self.read), if can_read => match self.readable(batch)? {
+                batch = self.worker.progress.next(self.read), if can_read => match self.readable(batch)? {
                     Some(batch) => self.fold(&batch),
                     None => continue,
                 },

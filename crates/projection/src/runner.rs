@@ -5,7 +5,7 @@ use opentrail_model::Position;
 use opentrail_runtime::{Clock, Shutdown};
 use tracing::{error, warn};
 
-use crate::{Feed, Projection, ProjectionError};
+use crate::{Feed, Progress, Projection, ProjectionError};
 
 /// How often a projection without new entries is asked to flush.
 const IDLE: Duration = Duration::from_millis(500);
@@ -41,7 +41,7 @@ pub async fn run(
             let applied = tokio::select! {
                 biased;
                 () = shutdown.begun() => break 'resume,
-                batch = feed.next(read) => {
+                batch = progress.next(read) => {
                     let batch = batch.map_err(ProjectionError::fatal)?;
                     read = batch.through;
                     projection.apply(&batch).await
@@ -60,13 +60,13 @@ pub async fn run(
             }
         }
     }
-    catch_up_and_finish(projection, &feed).await
+    catch_up_and_finish(projection, &progress).await
 }
 
 /// What was acknowledged before the shutdown is folded in before the end.
-async fn catch_up_and_finish(mut projection: impl Projection, feed: &Feed) -> Result<(), ProjectionError> {
+async fn catch_up_and_finish(mut projection: impl Projection, progress: &Progress) -> Result<(), ProjectionError> {
     let mut read: Position = projection.finish().await?;
-    while let Some(batch) = feed.try_next(read).await.map_err(ProjectionError::fatal)? {
+    while let Some(batch) = progress.try_next(read).await.map_err(ProjectionError::fatal)? {
         read = batch.through;
         projection.apply(&batch).await?;
     }

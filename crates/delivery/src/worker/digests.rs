@@ -8,7 +8,7 @@ use super::{Session, Worker, WorkerError};
 use crate::chain::{Chain, Link};
 use crate::digest::{Contents, PendingDigest, SIGNATURE_ALGORITHM};
 use crate::layout;
-use crate::log_file::Sealed;
+use crate::log_file::{Effort, Sealed};
 use crate::put::{BackOff, PutError};
 use crate::state::{DIGESTS, DeliveredFile, FILES, chain_key};
 
@@ -94,7 +94,7 @@ impl Session<'_> {
         let store = context.putter.open(key, &digest.bucket, digest.prefix.as_deref(), kms_key).await?;
         let metadata =
             [("signature", digest.signature.clone()), ("signature-algorithm", SIGNATURE_ALGORITHM.to_owned())];
-        let gzip = Sealed::of(digest.body.as_bytes()).gzip;
+        let gzip = Sealed::of(digest.body.as_bytes(), Effort::Usual).gzip;
         // A crash here leaves a whole object or none, and the intent.
         context.putter.put(&*store, &digest.key, gzip, &metadata).await
     }

@@ -23,7 +23,7 @@ impl Session<'_> {
 
     /// The next batch if there is one.
     pub(super) async fn read_now(&mut self) -> Result<Option<Arc<EventBatch>>, WorkerError> {
-        match self.worker.context.feed.try_next(self.read).await {
+        match self.worker.progress.try_next(self.read).await {
             Ok(None) => Ok(None),
             Ok(Some(batch)) => Ok(Some(batch)),
             Err(error) => self.readable(Err(error)),
