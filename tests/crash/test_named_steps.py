@@ -66,6 +66,7 @@ class World:
         self.server.make_trail(EnableLogFileValidation=True, IsMultiRegionTrail=True)
         s3 = self.server.client("s3")
         s3.create_bucket(Bucket="files")
+        s3.create_bucket(Bucket="versions", ObjectLockEnabledForBucket=True)
         policy = BUCKET_POLICY.format(bucket="trail-logs", account=ACCOUNT, prefix="*")  # for the steps' own trails, too
         s3.put_bucket_policy(Bucket="trail-logs", Policy=policy)
         self.acknowledged, self.calls = [], []
@@ -373,6 +374,56 @@ def upload_can_be_completed(_, mine):
     assert not mine.s3.list_multipart_uploads(Bucket=mine.place["Bucket"]).get("Uploads")
 
 
+class Versions(Object):
+    """An object in a bucket with versions: those that were acknowledged, and those that may be gone."""
+
+    def __init__(self, world):
+        super().__init__(world)
+        self.place["Bucket"], self.kept, self.leaving = "versions", {}, set()
+
+    def put(self):
+        body = uuid.uuid4().bytes * 100
+        self.becomes(body, lambda: self.kept.update({self.s3.put_object(**self.place, Body=body)["VersionId"]: body}))
+
+
+def put_versions(_, mine):
+    mine.put()
+    mine.put()
+
+
+def put_and_hide(_, mine):
+    mine.put()
+    mine.becomes(None, lambda: mine.s3.delete_object(**mine.place))
+
+
+def put_versions_and_delete_the_last(_, mine):
+    put_versions(_, mine)
+    (before, body), (last, _) = mine.kept.items()
+    mine.leaving.add(last)
+    mine.becomes(body, lambda: mine.s3.delete_object(**mine.place, VersionId=last))
+    del mine.kept[last]
+
+
+def versions_are_whole(_, mine):
+    """Every acknowledged version is there with its bytes, the current one is what it was or was to be, and each can be
+    deleted, the last one too."""
+    place, prefix = mine.place, {"Bucket": mine.place["Bucket"], "Prefix": mine.place["Key"]}
+    assert mine.body() in [mine.acknowledged, *mine.doubtful]
+    listed = mine.s3.list_object_versions(**prefix)
+    found = {v["VersionId"]: mine.s3.get_object(**place, VersionId=v["VersionId"])["Body"].read() for v in listed.get("Versions", [])}
+    for version, body in mine.kept.items():
+        assert found.get(version) == body or (version in mine.leaving and version not in found)
+    assert set(found.values()) <= {*mine.kept.values(), mine.acknowledged, *mine.doubtful}
+    mine.doubtful = []
+    mine.put()
+    assert mine.body() == mine.acknowledged
+    listed = mine.s3.list_object_versions(**prefix)
+    for version in [*listed["Versions"], *listed.get("DeleteMarkers", [])]:
+        mine.s3.delete_object(**place, VersionId=version["VersionId"])
+    listed = mine.s3.list_object_versions(**prefix)
+    assert "Versions" not in listed and "DeleteMarkers" not in listed and mine.body() is None
+
+
 def create_bucket(world, mine):
     mine.place["Bucket"] = new_name()
     mine.s3.create_bucket(Bucket=mine.place["Bucket"])
@@ -445,6 +496,10 @@ STEPS = [
     *[Step(at, Object, put_object, object_is_whole, "client") for at in
       ["objects.staged:2", "objects.described:2", "objects.placed:2"]],  # fmt: skip
     Step("objects.deleted", Object, put_and_delete_object, object_is_whole),
+    Step("objects.kept", Versions, put_versions, versions_are_whole),
+    Step("objects.marked", Versions, put_and_hide, versions_are_whole),
+    *[Step(at, Versions, put_versions_and_delete_the_last, versions_are_whole) for at in
+      ["objects.brought-back", "objects.version-deleted"]],  # fmt: skip
     Step("objects.bucket-directory", Object, create_bucket, bucket_can_be_created),
     *[Step(at, Object, upload_object, upload_can_be_completed) for at in
       ["objects.part-placed", "objects.completed"]],  # fmt: skip

@@ -76,6 +76,8 @@ pub(crate) fn action_of(operation: &str) -> Option<&'static str> {
         "PutBucketAcl" => "s3:PutBucketAcl",
         "GetBucketVersioning" => "s3:GetBucketVersioning",
         "PutBucketVersioning" => "s3:PutBucketVersioning",
+        "GetBucketEncryption" => "s3:GetEncryptionConfiguration",
+        "PutBucketEncryption" | "DeleteBucketEncryption" => "s3:PutEncryptionConfiguration",
         "GetBucketTagging" => "s3:GetBucketTagging",
         "PutBucketTagging" | "DeleteBucketTagging" => "s3:PutBucketTagging",
         "GetObject" | "HeadObject" | "GetObjectAttributes" => "s3:GetObject",
@@ -88,6 +90,12 @@ pub(crate) fn action_of(operation: &str) -> Option<&'static str> {
         "DeleteObject" => "s3:DeleteObject",
         "AbortMultipartUpload" => "s3:AbortMultipartUpload",
         "ListParts" => "s3:ListMultipartUploadParts",
+        "GetObjectRetention" => "s3:GetObjectRetention",
+        "PutObjectRetention" => "s3:PutObjectRetention",
+        "GetObjectLegalHold" => "s3:GetObjectLegalHold",
+        "PutObjectLegalHold" => "s3:PutObjectLegalHold",
+        "GetObjectLockConfiguration" => "s3:GetBucketObjectLockConfiguration",
+        "PutObjectLockConfiguration" => "s3:PutBucketObjectLockConfiguration",
         "GetObjectAcl" => "s3:GetObjectAcl",
         "PutObjectAcl" => "s3:PutObjectAcl",
         "GetObjectTagging" => "s3:GetObjectTagging",
@@ -97,13 +105,31 @@ pub(crate) fn action_of(operation: &str) -> Option<&'static str> {
     })
 }
 
+/// The action on a version that is named in the request, where it is another.
+pub(crate) fn action_on_version(action: &'static str) -> &'static str {
+    match action {
+        "s3:GetObject" => "s3:GetObjectVersion",
+        "s3:DeleteObject" => "s3:DeleteObjectVersion",
+        "s3:GetObjectAcl" => "s3:GetObjectVersionAcl",
+        "s3:PutObjectAcl" => "s3:PutObjectVersionAcl",
+        "s3:GetObjectTagging" => "s3:GetObjectVersionTagging",
+        "s3:PutObjectTagging" => "s3:PutObjectVersionTagging",
+        "s3:DeleteObjectTagging" => "s3:DeleteObjectVersionTagging",
+        other => other,
+    }
+}
+
 /// The condition keys that query parameters and headers of S3 are. (Service Authorization Reference, "Condition keys
 /// for Amazon S3".)
-pub(crate) const CONDITION_QUERIES: [(&str, &str); 3] =
-    [("prefix", "s3:prefix"), ("delimiter", "s3:delimiter"), ("max-keys", "s3:max-keys")];
+pub(crate) const CONDITION_QUERIES: [(&str, &str); 4] = [
+    ("prefix", "s3:prefix"),
+    ("delimiter", "s3:delimiter"),
+    ("max-keys", "s3:max-keys"),
+    ("versionId", "s3:VersionId"),
+];
 
 /// See [`CONDITION_QUERIES`].
-pub(crate) const CONDITION_HEADERS: [(&str, &str); 11] = [
+pub(crate) const CONDITION_HEADERS: [(&str, &str); 15] = [
     ("user-agent", "aws:UserAgent"),
     ("referer", "aws:Referer"),
     ("x-amz-acl", "s3:x-amz-acl"),
@@ -111,7 +137,11 @@ pub(crate) const CONDITION_HEADERS: [(&str, &str); 11] = [
     ("x-amz-copy-source", "s3:x-amz-copy-source"),
     ("x-amz-metadata-directive", "s3:x-amz-metadata-directive"),
     ("x-amz-server-side-encryption", "s3:x-amz-server-side-encryption"),
+    ("x-amz-server-side-encryption-aws-kms-key-id", "s3:x-amz-server-side-encryption-aws-kms-key-id"),
     ("x-amz-storage-class", "s3:x-amz-storage-class"),
+    ("x-amz-object-lock-mode", "s3:object-lock-mode"),
+    ("x-amz-object-lock-retain-until-date", "s3:object-lock-retain-until-date"),
+    ("x-amz-object-lock-legal-hold", "s3:object-lock-legal-hold"),
     ("x-amz-grant-full-control", "s3:x-amz-grant-full-control"),
     ("x-amz-grant-read", "s3:x-amz-grant-read"),
     ("x-amz-website-redirect-location", "s3:x-amz-website-redirect-location"),

@@ -19,11 +19,11 @@ use object_store::{
 use crate::checksums::Algorithm;
 use crate::condition::{Conditions, Tag};
 use crate::listing::Query;
-use crate::multipart::{Expected, Named, Upload};
+use crate::multipart::{Completion, Named, Upload, Wishes};
 use crate::sealing::{ObjectKeys, ObjectPlace, Readable, WantedKey};
 use crate::sidecar::{Description, Headers};
-use crate::staging::{NewKey, Staged, stage, stage_sealed};
-use crate::store::Details;
+use crate::staging::{NewKey, stage, stage_sealed};
+use crate::store::{Details, Repeat};
 use crate::{Store, StoreError};
 
 const NAME: &str = "OpenTrail";
@@ -105,10 +105,11 @@ impl ObjectStore for BucketObjects {
             let (scratch, sums) = (&self.store.inner.scratch, vec![Algorithm::Crc64Nvme]);
             let staged = stage_sealed(scratch, body, sums, u64::MAX, new_key).await?;
             let (bucket, key) = (Arc::clone(&self.bucket), location.to_string());
-            self.store.blocking(move |store| put(store, &bucket, &key, staged, headers, &conditions)).await
+            let details = Details { repeat: Repeat::Nothing, ..Details::of(&staged, headers) };
+            self.store.blocking(move |store| store.put(&bucket, &key, staged, details, &conditions)).await
         };
         match result.await {
-            Ok(description) => Ok(PutResult { e_tag: Some(quoted(&description.etag)), version: None }),
+            Ok(description) => Ok(PutResult { e_tag: Some(quoted(&description.etag)), version: description.version }),
             Err(error @ StoreError::Precondition { .. }) if created => {
                 Err(Error::AlreadyExists { path: location.to_string(), source: error.into() })
             }
@@ -124,7 +125,7 @@ impl ObjectStore for BucketObjects {
         let (bucket, key) = (Arc::clone(&self.bucket), location.to_string());
         let upload = self.store.blocking(move |store| {
             let owner = store.require_bucket(&bucket)?.owner;
-            store.create_upload(&bucket, &key, owner, headers, None)
+            store.create_upload(&bucket, &key, owner, Wishes { headers, ..Wishes::default() })
         });
         let upload = upload.await.map_err(|error| told(error, location.as_ref()))?;
         Ok(Box::new(Uploading { objects: self.clone(), upload, parts: 0 }))
@@ -132,7 +133,11 @@ impl ObjectStore for BucketObjects {
 
     async fn get_opts(&self, location: &Path, options: GetOptions) -> Result<GetResult> {
         let (bucket, key) = (Arc::clone(&self.bucket), location.to_string());
-        let opened = self.store.blocking(move |store| store.open_object(&bucket, &key));
+        let version = options.version.clone();
+        let opened = self.store.blocking(move |store| match version {
+            None => store.open_object(&bucket, &key),
+            Some(version) => store.open_version(&bucket, &key, &version),
+        });
         let (file, description) = opened.await.map_err(|error| told(error, location.as_ref()))?;
         let meta = meta_of(location.clone(), &description);
         options.check_preconditions(&meta)?;
@@ -204,7 +209,8 @@ impl ObjectStore for BucketObjects {
             }
             let staged = store.stage_copy(file, 0..description.size(), &[Algorithm::Crc64Nvme])?;
             let conditions = Conditions { if_none_match, ..Conditions::default() };
-            put(store, &bucket, &target, staged, description.headers, &conditions)
+            let details = Details::of(&staged, description.headers);
+            store.put(&bucket, &target, staged, details, &conditions)
         });
         match copied.await {
             Ok(_) => Ok(()),
@@ -270,11 +276,11 @@ impl MultipartUpload for Uploading {
             };
             let name = |number, etag| Named { number, etag: Some(etag), checksum: None };
             let named: Vec<Named> = there.into_iter().map(|part| name(part.number, part.etag)).collect();
-            let (expected, conditions) = (Expected::default(), Conditions::default());
-            store.complete_upload(&bucket, &upload.key, &upload.id, &named, &expected, &conditions)
+            let completion = Completion { named, ..Completion::default() };
+            store.complete_upload(&bucket, &upload.key, &upload.id, completion)
         });
         let description = completed.await.map_err(|error| told(error, &key))?;
-        Ok(PutResult { e_tag: Some(quoted(&description.etag)), version: None })
+        Ok(PutResult { e_tag: Some(quoted(&description.etag)), version: description.version })
     }
 
     async fn abort(&mut self) -> Result<()> {
@@ -282,20 +288,6 @@ impl MultipartUpload for Uploading {
         let aborted = self.objects.store.blocking(move |store| store.abort_upload(&bucket, &upload.key, &upload.id));
         aborted.await.map_err(|error| told(error, &self.upload.key))
     }
-}
-
-/// Puts what was staged, with the MD5 of the bytes on disk as its ETag and the last checksum as its checksum.
-pub(crate) fn put(
-    store: &Store,
-    bucket: &str,
-    key: &str,
-    staged: Staged,
-    headers: Headers,
-    conditions: &Conditions,
-) -> Result<Description, StoreError> {
-    let (etag, checksum) = (hex::encode(staged.stored_md5), staged.checksums.last().cloned());
-    let details = Details { etag, checksum, headers, upload: None, parts: Vec::new() };
-    store.put(bucket, key, staged, details, conditions)
 }
 
 /// The bytes of `range`, read piece by piece as they are asked for.
@@ -350,7 +342,7 @@ fn meta_of(location: Path, description: &Description) -> ObjectMeta {
         last_modified: DateTime::from(description.stamp.system_time()),
         size: description.size(),
         e_tag: Some(quoted(&description.etag)),
-        version: None,
+        version: description.version.clone(),
     }
 }
 
@@ -398,7 +390,7 @@ fn attributes_of(headers: &Headers) -> Attributes {
 fn told(error: StoreError, path: &str) -> Error {
     let path = path.to_owned();
     match &error {
-        StoreError::NoSuchBucket { .. } | StoreError::NoSuchKey { .. } => {
+        StoreError::NoSuchBucket { .. } | StoreError::NoSuchKey { .. } | StoreError::NoSuchVersion { .. } => {
             Error::NotFound { path, source: error.into() }
         }
         StoreError::Precondition { .. } => Error::Precondition { path, source: error.into() },

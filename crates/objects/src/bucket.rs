@@ -3,7 +3,8 @@
 use opentrail_model::{AccountId, Region, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use crate::StoreError;
+use crate::locks::ObjectLock;
+use crate::{StoreError, Versioning};
 
 /// The longest bucket policy, in bytes. (S3 User Guide, "Policies and permissions": 20 KB.)
 const LONGEST_POLICY: usize = 20 * 1024;
@@ -23,6 +24,23 @@ pub struct Bucket {
     pub policy: Option<String>,
     /// When it was created.
     pub created: Timestamp,
+    /// Whether it keeps versions; `None` when it never did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub versioning: Option<Versioning>,
+    /// Whether and how it locks what is put.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) object_lock: Option<ObjectLock>,
+    /// The KMS key that seals what is put without saying how; `None` for S3's own keys.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) default_key: Option<DefaultKey>,
+}
+
+/// SSE-KMS as a bucket's default.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct DefaultKey {
+    /// As it was put; by default the key that S3 manages in the writer's account.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) key_id: Option<String>,
 }
 
 /// Refuses names that break the rules for general purpose buckets. (S3 User Guide, "Bucket naming rules".)

@@ -7,32 +7,33 @@ use futures::stream;
 use opentrail_runtime::SystemClock;
 
 use super::*;
-use crate::backend;
 use crate::checksums::Algorithm;
 use crate::faults::Fault;
 use crate::listing::Query;
-use crate::multipart::{Expected, Named};
+use crate::multipart::{Completion, Named, Wishes};
 use crate::staging::stage;
 
-const BUCKET: &str = "evidence";
-const KEY: &str = "AWSLogs/111122223333/x.json.gz";
-const OLD: &[u8] = b"what was there";
-const NEW: &[u8] = b"what came after it";
+pub(super) const BUCKET: &str = "evidence";
+pub(super) const KEY: &str = "AWSLogs/111122223333/x.json.gz";
+pub(super) const OLD: &[u8] = b"what was there";
+pub(super) const NEW: &[u8] = b"what came after it";
 
-fn open(root: &Path) -> Store {
+pub(super) fn open(root: &Path) -> Store {
     Store::open(root, Arc::new(SystemClock)).unwrap()
 }
 
-fn staged(store: &Store, bytes: &'static [u8]) -> Result<Staged, StoreError> {
+pub(super) fn staged(store: &Store, bytes: &'static [u8]) -> Result<Staged, StoreError> {
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     let body = stream::iter(bytes.chunks(8).map(|piece| Ok::<_, io::Error>(Bytes::from_static(piece))));
     runtime.block_on(stage(&store.inner.scratch, body, vec![Algorithm::Crc32], u64::MAX))
 }
 
-fn put(store: &Store, key: &str, bytes: &'static [u8]) -> Result<(), StoreError> {
+pub(super) fn put(store: &Store, key: &str, bytes: &'static [u8]) -> Result<(), StoreError> {
     let mut headers = Headers::default();
     headers.user.insert("size".to_owned(), bytes.len().to_string());
-    backend::put(store, BUCKET, key, staged(store, bytes)?, headers, &Conditions::default()).map(|_| ())
+    let staged = staged(store, bytes)?;
+    let details = Details::of(&staged, headers);
+    store.put(BUCKET, key, staged, details, &Conditions::default()).map(|_| ())
 }
 
 /// The object's bytes, once everything that is said of them fits them.
@@ -61,14 +62,14 @@ fn get(store: &Store, key: &str) -> Option<Vec<u8>> {
 
 /// How the broken work ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum End {
+pub(super) enum End {
     Acknowledged,
     Failed,
 }
 
 /// Does `work` again and again, each time on a prepared store of its own and with another step going wrong, until none
 /// is left. After a death the store is opened anew.
-fn at_every_step(
+pub(super) fn at_every_step(
     prepare: impl Fn(&Store) -> Result<(), StoreError>,
     work: impl Fn(&Store) -> Result<(), StoreError>,
     check: impl Fn(&Store, End),
@@ -177,14 +178,15 @@ fn buckets_and_policies_are_there_or_not() {
 /// An upload with one part, and how to complete it.
 fn upload(store: &Store) -> Result<(String, Named), StoreError> {
     let headers = Headers { user: BTreeMap::from([("size".to_owned(), NEW.len().to_string())]), ..Headers::default() };
-    let upload = store.create_upload(BUCKET, KEY, AccountId::from_u64(1).unwrap(), headers, None)?;
+    let wishes = Wishes { headers, ..Wishes::default() };
+    let upload = store.create_upload(BUCKET, KEY, AccountId::from_u64(1).unwrap(), wishes)?;
     let part = store.put_part(BUCKET, KEY, &upload.id, 1, staged(store, NEW)?)?;
     Ok((upload.id, Named { number: 1, etag: Some(part.etag), checksum: None }))
 }
 
 fn complete(store: &Store, id: &str, part: &Named) -> Result<(), StoreError> {
-    let (expected, conditions) = (Expected::default(), Conditions::default());
-    store.complete_upload(BUCKET, KEY, id, std::slice::from_ref(part), &expected, &conditions).map(|_| ())
+    let completion = Completion { named: vec![part.clone()], ..Completion::default() };
+    store.complete_upload(BUCKET, KEY, id, completion).map(|_| ())
 }
 
 fn uploads_on_disk(store: &Store) -> usize {

@@ -4,6 +4,7 @@
 
 use std::fs::{self, File};
 use std::io::{self, IoSlice, Write};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -129,6 +130,36 @@ impl Scratch {
         unseen.write_all(bytes)?;
         unseen.sync()?;
         unseen.rename(place)?;
+        self.sync_parent(place)
+    }
+
+    /// Gives the file at `from` the further name `to`, durably. A stranger that has the name is removed.
+    pub(crate) fn link(&self, from: &Path, to: &Path) -> io::Result<()> {
+        self.step()?;
+        match fs::hard_link(from, to) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                if fs::metadata(from)?.ino() == fs::metadata(to)?.ino() {
+                    return self.sync_parent(to);
+                }
+                fs::remove_file(to)?;
+                fs::hard_link(from, to)?;
+            }
+            linked => linked?,
+        }
+        self.sync_parent(to)
+    }
+
+    /// Makes the file at `from` what is at `place` too, durably, in one step over what is there.
+    pub(crate) fn link_over(&self, from: &Path, place: &Path) -> io::Result<()> {
+        let path = self.directory.join(SystemRandom.uuid().simple().to_string());
+        self.step()?;
+        fs::hard_link(from, &path)?;
+        let placed = self.step().and_then(|()| fs::rename(&path, place));
+        // Two names of one file are no rename: the first stays.
+        if self.step().is_ok() {
+            let _ = fs::remove_file(&path);
+        }
+        placed?;
         self.sync_parent(place)
     }
 

@@ -46,6 +46,33 @@ pub enum StoreError {
         /// The key.
         key: String,
     },
+    /// No such version of the object.
+    #[error("version {version} does not exist")]
+    NoSuchVersion {
+        /// Its id.
+        version: String,
+    },
+    /// A delete marker has no bytes.
+    #[error("version {version} is a delete marker")]
+    IsMarker {
+        /// Its id.
+        version: String,
+    },
+    /// Object Lock keeps the version.
+    #[error("Access Denied because object protected by object lock: {by}")]
+    Locked {
+        /// What keeps it.
+        by: &'static str,
+    },
+    /// The bucket has no Object Lock.
+    #[error("Bucket is missing Object Lock Configuration")]
+    NotLocking,
+    /// The state of the bucket does not allow it.
+    #[error("{reason}")]
+    BucketState {
+        /// Why.
+        reason: &'static str,
+    },
     /// The name breaks S3's rules.
     #[error("{bucket:?} is no bucket name: 3 to 63 lower-case letters, digits, hyphens and dots")]
     InvalidBucketName {

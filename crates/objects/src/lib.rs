@@ -18,6 +18,7 @@ mod faults;
 mod kept_alive;
 mod key;
 mod listing;
+mod locks;
 mod multipart;
 mod s3;
 mod sealing;
@@ -27,6 +28,7 @@ mod signatures;
 mod signing;
 mod staging;
 mod store;
+mod versions;
 
 pub use access::{Access, Denied, NoSecret, S3Call};
 pub use bucket::Bucket;
@@ -36,3 +38,4 @@ pub use sealing::{CallerKeys, KeyRefusal, ObjectKeys, ObjectPlace, SealedKey, Wa
 pub use service::{ConditionKeys, RequestId, S3Service, service};
 pub use signatures::signatures_below;
 pub use store::Store;
+pub use versions::Versioning;

@@ -46,6 +46,31 @@ pub(crate) struct Page {
     pub(crate) next: Option<String>,
 }
 
+impl Page {
+    /// Keys and common prefixes in their order; whether each is a prefix.
+    pub(crate) fn in_order(self) -> impl Iterator<Item = (String, bool)> {
+        let keys = self.keys.into_iter().map(|key| (key, false));
+        let mut items: Vec<_> = keys.chain(self.common_prefixes.into_iter().map(|prefix| (prefix, true))).collect();
+        items.sort_unstable();
+        items.into_iter()
+    }
+
+    /// This page and `other`, which is one of another directory for the same query.
+    pub(crate) fn merged(self, other: Self, limit: usize) -> Self {
+        let mut more = self.next.is_some() || other.next.is_some();
+        let mut items: Vec<_> = self.in_order().chain(other.in_order()).collect();
+        items.sort_unstable();
+        items.dedup();
+        // Each page has all up to its last item, and is full if there is more: so is what is left here.
+        more |= items.len() > limit;
+        items.truncate(limit);
+        let next = items.last().filter(|_| more).map(|(name, _)| name.clone());
+        let (prefixes, keys): (Vec<_>, Vec<_>) = items.into_iter().partition(|(_, is_prefix)| *is_prefix);
+        let names = |items: Vec<(String, bool)>| items.into_iter().map(|(name, _)| name).collect();
+        Self { keys: names(keys), common_prefixes: names(prefixes), next }
+    }
+}
+
 /// A name in a directory. Ordered as the keys are.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Entry {

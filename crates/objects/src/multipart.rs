@@ -14,13 +14,16 @@ use s3s::crypto::{Checksum as _, Md5};
 use serde::{Deserialize, Serialize};
 
 use crate::StoreError;
+use crate::backend::READ_BYTES;
 use crate::checksums::{Algorithm, Checksum, Scope, Summed, combine, require_equal};
 use crate::condition::Conditions;
 use crate::durable::{Scratch, is_absence};
 use crate::error::At;
+use crate::locks::Lock;
+use crate::sealing::{Readable, Seal, SealedKey};
 use crate::sidecar::{Description, Headers};
-use crate::staging::Staged;
-use crate::store::{Details, Store, check_key};
+use crate::staging::{NewKey, Staged, Writer};
+use crate::store::{Details, Repeat, Store, check_key};
 
 /// All parts but the last have at least so many bytes. (S3 User Guide, "Amazon S3 multipart upload limits".)
 const SMALLEST_PART_BYTES: u64 = 5 << 20;
@@ -38,6 +41,31 @@ pub(crate) struct Upload {
     pub(crate) headers: Headers,
     /// The checksum that the object is to have.
     pub(crate) checksum: Option<(Algorithm, Scope)>,
+    /// What the object is to be kept by.
+    #[serde(default)]
+    pub(crate) lock: Lock,
+    /// The data key of its parts and of the object, if they are sealed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) seal: Option<SealedKey>,
+}
+
+/// What is said when an upload is created.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Wishes {
+    pub(crate) headers: Headers,
+    pub(crate) checksum: Option<(Algorithm, Scope)>,
+    pub(crate) lock: Lock,
+    pub(crate) seal: Option<SealedKey>,
+}
+
+/// What is said when it is completed.
+#[derive(Default)]
+pub(crate) struct Completion {
+    pub(crate) named: Vec<Named>,
+    pub(crate) expected: Expected,
+    pub(crate) conditions: Conditions,
+    /// The upload's data key, if its parts are sealed.
+    pub(crate) key: Option<NewKey>,
 }
 
 /// A part that is there.
@@ -54,6 +82,7 @@ pub(crate) struct Part {
 }
 
 /// A part as the completion names it.
+#[derive(Clone)]
 pub(crate) struct Named {
     pub(crate) number: i32,
     /// Without quotes.
@@ -76,8 +105,7 @@ impl Store {
         bucket: &str,
         key: &str,
         initiator: AccountId,
-        headers: Headers,
-        checksum: Option<(Algorithm, Scope)>,
+        wishes: Wishes,
     ) -> Result<Upload, StoreError> {
         check_key(key)?;
         // A bucket is not deleted while this is held, nor afterwards while it has an upload.
@@ -87,7 +115,8 @@ impl Store {
         }
         let id = SystemRandom.text(b"abcdefghijklmnopqrstuvwxyz0123456789", 48);
         let initiated = self.inner.clock.now();
-        let upload = Upload { id, key: key.to_owned(), initiated, initiator, headers, checksum };
+        let Wishes { headers, checksum, lock, seal } = wishes;
+        let upload = Upload { id, key: key.to_owned(), initiated, initiator, headers, checksum, lock, seal };
         let directory = self.inner.uploads(bucket).join(&upload.id);
         self.inner.scratch.create_dirs(&directory).at(&directory)?;
         self.write_json(&directory.join("upload.json"), &upload)?;
@@ -132,7 +161,8 @@ impl Store {
             number,
             file,
             size: staged.plain,
-            etag: hex::encode(staged.md5),
+            // Of sealed parts as of sealed objects: it says nothing of what is in them.
+            etag: hex::encode(staged.stored_md5),
             checksum: staged.checksums.pop(),
             modified: self.inner.clock.now(),
         };
@@ -186,10 +216,9 @@ impl Store {
         bucket: &str,
         key: &str,
         id: &str,
-        named: &[Named],
-        expected: &Expected,
-        conditions: &Conditions,
+        completion: Completion,
     ) -> Result<Description, StoreError> {
+        let Completion { named, expected, conditions, key: data_key } = completion;
         let _alone = self.inner.upload_lock(bucket, id).lock();
         let (directory, upload) = match self.upload_directory(bucket, key, id) {
             Err(StoreError::NoSuchUpload { upload }) => {
@@ -200,8 +229,8 @@ impl Store {
             }
             found => found?,
         };
-        let parts = chosen_parts(&self.parts(bucket, key, id)?.1, named)?;
-        let size = parts.iter().map(|part| part.size).sum();
+        let parts = chosen_parts(&self.parts(bucket, key, id)?.1, &named)?;
+        let size: u64 = parts.iter().map(|part| part.size).sum();
         if expected.size.is_some_and(|expected| expected != size) {
             let reason = format!("the parts have {size} bytes, not what x-amz-mp-object-size says");
             return Err(StoreError::Invalid { reason });
@@ -214,9 +243,39 @@ impl Store {
             require_equal(algorithm.name(), declared, found)?;
         }
 
-        let unseen = self.inner.scratch.create().at(&directory)?;
         let mut summer = Md5::new();
         for part in &parts {
+            // An ETag that is no hexadecimal was not written by `put_part`.
+            summer.update(&hex::decode(&part.etag).unwrap_or_default());
+        }
+        let staged = match (upload.seal, data_key) {
+            (None, _) => self.joined(&directory, &parts)?,
+            (Some(_), Some(data_key)) => self.sealed_anew(&directory, &parts, data_key)?,
+            // Created between the two looks at it, which the client had no id for.
+            (Some(_), None) => return Err(StoreError::NoSuchUpload { upload: id.to_owned() }),
+        };
+        let details = Details {
+            etag: format!("{}-{}", hex::encode(summer.finalize()), parts.len()),
+            checksum,
+            headers: upload.headers,
+            upload: Some(upload.id),
+            parts: parts.iter().map(|part| part.size).collect(),
+            lock: upload.lock,
+            repeat: Repeat::NewVersion,
+        };
+        let description = self.put(bucket, key, staged, details, &conditions)?;
+        CrashPoint::ObjectsCompleted.reach();
+        // A crash before this leaves the upload beside the object; completing or aborting it again removes it.
+        if let Err(error) = remove_upload(&self.inner.scratch, &directory) {
+            tracing::warn!(error = %error, "parts of a completed upload stay");
+        }
+        Ok(description)
+    }
+
+    /// The bytes of `parts` in one file.
+    fn joined(&self, directory: &Path, parts: &[Part]) -> Result<Staged, StoreError> {
+        let unseen = self.inner.scratch.create().at(directory)?;
+        for part in parts {
             let path = directory.join(&part.file);
             let mut source = File::open(&path).at(&path)?;
             let copied = unseen.append(&mut source).at(&path)?;
@@ -224,26 +283,33 @@ impl Store {
                 let cut = io::Error::new(io::ErrorKind::UnexpectedEof, "the part's file is shorter than it was");
                 return Err(cut).at(&path);
             }
-            // An ETag that is no hexadecimal was not written by `put_part`.
-            summer.update(&hex::decode(&part.etag).unwrap_or_default());
         }
-        unseen.sync().at(&directory)?;
-        let staged =
-            Staged { unseen, size, plain: size, md5: [0; 16], stored_md5: [0; 16], checksums: Vec::new(), seal: None };
-        let details = Details {
-            etag: format!("{}-{}", hex::encode(summer.finalize()), parts.len()),
-            checksum,
-            headers: upload.headers,
-            upload: Some(upload.id),
-            parts: parts.iter().map(|part| part.size).collect(),
-        };
-        let description = self.put(bucket, key, staged, details, conditions)?;
-        CrashPoint::ObjectsCompleted.reach();
-        // A crash before this leaves the upload beside the object; completing or aborting it again removes it.
-        if let Err(error) = remove_upload(&self.inner.scratch, &directory) {
-            tracing::warn!(error = %error, "parts of a completed upload stay");
+        unseen.sync().at(directory)?;
+        let size = parts.iter().map(|part| part.size).sum();
+        let (md5, checksums) = ([0; 16], Vec::new());
+        Ok(Staged { unseen, size, plain: size, md5, stored_md5: md5, checksums, seal: None })
+    }
+
+    /// The bytes of sealed `parts` in one file, sealed with the same data key.
+    fn sealed_anew(&self, directory: &Path, parts: &[Part], data_key: NewKey) -> Result<Staged, StoreError> {
+        let unseen = self.inner.scratch.create().at(directory)?;
+        let (material, key) = (data_key.0.clone(), data_key.1.clone());
+        let mut writer = Writer::sealing(unseen, data_key);
+        for part in parts {
+            let path = directory.join(&part.file);
+            let file = File::open(&path).at(&path)?;
+            let seal = Seal { key: key.clone(), plain_bytes: part.size, stored_md5: None };
+            let mut readable = Readable::sealed(self, file, &seal, &material)?;
+            let mut at = 0;
+            while at < part.size {
+                let (next, piece) = readable.read_piece(self, at..part.size, READ_BYTES)?;
+                (readable, at) = (next, at + piece.len() as u64);
+                writer.write(&[piece]).at(&path)?;
+            }
         }
-        Ok(description)
+        let staged = writer.finish().at(directory)?;
+        staged.unseen.sync().at(directory)?;
+        Ok(staged)
     }
 
     /// Copies `range` of an object into a file of its own, summed.

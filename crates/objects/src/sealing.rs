@@ -108,6 +108,9 @@ pub(crate) struct Seal {
     pub(crate) key: SealedKey,
     /// Bytes of the object, which are fewer than those on disk.
     pub(crate) plain_bytes: u64,
+    /// The MD5 of the bytes on disk in hexadecimal, where the ETag is not that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) stored_md5: Option<String>,
 }
 
 impl Seal {

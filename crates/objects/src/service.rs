@@ -18,12 +18,12 @@ use s3s::service::S3ServiceBuilder;
 use s3s::{Body, S3Error, S3ErrorCode, S3Result, StdError};
 
 use crate::Store;
-use crate::access::{Access, CONDITION_HEADERS, CONDITION_QUERIES, NoSecret, S3Call, action_of};
+use crate::access::{Access, CONDITION_HEADERS, CONDITION_QUERIES, NoSecret, S3Call, action_of, action_on_version};
 use crate::announced::Announced;
 use crate::arriving::Arriving;
 use crate::kept_alive::kept_alive;
 use crate::s3::{Caller, Objects};
-use crate::signing::{Signer, inspect, query_value};
+use crate::signing::{Signer, hoisted, inspect, query_value};
 
 /// Put into a request's extensions, gives the id by which the caller knows the request.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -107,6 +107,8 @@ impl S3Service {
         let response = match admit(&head) {
             Err(error) => error.to_http_response(),
             Ok((signer, announced)) => {
+                let hoisted = hoisted(head.uri.query().unwrap_or_default());
+                hoisted.into_iter().for_each(|(name, value)| drop(head.headers.insert(name, value)));
                 head.extensions.insert(signer.clone());
                 let (body, fault) = Arriving::new(body, &head.headers, announced, self.patience);
                 let request = Request::from_parts(head, body.into_body());
@@ -299,12 +301,12 @@ impl S3Access for Gate {
             let message = "Access Denied: the bucket is not owned by the expected account";
             return Err(S3Error::with_message(S3ErrorCode::AccessDenied, message));
         }
-        if query_value(&query, "versionId").is_some_and(|version| version != "null") {
-            let message = "Invalid version id specified: versioning is not available, the only version is null";
-            return Err(S3Error::with_message(S3ErrorCode::InvalidArgument, message));
+        let version = query_value(&query, "versionId");
+        let mut action = action_of(cx.s3_op().name());
+        if let Some(version) = version {
+            crate::versions::check_version_id(&version).map_err(crate::s3::refused)?;
+            action = action.map(action_on_version);
         }
-
-        let action = action_of(cx.s3_op().name());
         let extensions = cx.extensions_mut();
         context.extend(extensions.get::<ConditionKeys>().cloned().unwrap_or_default().0);
         let session_token = extensions.get::<Signer>().and_then(|signer| signer.session_token.clone());

@@ -19,6 +19,7 @@ use crate::StoreError;
 use crate::checksums::Checksum;
 use crate::durable::{Scratch, is_absence};
 use crate::error::At;
+use crate::locks::Lock;
 use crate::sealing::Seal;
 
 /// Tells an object's bytes from those before and after.
@@ -92,16 +93,46 @@ pub(crate) struct Description {
     /// How the bytes on disk are sealed, if they are.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) seal: Option<Seal>,
+    /// Its version id; `None` is the version `null`, put while the bucket kept no versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) version: Option<String>,
+    /// A delete marker: there are no bytes, and `stamp` says when it was put.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) marker: bool,
+    /// What keeps this version from being deleted.
+    #[serde(default, skip_serializing_if = "Lock::is_none")]
+    pub(crate) lock: Lock,
 }
 
 impl Description {
+    /// A delete marker.
+    pub(crate) fn marker(stamp: Stamp, version: Option<String>) -> Self {
+        Self { version, marker: true, ..Self::of_bytes(stamp, String::new()) }
+    }
+
+    /// Bytes of which nothing more is known.
+    fn of_bytes(stamp: Stamp, etag: String) -> Self {
+        let (checksum, headers, upload, parts, seal) = (None, Headers::default(), None, Vec::new(), None);
+        let (version, marker, lock) = (None, false, Lock::default());
+        Self { stamp, etag, checksum, headers, upload, parts, seal, version, marker, lock }
+    }
+
+    /// The version id as S3 spells it.
+    pub(crate) fn version_id(&self) -> &str {
+        self.version.as_deref().unwrap_or(NULL_VERSION)
+    }
+
     /// The object's length in bytes, which is not the file's when it is sealed.
     pub(crate) fn size(&self) -> u64 {
         self.seal.as_ref().map_or(self.stamp.size, |seal| seal.plain_bytes)
     }
 }
 
-/// The sidecar file: the key, and one description, or two while the object is being replaced.
+/// The version id of what was put while the bucket kept no versions.
+pub(crate) const NULL_VERSION: &str = "null";
+
+/// The sidecar file: the key and a description of each version, the oldest first. Which of them are there is for
+/// [`History`](crate::versions::History) to say.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Sidecar {
     pub(crate) key: String,
@@ -136,7 +167,7 @@ impl Sidecar {
     }
 
     pub(crate) fn describing(&self, stamp: Stamp) -> Option<&Description> {
-        self.versions.iter().find(|version| version.stamp == stamp)
+        self.versions.iter().find(|version| version.stamp == stamp && !version.marker)
     }
 
     /// What is known of bytes with `stamp` that were put there by hand.
@@ -145,16 +176,19 @@ impl Sidecar {
         md5.update(&stamp.size.to_be_bytes());
         md5.update(&stamp.modified_ns.to_be_bytes());
         Description {
-            stamp,
-            // Looks like a multipart ETag, so that nobody takes it for the MD5 of the bytes.
-            etag: format!("{}-1", hex::encode(md5.finalize())),
-            checksum: None,
             headers: latest.map(|version| version.headers.clone()).unwrap_or_default(),
-            upload: None,
-            parts: Vec::new(),
             // Copied back from a backup, say: whether the bytes are the sealed ones shows when they are opened.
             seal: latest.and_then(|version| version.seal.clone()).filter(|seal| seal.fits(stamp.size)),
+            version: latest.and_then(|version| version.version.clone()),
+            lock: latest.map(|version| version.lock.clone()).unwrap_or_default(),
+            // Looks like a multipart ETag, so that nobody takes it for the MD5 of the bytes.
+            ..Description::of_bytes(stamp, format!("{}-1", hex::encode(md5.finalize())))
         }
+    }
+
+    /// The description of what was put last, if it was an object.
+    pub(crate) fn latest(&self) -> Option<&Description> {
+        self.versions.last().filter(|version| !version.marker)
     }
 }
 
@@ -186,7 +220,7 @@ pub(crate) fn open(data: &Path, sidecar: &Path) -> Result<Option<(File, Descript
         }
         // No description fits: the object was replaced between the two reads, unless a second look shows the same.
         if before == Some(stamp) {
-            let latest = known.as_ref().and_then(|known| known.versions.last());
+            let latest = known.as_ref().and_then(Sidecar::latest);
             return Ok(Some((file, Sidecar::by_hand(latest, stamp))));
         }
         before = Some(stamp);

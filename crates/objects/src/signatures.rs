@@ -6,7 +6,7 @@ use crate::StoreError;
 use crate::durable::is_absence;
 use crate::error::At;
 use crate::key::path_of;
-use crate::sidecar::Sidecar;
+use crate::sidecar::{Sidecar, Stamp};
 use crate::store::OWN_DIRECTORY;
 
 /// The `signature` metadata of the objects whose files are below `directory`, by path relative to it.
@@ -34,7 +34,9 @@ pub fn signatures_below(directory: &Path) -> Result<BTreeMap<String, String>, St
         for file in fs::read_dir(&shard).at(&shard)? {
             let Some(sidecar) = Sidecar::read(&file.at(&shard)?.path())? else { continue };
             let place = bucket.join(path_of(&sidecar.key));
-            let signature = sidecar.versions.last().and_then(|version| version.headers.user.get("signature"));
+            let stamp = fs::metadata(&place).ok().map(|metadata| Stamp::of(&metadata));
+            let current = stamp.and_then(|stamp| sidecar.describing(stamp)).or_else(|| sidecar.latest());
+            let signature = current.and_then(|version| version.headers.user.get("signature"));
             if let (Ok(relative), Some(signature)) = (place.strip_prefix(&directory), signature) {
                 signatures.insert(relative.to_string_lossy().into_owned(), signature.clone());
             }

@@ -1,6 +1,7 @@
 //! What S3 asks of a signed request beyond the signature itself, which `s3s` verifies.
 
 use http::request::Parts;
+use http::{HeaderName, HeaderValue};
 use percent_encoding::percent_decode_str;
 use s3s::{S3Error, S3ErrorCode, S3Result};
 
@@ -99,6 +100,31 @@ pub(crate) fn query_value(query: &str, name: &str) -> Option<String> {
     Some(percent_decode_str(&value.replace('+', " ")).decode_utf8_lossy().into_owned())
 }
 
+/// The headers that a presigned URL has in its query, where its signature covers them: SDKs put them there, and S3 takes
+/// them for headers. What belongs to the signature itself is none.
+pub(crate) fn hoisted(query: &str) -> Vec<(HeaderName, HeaderValue)> {
+    let signature = [
+        "algorithm",
+        "credential",
+        "date",
+        "expires",
+        "signedheaders",
+        "signature",
+        "security-token",
+        "content-sha256",
+    ];
+    let names = query.split('&').filter_map(|pair| pair.split('=').next());
+    let headers = names.filter_map(|name| {
+        let lower = name.to_ascii_lowercase();
+        let rest = lower.strip_prefix("x-amz-")?;
+        if query_value(query, "X-Amz-Signature").is_none() || signature.contains(&rest) {
+            return None;
+        }
+        Some((lower.parse().ok()?, query_value(query, name)?.parse().ok()?))
+    });
+    headers.collect()
+}
+
 fn refusal(code: S3ErrorCode, message: &'static str) -> S3Error {
     let status = code.status_code().unwrap_or(http::StatusCode::BAD_REQUEST);
     let mut error = S3Error::with_message(code, message);
@@ -142,6 +168,15 @@ mod tests {
         assert_eq!(inspect(&v2).unwrap_err().code(), &S3ErrorCode::InvalidRequest);
         let v2 = parts("/b/k?AWSAccessKeyId=a&Signature=b&Expires=1", &[]);
         assert_eq!(inspect(&v2).unwrap_err().code(), &S3ErrorCode::InvalidRequest);
+    }
+
+    #[test]
+    fn headers_in_the_query_of_a_presigned_url_are_headers() {
+        let query = "X-Amz-Signature=a&X-Amz-Date=d&X-Amz-Server-Side-Encryption=aws%3Akms&x-id=PutObject";
+        let found = hoisted(query);
+        assert_eq!(found.len(), 1);
+        assert_eq!((found[0].0.as_str(), found[0].1.as_bytes()), ("x-amz-server-side-encryption", &b"aws:kms"[..]));
+        assert!(hoisted("X-Amz-Server-Side-Encryption=aws%3Akms").is_empty(), "nobody signed it as a header");
     }
 
     #[test]

@@ -38,7 +38,8 @@ pub(crate) struct Staged {
 /// The data key that a body is sealed with, and the same as the object keeps it.
 pub(crate) type NewKey = (Material, SealedKey);
 
-struct Writer {
+/// Writes a body as it comes.
+pub(crate) struct Writer {
     unseen: Unseen,
     summer: Summer,
     plain: u64,
@@ -82,7 +83,23 @@ impl Sealing {
 }
 
 impl Writer {
-    fn write(&mut self, block: &[Bytes]) -> io::Result<()> {
+    /// Writes into `unseen`, sealing with `key`; nothing but the bytes on disk is summed.
+    pub(crate) fn sealing(unseen: Unseen, key: NewKey) -> Self {
+        Self { unseen, summer: Summer::new(&[]), plain: 0, sealer: Some(Sealing::new(key)) }
+    }
+
+    /// What was written, when nothing more comes.
+    pub(crate) fn finish(self) -> io::Result<Staged> {
+        let Self { mut unseen, summer, plain, sealer } = self;
+        let (md5, checksums) = summer.finish();
+        let Some(sealing) = sealer else {
+            return Ok(Staged { unseen, size: plain, plain, md5, stored_md5: md5, checksums, seal: None });
+        };
+        let (stored_md5, size, seal) = sealing.finish(&mut unseen)?;
+        Ok(Staged { unseen, size, plain, md5, stored_md5, checksums, seal: Some(seal) })
+    }
+
+    pub(crate) fn write(&mut self, block: &[Bytes]) -> io::Result<()> {
         for bytes in block {
             self.summer.update(bytes);
             self.plain += bytes.len() as u64;
@@ -179,13 +196,7 @@ where
         if writer.plain > BLOCK_BYTES as u64 {
             writer.unseen.sync()?;
         }
-        let Writer { mut unseen, summer, plain, sealer } = writer;
-        let (md5, checksums) = summer.finish();
-        let Some(sealing) = sealer else {
-            return Ok(Staged { unseen, size: plain, plain, md5, stored_md5: md5, checksums, seal: None });
-        };
-        let (stored_md5, size, seal) = sealing.finish(&mut unseen)?;
-        Ok(Staged { unseen, size, plain, md5, stored_md5, checksums, seal: Some(seal) })
+        writer.finish()
     })
     .await
     .unwrap_or_else(|panic| Err(io::Error::other(panic)))

@@ -19,10 +19,12 @@ use crate::durable::{Scratch, is_absence};
 use crate::error::At;
 use crate::key::{LONGEST_KEY, path_of};
 use crate::listing::{self, Listings, Page, Query};
+use crate::locks::{DefaultRetention, Lock, LockTime, ObjectLock};
 use crate::multipart::{paths_in, sweep_uploads};
-use crate::sealing::{CallerKeys, ObjectKeys, Readable, Seal, WantedKey};
+use crate::sealing::{CallerKeys, ObjectKeys, Readable, Seal, SealedKey, WantedKey};
 use crate::sidecar::{self, Description, Headers, Sidecar, Stamp};
 use crate::staging::Staged;
+use crate::versions::{Damaged, Deleted, History, Versioning};
 
 /// The directory of the store's own files, beside the buckets' directories. No bucket can have this name.
 pub(crate) const OWN_DIRECTORY: &str = ".opentrail";
@@ -52,7 +54,8 @@ pub(crate) struct Inner {
     locks: Vec<Mutex<()>>,
     /// Apart from `locks`: who completes an upload holds one of each.
     upload_locks: Vec<Mutex<()>>,
-    listings: Listings,
+    pub(crate) listings: Listings,
+    pub(crate) lock_time: LockTime,
 }
 
 /// What a write knows of the object beside its bytes.
@@ -62,6 +65,43 @@ pub(crate) struct Details {
     pub(crate) headers: Headers,
     pub(crate) upload: Option<String>,
     pub(crate) parts: Vec<u64>,
+    /// What it asks to be kept by; the bucket's default is added.
+    pub(crate) lock: Lock,
+    pub(crate) repeat: Repeat,
+}
+
+impl Details {
+    /// Those of a whole body: the MD5 of the bytes on disk is its ETag, the last checksum its checksum.
+    pub(crate) fn of(staged: &Staged, headers: Headers) -> Self {
+        let (etag, checksum) = (hex::encode(staged.stored_md5), staged.checksums.last().cloned());
+        let (upload, parts, lock, repeat) = (None, Vec::new(), Lock::default(), Repeat::NewVersion);
+        Self { etag, checksum, headers, upload, parts, lock, repeat }
+    }
+
+    /// Whether `current`, which is in `bucket`, is what would be put, and kept as long.
+    fn repeats(&self, current: &Description, staged: &Staged, bucket: &Bucket) -> bool {
+        let keeps = bucket.object_lock.as_ref().is_none_or(|lock| lock.default.is_none());
+        let seal = |seal: Option<&SealedKey>| seal.map(|seal| seal.kms_key.clone());
+        self.repeat == Repeat::Nothing
+            && current.version.is_some()
+            && self.checksum.is_some()
+            && self.checksum == current.checksum
+            && staged.plain == current.size()
+            && self.headers == current.headers
+            && seal(staged.seal.as_ref()) == seal(current.seal.as_ref().map(|seal| &seal.key))
+            // Sealed anew, the same bytes are others on disk.
+            && (staged.seal.is_some() || self.etag == current.etag)
+            && (keeps || current.lock.retention.is_some())
+    }
+}
+
+/// What a put does where versions are kept and the current one is just what is put.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Repeat {
+    /// Another version, as S3 does.
+    NewVersion,
+    /// Nothing: delivery repeats what a crash may have kept from being noted.
+    Nothing,
 }
 
 impl Store {
@@ -76,6 +116,7 @@ impl Store {
         for name in ["buckets", "meta", "uploads"] {
             scratch.create_dirs(&own.join(name)).at(&own)?;
         }
+        let lock_time = LockTime::open(own.join("lock-time.json"))?;
         let mut buckets = BTreeMap::new();
         let documents = own.join("buckets");
         for entry in fs::read_dir(&documents).at(&documents)? {
@@ -97,6 +138,7 @@ impl Store {
             locks: (0..LOCKS).map(|_| Mutex::new(())).collect(),
             upload_locks: (0..LOCKS).map(|_| Mutex::new(())).collect(),
             listings: Listings::default(),
+            lock_time,
         };
         Ok(Self { inner: Arc::new(inner) })
     }
@@ -125,13 +167,42 @@ impl Store {
     /// # Errors
     /// When the name is bad or taken, or the disk fails.
     pub fn create_bucket(&self, name: &str, owner: AccountId, region: Region) -> Result<Bucket, StoreError> {
+        self.create(name, owner, region, None)
+    }
+
+    /// Creates a bucket with Object Lock, and so with versions.
+    ///
+    /// # Errors
+    /// As [`Self::create_bucket`].
+    pub fn create_locking_bucket(&self, name: &str, owner: AccountId, region: Region) -> Result<Bucket, StoreError> {
+        self.create(name, owner, region, Some(ObjectLock::default()))
+    }
+
+    fn create(
+        &self,
+        name: &str,
+        owner: AccountId,
+        region: Region,
+        object_lock: Option<ObjectLock>,
+    ) -> Result<Bucket, StoreError> {
         bucket::check_name(name)?;
         let mut buckets = self.inner.buckets.write();
         if let Some(found) = buckets.get(name) {
             return Err(StoreError::BucketExists { bucket: name.to_owned(), by_caller: found.owner == owner });
         }
         let created = self.inner.clock.now().floor_secs();
-        let bucket = Bucket { name: name.to_owned(), owner, region, policy: None, created };
+        let versioning = object_lock.is_some().then_some(Versioning::Enabled);
+        let default_key = None;
+        let bucket = Bucket {
+            name: name.to_owned(),
+            owner,
+            region,
+            policy: None,
+            created,
+            versioning,
+            object_lock,
+            default_key,
+        };
         // A crash between the two leaves an empty directory that no document names: no bucket.
         let directory = self.inner.root.join(name);
         self.inner.scratch.create_dirs(&directory).at(&directory)?;
@@ -147,23 +218,65 @@ impl Store {
     /// When there is none, when it holds objects or unfinished uploads, or the disk fails.
     pub fn delete_bucket(&self, name: &str) -> Result<(), StoreError> {
         let mut buckets = self.inner.buckets.write();
-        if !buckets.contains_key(name) {
-            return Err(no_such_bucket(name));
-        }
+        let found = buckets.get(name).ok_or_else(|| no_such_bucket(name))?;
         let directory = self.inner.root.join(name);
         let uploads = self.inner.uploads(name);
         let unfinished = paths_in(&uploads)?.iter().any(|upload| upload.join("upload.json").exists());
-        if unfinished || listing::has_any(&directory).at(&directory)? {
+        let has_versions = found.versioning.is_some() && self.has_versions(name)?;
+        if unfinished || has_versions || listing::has_any(&directory).at(&directory)? {
             return Err(StoreError::BucketNotEmpty { bucket: name.to_owned() });
         }
         // From here on the bucket is gone, also if a crash leaves its empty directories.
         self.inner.scratch.remove_durably(&self.inner.document(name)).at(&directory)?;
         buckets.remove(name);
-        for leftover in [directory, self.inner.sidecars(name), uploads] {
+        let (versions, hidden) = (self.inner.versions(name), self.inner.hidden(name));
+        for leftover in [directory, self.inner.sidecars(name), uploads, versions, hidden] {
             if let Err(error) = self.inner.scratch.remove_tree(&leftover) {
                 tracing::warn!(path = %leftover.display(), error = %error, "leftover of a deleted bucket stays");
             }
         }
+        Ok(())
+    }
+
+    /// Whether any key has a version, be it a delete marker. Reads every sidecar.
+    fn has_versions(&self, bucket: &str) -> Result<bool, StoreError> {
+        for shard in paths_in(&self.inner.sidecars(bucket))? {
+            for path in paths_in(&shard)? {
+                let Some(sidecar) = Sidecar::read(&path)? else { continue };
+                let history = History::read(&self.inner.place(bucket, &sidecar.key), Damaged::Refuse)?;
+                if !history.entries.is_empty() {
+                    return Ok(true);
+                }
+            }
+        }
+        Ok(false)
+    }
+
+    /// Sets the retention that what is put into the bucket gets by default, and Object Lock with it.
+    pub(crate) fn put_object_lock(&self, bucket: &str, default: Option<DefaultRetention>) -> Result<(), StoreError> {
+        default.map_or(Ok(()), |default| default.period.check())?;
+        self.change_bucket(bucket, |found| {
+            if found.versioning != Some(Versioning::Enabled) {
+                let reason = "Versioning must be 'Enabled' on the bucket to apply a Object Lock configuration";
+                return Err(StoreError::BucketState { reason });
+            }
+            found.object_lock = Some(ObjectLock { default });
+            Ok(())
+        })
+    }
+
+    /// Changes a bucket's document, durably.
+    pub(crate) fn change_bucket(
+        &self,
+        bucket: &str,
+        change: impl FnOnce(&mut Bucket) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
+        let mut buckets = self.inner.buckets.write();
+        let found = buckets.get_mut(bucket).ok_or_else(|| no_such_bucket(bucket))?;
+        let mut changed = found.clone();
+        change(&mut changed)?;
+        self.inner.write_bucket(&changed)?;
+        *found = changed;
         Ok(())
     }
 
@@ -173,12 +286,10 @@ impl Store {
     /// When there is no such bucket, the text is no JSON object with statements, or the disk fails.
     pub fn put_policy(&self, bucket: &str, policy: Option<&str>) -> Result<(), StoreError> {
         policy.map_or(Ok(()), bucket::check_policy)?;
-        let mut buckets = self.inner.buckets.write();
-        let found = buckets.get_mut(bucket).ok_or_else(|| no_such_bucket(bucket))?;
-        let changed = Bucket { policy: policy.map(str::to_owned), ..found.clone() };
-        self.inner.write_bucket(&changed)?;
-        *found = changed;
-        Ok(())
+        self.change_bucket(bucket, |found| {
+            found.policy = policy.map(str::to_owned);
+            Ok(())
+        })
     }
 
     /// The objects of a bucket, for use inside the process. No access is checked.
@@ -231,32 +342,33 @@ impl Store {
         check_key(key)?;
         let place = self.inner.place(bucket, key);
         let buckets = self.inner.buckets.read();
-        if !buckets.contains_key(bucket) {
-            return Err(no_such_bucket(bucket));
-        }
+        let found = buckets.get(bucket).ok_or_else(|| no_such_bucket(bucket))?;
         let _alone = self.inner.lock(bucket, key).lock();
 
-        let current = sidecar::open(&place.data, &place.sidecar)?.map(|(_, description)| description);
-        conditions.check_write(bucket, key, current.as_ref())?;
+        let (history, version) = self.before_put(&place, found)?;
+        conditions.check_write(bucket, key, history.object())?;
+        if let Some(current) = history.object().filter(|current| details.repeats(current, &staged, found)) {
+            return Ok(current.clone());
+        }
+        let lock = self.new_lock(found, details.lock)?;
 
         // A time of modification that no other version of this object has, even within the same millisecond.
-        let mut sidecar = read_or_new(&place.sidecar, key);
-        let now_ms = u64::try_from(self.inner.clock.now().as_millis()).unwrap_or(0);
-        let mut stamp = Stamp { size: staged.size, modified_ns: now_ms * 1_000_000 };
-        while sidecar.describing(stamp).is_some() || current.as_ref().is_some_and(|current| current.stamp == stamp) {
-            stamp.modified_ns += 1;
-        }
+        let stamp = self.stamp_after(&history, staged.size);
         staged.unseen.set_modified(stamp.system_time()).at(&place.data)?;
         staged.unseen.sync().at(&place.data)?;
         CrashPoint::ObjectsStaged.reach();
 
+        // An object that stays as an older version gets a name of its own; until the rename it has both.
+        let replaced = self.inner.outdated(&place, &history, &version)?;
+
         // The description comes first. A crash after this line leaves the old object, which stays described.
-        let Details { etag, checksum, headers, upload, parts } = details;
-        let seal = staged.seal.take().map(|key| Seal { key, plain_bytes: staged.plain });
-        let description = Description { stamp, etag, checksum, headers, upload, parts, seal };
-        let old = current.map(|current| sidecar.describing(current.stamp).cloned().unwrap_or(current));
-        sidecar.versions = old.into_iter().chain([description.clone()]).collect();
-        sidecar.write(&self.inner.scratch, &place.sidecar)?;
+        let Details { etag, checksum, headers, upload, parts, .. } = details;
+        let stored_md5 = (!parts.is_empty()).then(|| hex::encode(staged.stored_md5));
+        let seal = staged.seal.take().map(|key| Seal { key, plain_bytes: staged.plain, stored_md5 });
+        let marker = false;
+        let description = Description { stamp, etag, checksum, headers, upload, parts, seal, version, marker, lock };
+        let versions = history.entries.into_iter().chain([description.clone()]).collect();
+        self.inner.describe(&place, key, versions)?;
         CrashPoint::ObjectsDescribed.reach();
 
         // The rename is what readers see. A crash after it may take the name back until the directory is synced,
@@ -273,6 +385,10 @@ impl Store {
         CrashPoint::ObjectsPlaced.reach();
         self.inner.listings.changed(&place.directory, &self.inner.root);
         self.inner.scratch.sync_dir(&place.directory).at(&place.directory)?;
+        if found.versioning.is_some() {
+            self.inner.unhide(&place, bucket);
+            self.inner.remove_kept(&place, &replaced);
+        }
         Ok(description)
     }
 
@@ -305,15 +421,16 @@ impl Store {
         self.blocking(move |store| Readable::sealed(store, file, &seal, &data_key)).await
     }
 
-    /// Removes the object, durably. `false` when there was none.
-    pub(crate) fn delete(&self, bucket: &str, key: &str, conditions: &Conditions) -> Result<bool, StoreError> {
+    /// Removes the object, durably; where versions are kept, it is hidden by a delete marker.
+    pub(crate) fn delete(&self, bucket: &str, key: &str, conditions: &Conditions) -> Result<Deleted, StoreError> {
         check_key(key)?;
         let place = self.inner.place(bucket, key);
         let buckets = self.inner.buckets.read();
-        if !buckets.contains_key(bucket) {
-            return Err(no_such_bucket(bucket));
-        }
+        let found = buckets.get(bucket).ok_or_else(|| no_such_bucket(bucket))?;
         let _alone = self.inner.lock(bucket, key).lock();
+        if found.versioning.is_some() {
+            return self.put_marker(&place, key, found, conditions);
+        }
         if !conditions.is_empty() {
             let current = sidecar::open(&place.data, &place.sidecar)?.map(|(_, description)| description);
             conditions.check_write(bucket, key, current.as_ref())?;
@@ -326,7 +443,7 @@ impl Store {
             self.inner.scratch.prune(&place.directory, &self.inner.root.join(bucket));
         }
         self.inner.listings.changed(&place.directory, &self.inner.root);
-        Ok(existed)
+        Ok(Deleted::default())
     }
 
     /// One page of a listing.
@@ -356,17 +473,37 @@ impl fmt::Debug for Store {
 }
 
 /// Where the files of one object are.
-struct Place {
-    directory: PathBuf,
-    data: PathBuf,
-    sidecar: PathBuf,
+#[derive(Debug)]
+pub(crate) struct Place {
+    pub(crate) directory: PathBuf,
+    pub(crate) data: PathBuf,
+    pub(crate) sidecar: PathBuf,
+    /// The directory of versions that are not current.
+    pub(crate) versions: PathBuf,
+    /// Is there while the current version is a delete marker.
+    pub(crate) hidden: PathBuf,
+}
+
+impl Place {
+    /// Where the bytes of a version are that is not current.
+    pub(crate) fn kept(&self, stamp: Stamp) -> PathBuf {
+        self.versions.join(stamp.modified_ns.to_string())
+    }
 }
 
 impl Inner {
-    fn place(&self, bucket: &str, key: &str) -> Place {
-        let data = self.root.join(bucket).join(path_of(key));
+    pub(crate) fn place(&self, bucket: &str, key: &str) -> Place {
+        let path = path_of(key);
+        let data = self.root.join(bucket).join(&path);
         let directory = data.parent().unwrap_or(&self.root).to_owned();
-        Place { directory, data, sidecar: Sidecar::path(&self.sidecars(bucket), key) }
+        let versions = Sidecar::path(&self.versions(bucket), key).with_extension("");
+        let hidden = self.hidden(bucket).join(path);
+        Place { directory, data, sidecar: Sidecar::path(&self.sidecars(bucket), key), versions, hidden }
+    }
+
+    /// What the store keeps of a bucket beside the objects.
+    pub(crate) fn own(&self, kind: &str, bucket: &str) -> PathBuf {
+        self.root.join(OWN_DIRECTORY).join(kind).join(bucket)
     }
 
     fn document(&self, bucket: &str) -> PathBuf {
@@ -374,11 +511,11 @@ impl Inner {
     }
 
     fn sidecars(&self, bucket: &str) -> PathBuf {
-        self.root.join(OWN_DIRECTORY).join("meta").join(bucket)
+        self.own("meta", bucket)
     }
 
     pub(crate) fn uploads(&self, bucket: &str) -> PathBuf {
-        self.root.join(OWN_DIRECTORY).join("uploads").join(bucket)
+        self.own("uploads", bucket)
     }
 
     fn write_bucket(&self, bucket: &Bucket) -> Result<(), StoreError> {
@@ -387,7 +524,7 @@ impl Inner {
         self.scratch.replace(&path, &bytes).at(&path)
     }
 
-    fn lock(&self, bucket: &str, key: &str) -> &Mutex<()> {
+    pub(crate) fn lock(&self, bucket: &str, key: &str) -> &Mutex<()> {
         &self.locks[slot(bucket, key)]
     }
 
@@ -400,12 +537,6 @@ fn slot(bucket: &str, name: &str) -> usize {
     let mut hasher = DefaultHasher::new();
     (bucket, name).hash(&mut hasher);
     hasher.finish() as usize % LOCKS
-}
-
-/// A damaged sidecar is replaced: what it said is lost already.
-fn read_or_new(path: &Path, key: &str) -> Sidecar {
-    let found = Sidecar::read(path).ok().flatten();
-    found.unwrap_or_else(|| Sidecar { key: key.to_owned(), versions: Vec::new() })
 }
 
 /// Refuses file systems on which two keys could share a file, or two versions of an object a stamp.
@@ -435,3 +566,7 @@ pub(crate) fn no_such_bucket(bucket: &str) -> StoreError {
 #[cfg(test)]
 #[path = "crash_tests.rs"]
 mod crash_tests;
+
+#[cfg(test)]
+#[path = "versions_tests.rs"]
+mod versions_tests;

@@ -11,12 +11,17 @@ pub(super) async fn create_bucket(
     objects: &Objects,
     request: S3Request<CreateBucketInput>,
 ) -> S3Result<S3Response<CreateBucketOutput>> {
-    let owner = caller(&request)?.account.ok_or(S3ErrorCode::AccessDenied)?;
+    let caller = caller(&request)?;
+    let owner = caller.account.ok_or(S3ErrorCode::AccessDenied)?;
     let scope = request.region.as_ref().map(|region| region.as_str().to_owned());
     let input = request.input;
     super::objects::require_plain_acl(input.acl.as_ref().map(|acl| acl.as_str()))?;
-    if input.object_lock_enabled_for_bucket == Some(true) {
-        return Err(S3Error::with_message(S3ErrorCode::NotImplemented, "Object Lock is not available."));
+    let locks = input.object_lock_enabled_for_bucket == Some(true);
+    if locks {
+        // (API Reference, CreateBucket, Permissions.)
+        for action in ["s3:PutBucketObjectLockConfiguration", "s3:PutBucketVersioning"] {
+            objects.ask(&caller, action, &input.bucket, None)?;
+        }
     }
     let wanted = input.create_bucket_configuration.and_then(|configuration| configuration.location_constraint);
     let region: Region = match wanted.as_ref().map(|location| location.as_str()) {
@@ -29,7 +34,10 @@ pub(super) async fn create_bucket(
         S3Error::with_message(S3ErrorCode::InvalidLocationConstraint, error.to_string())
     })?;
     let location = format!("/{}", input.bucket);
-    let created = objects.store.blocking(move |store| store.create_bucket(&input.bucket, owner, region));
+    let created = objects.store.blocking(move |store| match locks {
+        true => store.create_locking_bucket(&input.bucket, owner, region),
+        false => store.create_bucket(&input.bucket, owner, region),
+    });
     created.await.map_err(refused)?;
     answer(CreateBucketOutput { location: Some(location) })
 }
@@ -131,14 +139,6 @@ pub(super) async fn get_bucket_acl(
 ) -> S3Result<S3Response<GetBucketAclOutput>> {
     let bucket = objects.store.require_bucket(&request.input.bucket).map_err(refused)?;
     answer(GetBucketAclOutput { owner: Some(owner(bucket.owner)), grants: Some(vec![full_control(bucket.owner)]) })
-}
-
-pub(super) async fn get_bucket_versioning(
-    objects: &Objects,
-    request: S3Request<GetBucketVersioningInput>,
-) -> S3Result<S3Response<GetBucketVersioningOutput>> {
-    objects.store.require_bucket(&request.input.bucket).map_err(refused)?;
-    answer(GetBucketVersioningOutput::default())
 }
 
 /// An account as an owner. S3 has canonical user ids of its own; here the account's digits are the id (a choice).

@@ -9,6 +9,11 @@ pub(crate) fn refused(error: StoreError) -> S3Error {
     let code = match &error {
         StoreError::NoSuchBucket { .. } => S3ErrorCode::NoSuchBucket,
         StoreError::NoSuchKey { .. } => S3ErrorCode::NoSuchKey,
+        StoreError::NoSuchVersion { .. } => S3ErrorCode::NoSuchVersion,
+        StoreError::IsMarker { .. } => return marker(error.to_string()),
+        StoreError::Locked { .. } => S3ErrorCode::AccessDenied,
+        StoreError::NotLocking => S3ErrorCode::InvalidRequest,
+        StoreError::BucketState { .. } => S3ErrorCode::InvalidBucketState,
         StoreError::InvalidBucketName { .. } => S3ErrorCode::InvalidBucketName,
         StoreError::BucketExists { by_caller: true, .. } => S3ErrorCode::BucketAlreadyOwnedByYou,
         StoreError::BucketExists { .. } => S3ErrorCode::BucketAlreadyExists,
@@ -42,6 +47,16 @@ pub(crate) fn refused(error: StoreError) -> S3Error {
         }
     };
     S3Error::with_message(code, error.to_string())
+}
+
+/// What S3 answers who asks for a delete marker by its id. (S3 User Guide, "Working with delete markers".)
+fn marker(message: String) -> S3Error {
+    let mut error = S3Error::with_message(S3ErrorCode::MethodNotAllowed, message);
+    let mut headers = http::HeaderMap::new();
+    headers.insert("x-amz-delete-marker", http::HeaderValue::from_static("true"));
+    headers.insert(http::header::ALLOW, http::HeaderValue::from_static("DELETE"));
+    error.set_headers(headers);
+    error
 }
 
 /// KMS's refusals have its names behind `KMS.`; that a policy does not allow the key is S3's own AccessDenied.

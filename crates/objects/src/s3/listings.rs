@@ -34,13 +34,13 @@ struct Listed {
 
 /// How keys are spelled in the answer.
 #[derive(Clone, Copy)]
-enum Spelling {
+pub(super) enum Spelling {
     Plain,
     Url,
 }
 
 impl Spelling {
-    fn of(encoding: Option<&EncodingType>) -> S3Result<Self> {
+    pub(super) fn of(encoding: Option<&EncodingType>) -> S3Result<Self> {
         match encoding.map(|encoding| encoding.as_str()) {
             None => Ok(Self::Plain),
             Some("url") => Ok(Self::Url),
@@ -48,7 +48,7 @@ impl Spelling {
         }
     }
 
-    fn spell(self, text: String) -> String {
+    pub(super) fn spell(self, text: String) -> String {
         match self {
             Self::Plain => text,
             Self::Url => utf8_percent_encode(&text, PLAIN).to_string(),
@@ -170,7 +170,7 @@ fn object(key: String, description: &Description, account: Option<AccountId>) ->
     }
 }
 
-fn max_keys(asked: Option<i32>) -> S3Result<i32> {
+pub(super) fn max_keys(asked: Option<i32>) -> S3Result<i32> {
     match asked.unwrap_or(MOST_KEYS) {
         negative if negative < 0 => {
             Err(S3Error::with_message(S3ErrorCode::InvalidArgument, "max-keys must not be negative"))

@@ -1,12 +1,15 @@
 //! The operations: S3's words turned into the store's, and back.
 
 mod buckets;
+mod encryption;
 mod errors;
 mod listings;
+mod locks;
 mod objects;
 mod sealing;
 mod unavailable;
 mod uploads;
+mod versions;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -77,8 +80,10 @@ operations! {
     buckets::get_bucket_policy(GetBucketPolicyInput) -> GetBucketPolicyOutput;
     buckets::put_bucket_policy(PutBucketPolicyInput) -> PutBucketPolicyOutput;
     buckets::delete_bucket_policy(DeleteBucketPolicyInput) -> DeleteBucketPolicyOutput;
+    encryption::put_bucket_encryption(PutBucketEncryptionInput) -> PutBucketEncryptionOutput;
+    encryption::get_bucket_encryption(GetBucketEncryptionInput) -> GetBucketEncryptionOutput;
+    encryption::delete_bucket_encryption(DeleteBucketEncryptionInput) -> DeleteBucketEncryptionOutput;
     buckets::get_bucket_acl(GetBucketAclInput) -> GetBucketAclOutput;
-    buckets::get_bucket_versioning(GetBucketVersioningInput) -> GetBucketVersioningOutput;
     listings::list_objects(ListObjectsInput) -> ListObjectsOutput;
     listings::list_objects_v2(ListObjectsV2Input) -> ListObjectsV2Output;
     objects::put_object(PutObjectInput) -> PutObjectOutput;
@@ -88,6 +93,15 @@ operations! {
     objects::delete_object(DeleteObjectInput) -> DeleteObjectOutput;
     objects::delete_objects(DeleteObjectsInput) -> DeleteObjectsOutput;
     objects::copy_object(CopyObjectInput) -> CopyObjectOutput;
+    versions::get_bucket_versioning(GetBucketVersioningInput) -> GetBucketVersioningOutput;
+    versions::put_bucket_versioning(PutBucketVersioningInput) -> PutBucketVersioningOutput;
+    versions::list_object_versions(ListObjectVersionsInput) -> ListObjectVersionsOutput;
+    locks::put_object_lock_configuration(PutObjectLockConfigurationInput) -> PutObjectLockConfigurationOutput;
+    locks::get_object_lock_configuration(GetObjectLockConfigurationInput) -> GetObjectLockConfigurationOutput;
+    locks::put_object_retention(PutObjectRetentionInput) -> PutObjectRetentionOutput;
+    locks::get_object_retention(GetObjectRetentionInput) -> GetObjectRetentionOutput;
+    locks::put_object_legal_hold(PutObjectLegalHoldInput) -> PutObjectLegalHoldOutput;
+    locks::get_object_legal_hold(GetObjectLegalHoldInput) -> GetObjectLegalHoldOutput;
     uploads::create_multipart_upload(CreateMultipartUploadInput) -> CreateMultipartUploadOutput;
     uploads::upload_part(UploadPartInput) -> UploadPartOutput;
     uploads::upload_part_copy(UploadPartCopyInput) -> UploadPartCopyOutput;

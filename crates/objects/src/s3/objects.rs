@@ -9,13 +9,16 @@ use s3s::dto::*;
 use s3s::{S3Error, S3ErrorCode, S3Request, S3Response, S3Result, TrailingHeaders};
 
 use super::buckets::{full_control, owner};
-use super::{Caller, Objects, answer, caller, refused, sealing};
+use super::{Caller, Objects, answer, caller, locks, refused, sealing, versions};
 use crate::StoreError;
-use crate::backend::{put, read};
+use crate::backend::read;
 use crate::checksums::{Algorithm, content_md5, require_equal};
 use crate::condition::{Conditions, Tag, Verdict};
-use crate::sidecar::{Description, Headers};
+use crate::locks::Bypass;
+use crate::sidecar::{Description, Headers, NULL_VERSION};
 use crate::staging::{NewKey, Staged, stage_sealed};
+use crate::store::Details;
+use crate::versions::Deleted;
 
 /// The most bytes of one PUT. (API Reference, PutObject: 5 GB.)
 pub(super) const MOST_PUT_BYTES: u64 = 5 << 30;
@@ -32,10 +35,13 @@ pub(super) async fn put_object(
     require_plain_acl(input.acl.as_ref().map(|acl| acl.as_str()))?;
     require_plain(&Asks {
         storage_class: input.storage_class.as_ref().map(|class| class.as_str()),
-        locked: input.object_lock_mode.is_some() || input.object_lock_legal_hold_status.is_some(),
         tagged: input.tagging.is_some(),
     })?;
     objects.store.require_bucket(&input.bucket).map_err(refused)?;
+    let (encryption, key_id) = (input.server_side_encryption.as_ref(), input.ssekms_key_id.as_deref());
+    let context = input.ssekms_encryption_context.as_deref();
+    let wanted_key = sealing::wanted(objects, &input.bucket, encryption, key_id, context)?;
+    let encryption = sealing::told(input.server_side_encryption.clone(), wanted_key.is_some());
     let headers = headers(Given {
         content_type: input.content_type.clone(),
         content_encoding: input.content_encoding.clone(),
@@ -44,7 +50,7 @@ pub(super) async fn put_object(
         cache_control: input.cache_control.clone(),
         expires: input.expires.as_ref(),
         website_redirect_location: input.website_redirect_location.clone(),
-        encryption: input.server_side_encryption.clone(),
+        encryption: encryption.clone(),
         metadata: input.metadata.clone(),
     })?;
     let conditions = Conditions {
@@ -53,19 +59,25 @@ pub(super) async fn put_object(
         ..Conditions::default()
     };
     let declared = Declared::of(&request.headers, request.trailing_headers.clone(), input.content_md5.clone())?;
+    let asked = locks::Asked {
+        mode: input.object_lock_mode.clone(),
+        until: input.object_lock_retain_until_date.clone(),
+        hold: input.object_lock_legal_hold_status.clone(),
+    };
+    declared.require_for_lock(objects, &input.bucket, &asked)?;
+    let lock = locks::new_lock(objects, &caller, (&input.bucket, &input.key), asked).await?;
     let wanted = vec![declared.algorithm.unwrap_or(Algorithm::Crc64Nvme)];
-    let (encryption, key_id) = (input.server_side_encryption.as_ref(), input.ssekms_key_id.as_deref());
-    let wanted_key = sealing::wanted(encryption, key_id, input.ssekms_encryption_context.as_deref())?;
     let new_key = sealing::new_key(objects, &caller, (&input.bucket, &input.key), wanted_key).await?;
     let body = request.input.body.take();
-    let staged = receive_sealed(objects, body, wanted, new_key).await?;
+    let staged = receive(objects, body, wanted, new_key).await?;
     declared.verify(&staged).map_err(refused)?;
-    let server_side_encryption = request.input.server_side_encryption;
-    let (bucket, key) = (request.input.bucket, request.input.key);
-    let done = objects.store.blocking(move |store| put(store, &bucket, &key, staged, headers, &conditions));
+    let (bucket, key) = (request.input.bucket.clone(), request.input.key);
+    let details = Details { lock, ..Details::of(&staged, headers) };
+    let done = objects.store.blocking(move |store| store.put(&bucket, &key, staged, details, &conditions));
     let description = done.await.map_err(refused)?;
     let sums = sums(&description);
     answer(PutObjectOutput {
+        version_id: versions::version_id(objects, &request.input.bucket, &description),
         ssekms_key_id: kms_key(&description),
         e_tag: Some(ETag::Strong(description.etag)),
         checksum_crc32: sums.checksum_crc32,
@@ -74,22 +86,13 @@ pub(super) async fn put_object(
         checksum_sha1: sums.checksum_sha1,
         checksum_sha256: sums.checksum_sha256,
         checksum_type: sums.checksum_type,
-        server_side_encryption,
+        server_side_encryption: encryption,
         ..Default::default()
     })
 }
 
-/// Takes a body in, summed. An absent one is empty.
+/// Takes a body in, summed, and seals what is stored when there is a key. An absent body is empty.
 pub(super) async fn receive(
-    objects: &Objects,
-    body: Option<StreamingBlob>,
-    wanted: Vec<Algorithm>,
-) -> S3Result<Staged> {
-    receive_sealed(objects, body, wanted, None).await
-}
-
-/// Like [`receive`], sealing what is stored when there is a key.
-async fn receive_sealed(
     objects: &Objects,
     body: Option<StreamingBlob>,
     wanted: Vec<Algorithm>,
@@ -138,6 +141,20 @@ impl Declared {
         })
     }
 
+    /// Refuses a body without a sum that is to be locked. (API Reference, PutObject, Content-MD5.)
+    fn require_for_lock(&self, objects: &Objects, bucket: &str, asked: &locks::Asked) -> S3Result<()> {
+        let found = objects.store.require_bucket(bucket).map_err(refused)?;
+        let by_default = found.object_lock.is_some_and(|lock| lock.default.is_some());
+        let locks = by_default || asked.mode.is_some() || asked.hold.is_some();
+        let summed = self.content_md5.is_some() || self.value.is_some() || self.trailers.is_some();
+        if summed || !locks {
+            return Ok(());
+        }
+        let message = "Content-MD5 OR x-amz-checksum- HTTP header is required for Put Object requests with Object Lock \
+                       parameters";
+        Err(S3Error::with_message(S3ErrorCode::InvalidRequest, message))
+    }
+
     /// Refuses a body that is not the declared one. Trailers have come once the body has.
     pub(super) fn verify(&self, staged: &Staged) -> Result<(), StoreError> {
         // `s3s` does not count: without this, whole chunks could be cut off.
@@ -164,6 +181,13 @@ impl Declared {
     }
 }
 
+/// The object that a request is about: the current version if none is named.
+pub(super) struct Place {
+    pub(super) bucket: String,
+    pub(super) key: String,
+    pub(super) version: Option<String>,
+}
+
 /// The object that a GET or HEAD is about, and which of its bytes.
 struct Wanted {
     file: File,
@@ -174,18 +198,22 @@ struct Wanted {
 async fn find(
     objects: &Objects,
     caller: &Caller,
-    (bucket, key): (String, String),
+    Place { bucket, key, version }: Place,
     conditions: Conditions,
     range: Option<Range>,
     part: Option<i32>,
 ) -> S3Result<Wanted> {
-    let (in_bucket, of_key) = (bucket.clone(), key);
-    let found = objects.store.blocking(move |store| store.open_object(&in_bucket, &of_key)).await;
-    let (file, description) = match found {
+    let (in_bucket, of_key, of_version) = (bucket.clone(), key.clone(), version.clone());
+    let found = objects.store.blocking(move |store| match of_version {
+        None => store.open_object(&in_bucket, &of_key),
+        Some(version) => store.open_version(&in_bucket, &of_key, &version),
+    });
+    let (file, description) = match found.await {
         // Whether a key exists is told only to those who may list. (API Reference, GetObject, Permissions.)
-        Err(error @ StoreError::NoSuchKey { .. }) => {
-            objects.ask(caller, "s3:ListBucket", &bucket, None)?;
-            return Err(refused(error));
+        Err(error @ (StoreError::NoSuchKey { .. } | StoreError::NoSuchVersion { .. })) => {
+            let action = if version.is_some() { "s3:ListBucketVersions" } else { "s3:ListBucket" };
+            objects.ask(caller, action, &bucket, None)?;
+            return Err(hidden(objects, bucket, key, refused(error)).await);
         }
         found => found.map_err(refused)?,
     };
@@ -230,6 +258,21 @@ async fn find(
     Ok(Wanted { file, description, range })
 }
 
+/// Says of a key that is not found whether a delete marker hides it. (S3 User Guide, "Working with delete markers".)
+async fn hidden(objects: &Objects, bucket: String, key: String, mut error: S3Error) -> S3Error {
+    let found = objects.store.blocking(move |store| store.history(&bucket, &key)).await;
+    let marker = found.ok().and_then(|history| history.current().cloned()).filter(|current| current.marker);
+    if let Some(marker) = marker.filter(|_| *error.code() == S3ErrorCode::NoSuchKey) {
+        let mut headers = HeaderMap::new();
+        headers.insert("x-amz-delete-marker", http::HeaderValue::from_static("true"));
+        headers.extend(marker.version_id().parse().ok().map(|id| (VERSION_ID, id)));
+        error.set_headers(headers);
+    }
+    error
+}
+
+const VERSION_ID: http::HeaderName = http::HeaderName::from_static("x-amz-version-id");
+
 pub(super) async fn get_object(
     objects: &Objects,
     request: S3Request<GetObjectInput>,
@@ -243,7 +286,7 @@ pub(super) async fn get_object(
         if_modified_since: input.if_modified_since.map(moment),
         if_unmodified_since: input.if_unmodified_since.map(moment),
     };
-    let place = (input.bucket, input.key);
+    let place = Place { bucket: input.bucket.clone(), key: input.key.clone(), version: input.version_id };
     let wanted = find(objects, &caller, place, conditions, input.range, input.part_number).await?;
     let Wanted { file, description, range } = wanted;
     let size = description.size();
@@ -254,9 +297,15 @@ pub(super) async fn get_object(
     let parts_count = input.part_number.and_then(|_| i32::try_from(description.parts.len().max(1)).ok());
     let readable = sealing::readable(objects, &caller, file, &description).await?;
     let ssekms_key_id = kms_key(&description);
+    let version_id = versions::version_id(objects, &input.bucket, &description);
+    let lock = locks::told(objects, &caller, (&input.bucket, &input.key), &description);
     let headers = description.headers;
     let output = GetObjectOutput {
         ssekms_key_id,
+        version_id,
+        object_lock_mode: lock.mode,
+        object_lock_retain_until_date: lock.until,
+        object_lock_legal_hold_status: lock.hold,
         body: Some(StreamingBlob::wrap(read(objects.store.clone(), readable, bytes))),
         content_length: length,
         content_range: range.map(|range| format!("bytes {}-{}/{size}", range.start, range.end.max(1) - 1)),
@@ -313,7 +362,7 @@ pub(super) async fn head_object(
         if_modified_since: input.if_modified_since.map(moment),
         if_unmodified_since: input.if_unmodified_since.map(moment),
     };
-    let place = (input.bucket, input.key);
+    let place = Place { bucket: input.bucket.clone(), key: input.key.clone(), version: input.version_id };
     let wanted = find(objects, &caller, place, conditions, input.range, input.part_number).await?;
     let Wanted { description, range, .. } = wanted;
     let size = description.size();
@@ -321,9 +370,15 @@ pub(super) async fn head_object(
     let sums = if input.checksum_mode.is_some() && range.is_none() { sums(&description) } else { Checksum::default() };
     let parts_count = input.part_number.and_then(|_| i32::try_from(description.parts.len().max(1)).ok());
     let ssekms_key_id = kms_key(&description);
+    let version_id = versions::version_id(objects, &input.bucket, &description);
+    let lock = locks::told(objects, &caller, (&input.bucket, &input.key), &description);
     let headers = description.headers;
     answer(HeadObjectOutput {
         ssekms_key_id,
+        version_id,
+        object_lock_mode: lock.mode,
+        object_lock_retain_until_date: lock.until,
+        object_lock_legal_hold_status: lock.hold,
         content_length: i64::try_from(bytes.end - bytes.start).ok(),
         content_range: range.map(|range| format!("bytes {}-{}/{size}", range.start, range.end.max(1) - 1)),
         accept_ranges: Some("bytes".to_owned()),
@@ -362,9 +417,9 @@ pub(super) async fn get_object_acl(
     request: S3Request<GetObjectAclInput>,
 ) -> S3Result<S3Response<GetObjectAclOutput>> {
     let caller = caller(&request)?;
-    let GetObjectAclInput { bucket, key, .. } = request.input;
+    let GetObjectAclInput { bucket, key, version_id: version, .. } = request.input;
     let account = objects.store.require_bucket(&bucket).map_err(refused)?.owner;
-    find(objects, &caller, (bucket, key), Conditions::default(), None, None).await?;
+    find(objects, &caller, Place { bucket, key, version }, Conditions::default(), None, None).await?;
     let (owner, grants) = (Some(owner(account)), Some(vec![full_control(account)]));
     answer(GetObjectAclOutput { owner, grants, request_charged: None })
 }
@@ -373,11 +428,45 @@ pub(super) async fn delete_object(
     objects: &Objects,
     request: S3Request<DeleteObjectInput>,
 ) -> S3Result<S3Response<DeleteObjectOutput>> {
+    let caller = caller(&request)?;
     let input = request.input;
+    require_no_mfa(input.mfa.is_some())?;
     let conditions = Conditions { if_match: input.if_match.as_ref().map(tag), ..Conditions::default() };
-    let deleted = objects.store.blocking(move |store| store.delete(&input.bucket, &input.key, &conditions));
-    deleted.await.map_err(refused)?;
-    Ok(S3Response::with_status(DeleteObjectOutput::default(), http::StatusCode::NO_CONTENT))
+    let bypass = locks::bypass(objects, &caller, (&input.bucket, &input.key), input.bypass_governance_retention)?;
+    let place = Place { bucket: input.bucket, key: input.key, version: input.version_id };
+    let Deleted { marker, version } = delete(objects, place, conditions, bypass).await.map_err(refused)?;
+    let output =
+        DeleteObjectOutput { delete_marker: marker.then_some(true), version_id: version, request_charged: None };
+    Ok(S3Response::with_status(output, http::StatusCode::NO_CONTENT))
+}
+
+/// Deletes a version if one is named; else the object, which may leave a delete marker.
+async fn delete(
+    objects: &Objects,
+    Place { bucket, key, version }: Place,
+    conditions: Conditions,
+    bypass: Bypass,
+) -> Result<Deleted, StoreError> {
+    let deleted = objects.store.blocking(move |store| {
+        let Some(version) = version else { return store.delete(&bucket, &key, &conditions) };
+        if !conditions.is_empty() {
+            return Err(StoreError::Invalid { reason: "conditions go with no version id".to_owned() });
+        }
+        match store.require_bucket(&bucket)?.versioning {
+            // The only version there is.
+            None if version == NULL_VERSION => store.delete(&bucket, &key, &conditions),
+            _ => store.delete_version(&bucket, &key, &version, bypass),
+        }
+    });
+    deleted.await
+}
+
+/// No bucket has MFA delete.
+fn require_no_mfa(given: bool) -> S3Result<()> {
+    if !given {
+        return Ok(());
+    }
+    Err(S3Error::with_message(S3ErrorCode::NotImplemented, "MFA delete is not available; leave x-amz-mfa out."))
 }
 
 /// How many of the objects of one DeleteObjects are deleted at the same time (a choice).
@@ -388,42 +477,49 @@ pub(super) async fn delete_objects(
     request: S3Request<DeleteObjectsInput>,
 ) -> S3Result<S3Response<DeleteObjectsOutput>> {
     let caller = caller(&request)?;
-    let DeleteObjectsInput { bucket, delete, .. } = request.input;
+    let DeleteObjectsInput { bucket, delete: wanted, bypass_governance_retention, mfa, .. } = request.input;
+    require_no_mfa(mfa.is_some())?;
     objects.store.require_bucket(&bucket).map_err(refused)?;
-    if delete.objects.is_empty() || delete.objects.len() > 1000 {
+    if wanted.objects.is_empty() || wanted.objects.len() > 1000 {
         return Err(S3Error::with_message(S3ErrorCode::MalformedXML, "Name between 1 and 1000 objects to delete."));
     }
-    let removals = delete.objects.into_iter().map(|object| {
+    let removals = wanted.objects.into_iter().map(|object| {
         let (caller, bucket) = (&caller, &bucket);
         async move {
-            let key = object.key;
+            let (key, version) = (object.key, object.version_id);
             let removed = async {
-                objects.ask(caller, "s3:DeleteObject", bucket, Some(&key))?;
-                let (in_bucket, of_key) = (bucket.clone(), key.clone());
+                let action = if version.is_some() { "s3:DeleteObjectVersion" } else { "s3:DeleteObject" };
+                objects.ask(caller, action, bucket, Some(&key))?;
+                let bypass = locks::bypass(objects, caller, (bucket, &key), bypass_governance_retention)?;
                 let if_match = object.e_tag.map(|etag| Tag::Is(etag.into_value()));
                 let conditions = Conditions { if_match, ..Conditions::default() };
-                let done = objects.store.blocking(move |store| store.delete(&in_bucket, &of_key, &conditions));
-                done.await.map_err(refused)
+                let place = Place { bucket: bucket.clone(), key: key.clone(), version: version.clone() };
+                delete(objects, place, conditions, bypass).await.map_err(refused)
             };
             let removed = removed.await;
-            (key, removed)
+            (key, version, removed)
         }
     });
     // Each waits for the disk, and the disk syncs for several at once.
     let mut removals = futures::stream::iter(removals).buffered(DELETED_AT_ONCE);
     let (mut deleted, mut errors) = (Vec::new(), Vec::new());
-    while let Some((key, removed)) = removals.next().await {
+    while let Some((key, version_id, removed)) = removals.next().await {
         match removed {
-            Ok(_) => deleted.push(DeletedObject { key: Some(key), ..Default::default() }),
+            Ok(done) => deleted.push(DeletedObject {
+                key: Some(key),
+                delete_marker: done.marker.then_some(true),
+                delete_marker_version_id: done.version.filter(|_| done.marker),
+                version_id,
+            }),
             Err(error) => errors.push(Error {
                 key: Some(key),
                 code: Some(error.code().as_str().to_owned()),
                 message: error.message().map(str::to_owned),
-                version_id: None,
+                version_id,
             }),
         }
     }
-    let deleted = (delete.quiet != Some(true)).then_some(deleted);
+    let deleted = (wanted.quiet != Some(true)).then_some(deleted);
     answer(DeleteObjectsOutput { deleted, errors: Some(errors), request_charged: None })
 }
 
@@ -436,7 +532,6 @@ pub(super) async fn copy_object(
     require_plain_acl(input.acl.as_ref().map(|acl| acl.as_str()))?;
     require_plain(&Asks {
         storage_class: input.storage_class.as_ref().map(|class| class.as_str()),
-        locked: input.object_lock_mode.is_some() || input.object_lock_legal_hold_status.is_some(),
         tagged: input.tagging.is_some(),
     })?;
     let replaced = match input.metadata_directive.as_ref().map(|directive| directive.as_str()) {
@@ -462,29 +557,42 @@ pub(super) async fn copy_object(
     let (bucket, key) = (input.bucket, input.key);
     let algorithm = input.checksum_algorithm.as_ref().map(|algorithm| Algorithm::from_name(algorithm.as_str()));
     let algorithm = algorithm.transpose().map_err(refused)?.unwrap_or(Algorithm::Crc64Nvme);
-    let (from_bucket, from_key) = source(objects, &caller, &input.copy_source)?;
-    if (&from_bucket, &from_key) == (&bucket, &key) && replaced.is_none() {
+    let from = source(objects, &caller, &input.copy_source)?;
+    let itself = (&from.bucket, &from.key) == (&bucket, &key);
+    if itself && replaced.is_none() && from.version.is_none() && input.server_side_encryption.is_none() {
         let message = "This copy request is illegal because it is trying to copy an object to itself without changing \
                        the object's metadata; set x-amz-metadata-directive to REPLACE";
         return Err(S3Error::with_message(S3ErrorCode::InvalidRequest, message));
     }
     objects.store.require_bucket(&bucket).map_err(refused)?;
-    let wanted = find_source(objects, &caller, (from_bucket, from_key), conditions).await?;
+    let asked = locks::Asked {
+        mode: input.object_lock_mode,
+        until: input.object_lock_retain_until_date,
+        hold: input.object_lock_legal_hold_status,
+    };
+    let lock = locks::new_lock(objects, &caller, (&bucket, &key), asked).await?;
+    let from_bucket = from.bucket.clone();
+    let wanted = find_source(objects, &caller, from, conditions).await?;
+    let copy_source_version_id = versions::version_id(objects, &from_bucket, &wanted.1);
     // Encryption is the request's matter, not the source's. (API Reference, CopyObject.)
-    let server_side_encryption = input.server_side_encryption;
-    let asked = server_side_encryption.clone();
+    let asked = input.server_side_encryption.as_ref();
     let (key_id, context) = (input.ssekms_key_id.as_deref(), input.ssekms_encryption_context.as_deref());
-    let wanted_key = sealing::wanted(asked.as_ref(), key_id, context)?;
+    let wanted_key = sealing::wanted(objects, &bucket, asked, key_id, context)?;
+    let server_side_encryption = sealing::told(input.server_side_encryption, wanted_key.is_some());
+    let asked = server_side_encryption.clone();
     let new_key = sealing::new_key(objects, &caller, (&bucket, &key), wanted_key).await?;
     let (file, description) = wanted;
     let everything = 0..description.size();
     let staged = sealing::stage_copy(objects, &caller, (file, &description), everything, &[algorithm], new_key).await?;
+    let to_bucket = bucket.clone();
     let copied = objects.store.blocking(move |store| {
         let server_side_encryption = asked.as_ref().map(|encryption| encryption.as_str().to_owned());
         let headers = Headers { server_side_encryption, ..replaced.unwrap_or(description.headers) };
-        put(store, &bucket, &key, staged, headers, &Conditions::default())
+        let details = Details { lock, ..Details::of(&staged, headers) };
+        store.put(&to_bucket, &key, staged, details, &Conditions::default())
     });
     let description = copied.await.map_err(refused)?;
+    let version_id = versions::version_id(objects, &bucket, &description);
     let ssekms_key_id = kms_key(&description);
     let sums = sums(&description);
     let result = CopyObjectResult {
@@ -498,26 +606,32 @@ pub(super) async fn copy_object(
         checksum_type: sums.checksum_type,
     };
     let copy_object_result = Some(result);
-    answer(CopyObjectOutput { copy_object_result, server_side_encryption, ssekms_key_id, ..Default::default() })
+    answer(CopyObjectOutput {
+        copy_object_result,
+        server_side_encryption,
+        ssekms_key_id,
+        version_id,
+        copy_source_version_id,
+        ..Default::default()
+    })
 }
 
 /// The source of a copy, which the caller needs to be allowed to read.
-pub(super) fn source(objects: &Objects, caller: &Caller, source: &CopySource) -> S3Result<(String, String)> {
+pub(super) fn source(objects: &Objects, caller: &Caller, source: &CopySource) -> S3Result<Place> {
     let CopySource::Bucket { bucket, key, version_id } = source else {
         return Err(S3Error::with_message(S3ErrorCode::NotImplemented, "Access points are not available."));
     };
-    if version_id.as_deref().is_some_and(|version| version != "null") {
-        return Err(S3Error::with_message(S3ErrorCode::InvalidArgument, "Invalid version id specified"));
-    }
-    objects.ask(caller, "s3:GetObject", bucket, Some(key))?;
-    Ok((bucket.to_string(), key.to_string()))
+    let action = if version_id.is_some() { "s3:GetObjectVersion" } else { "s3:GetObject" };
+    objects.ask(caller, action, bucket, Some(key))?;
+    let version = version_id.as_deref().map(str::to_owned);
+    Ok(Place { bucket: bucket.to_string(), key: key.to_string(), version })
 }
 
 /// Opens the source of a copy. Its conditions fail with 412 only.
 pub(super) async fn find_source(
     objects: &Objects,
     caller: &Caller,
-    place: (String, String),
+    place: Place,
     conditions: Conditions,
 ) -> S3Result<(File, Description)> {
     match find(objects, caller, place, conditions, None, None).await {
@@ -531,16 +645,12 @@ pub(super) async fn find_source(
 /// What a request asks of an object beyond bytes and headers.
 pub(super) struct Asks<'a> {
     pub(super) storage_class: Option<&'a str>,
-    pub(super) locked: bool,
     pub(super) tagged: bool,
 }
 
 /// Refuses what the store does not have, rather than taking it in silence.
 pub(super) fn require_plain(asks: &Asks<'_>) -> S3Result<()> {
     let missing = |message: &'static str| Err(S3Error::with_message(S3ErrorCode::NotImplemented, message));
-    if asks.locked {
-        return missing("Object Lock is not available.");
-    }
     if asks.tagged {
         return missing("Object tags are not available; leave x-amz-tagging out.");
     }

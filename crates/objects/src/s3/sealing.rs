@@ -13,16 +13,24 @@ use s3s::{S3Error, S3ErrorCode, S3Result};
 use super::{Caller, Objects, refused};
 use crate::backend::read;
 use crate::checksums::Algorithm;
+use crate::multipart::Upload;
 use crate::sealing::{ObjectKeys, ObjectPlace, Readable, WantedKey};
 use crate::sidecar::Description;
 use crate::staging::{NewKey, Staged, stage_sealed};
 
-/// The key that a request wants its object to be sealed with, if any. The context is base64 of a JSON object of texts.
+/// The key that a request wants its object in `bucket` to be sealed with, if any; the bucket's default where the request
+/// does not say. The context is base64 of a JSON object of texts.
 pub(super) fn wanted(
+    objects: &Objects,
+    bucket: &str,
     encryption: Option<&ServerSideEncryption>,
     key_id: Option<&str>,
     context: Option<&str>,
 ) -> S3Result<Option<WantedKey>> {
+    if encryption.is_none() && key_id.is_none() && context.is_none() {
+        let default = objects.store.require_bucket(bucket).map_err(refused)?.default_key;
+        return Ok(default.map(|default| WantedKey { key_id: default.key_id, context: BTreeMap::new() }));
+    }
     if encryption.is_none_or(|encryption| encryption.as_str() != ServerSideEncryption::AWS_KMS) {
         if key_id.is_some() || context.is_some() {
             let message = "Server Side Encryption with AWS KMS managed key requires HTTP header \
@@ -57,6 +65,19 @@ pub(super) async fn new_key(
     let place = ObjectPlace { bucket, key, region: &found.region, owner: found.owner };
     let made = keys(objects, caller)?.make(place, &wanted).await;
     made.map(Some).map_err(|refusal| refused(refusal.into()))
+}
+
+/// What the answer to a request says of an object's encryption: as its writer asked for it, or that its key is KMS's.
+pub(super) fn told(asked: Option<ServerSideEncryption>, sealed: bool) -> Option<ServerSideEncryption> {
+    if sealed { Some(ServerSideEncryption::from_static(ServerSideEncryption::AWS_KMS)) } else { asked }
+}
+
+/// The data key of an upload in parts, opened for the caller, if its parts are sealed. (KMS Developer Guide, "How Amazon S3
+/// uses AWS KMS": who uploads in parts needs `kms:Decrypt` too.)
+pub(super) async fn key_of_upload(objects: &Objects, caller: &Caller, upload: &Upload) -> S3Result<Option<NewKey>> {
+    let Some(seal) = upload.seal.clone() else { return Ok(None) };
+    let opened = keys(objects, caller)?.open(&seal).await;
+    opened.map(|key| Some((key, seal))).map_err(|refusal| refused(refusal.into()))
 }
 
 /// What reads the object's bytes, for a caller who may use its key.

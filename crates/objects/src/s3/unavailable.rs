@@ -14,15 +14,16 @@ const KMS: &str = "aws:kms";
 
 const ENCRYPTION: &str = "x-amz-server-side-encryption";
 
-/// The operations whose objects can be sealed with KMS keys. Uploads in parts cannot be yet.
-const SEALING: [&str; 2] = ["PutObject", "CopyObject"];
+/// The operations that say how an object is sealed.
+const SEALING: [&str; 3] = ["PutObject", "CopyObject", "CreateMultipartUpload"];
 
 /// Looks at the headers of a request of `operation`, which a presigned URL may have in its query.
 pub(crate) fn require_available(operation: &str, headers: &HeaderMap, query: &str) -> S3Result<()> {
     let in_headers = headers.iter().map(|(name, value)| (name.as_str().to_owned(), value.to_str().unwrap_or_default()));
     let in_query = query.split('&').filter_map(|pair| {
         let name = pair.split('=').next().unwrap_or_default().to_ascii_lowercase();
-        name.starts_with("x-amz-").then_some((name, ""))
+        // Those of a presigned URL are among the headers by now.
+        (name.starts_with("x-amz-") && !headers.contains_key(&name)).then_some((name, ""))
     });
     for (name, value) in in_headers.chain(in_query) {
         let from_query = if value.is_empty() { query_value(query, &name) } else { None };
@@ -41,8 +42,7 @@ pub(crate) fn require_available(operation: &str, headers: &HeaderMap, query: &st
             let message = format!("Encryption with keys of the customer's is not available; leave {name} out");
             return refused(S3ErrorCode::NotImplemented, message);
         }
-        let seals = SEALING.contains(&operation) && from_query.is_none();
-        if seals
+        if SEALING.contains(&operation)
             && (name == ENCRYPTION && value == KMS
                 || ["x-amz-server-side-encryption-aws-kms-key-id", "x-amz-server-side-encryption-context"]
                     .contains(&name.as_str()))
@@ -54,7 +54,7 @@ pub(crate) fn require_available(operation: &str, headers: &HeaderMap, query: &st
         if with_kms {
             let message = format!(
                 "This encryption with KMS keys is not available ({name}: {value}); objects can be sealed with \
-                 {ENCRYPTION}: {KMS} in the headers of PutObject and CopyObject; otherwise leave the header out"
+                 {ENCRYPTION}: {KMS} when they are put, copied or an upload is created; otherwise leave the header out"
             );
             return refused(S3ErrorCode::NotImplemented, message);
         }
@@ -75,7 +75,7 @@ mod tests {
         let by_header =
             require_available("UploadPart", &headers, "").err().map(|error| error.code().as_str().to_owned());
         let query = format!("X-Amz-Expires=60&{name}={}", value.replace(':', "%3A"));
-        let by_query = require_available("PutObject", &HeaderMap::new(), &query)
+        let by_query = require_available("UploadPart", &HeaderMap::new(), &query)
             .err()
             .map(|error| error.code().as_str().to_owned());
         assert_eq!(by_header, by_query, "{name}: {value}");

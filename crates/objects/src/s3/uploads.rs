@@ -5,24 +5,32 @@ use super::buckets::{owner, timestamp};
 use super::objects::{
     Asks, Declared, Given, find_source, headers, moment, receive, require_plain, require_plain_acl, source, tag,
 };
-use super::{Objects, answer, caller, refused, sealing};
+use super::{Objects, answer, caller, locks, refused, sealing, versions};
 use crate::StoreError;
 use crate::checksums::{self, Algorithm, Scope};
 use crate::condition::Conditions;
-use crate::multipart::{Expected, MOST_PARTS, Named};
+use crate::multipart::{Completion, Expected, MOST_PARTS, Named, Wishes};
 
 pub(super) async fn create_multipart_upload(
     objects: &Objects,
     request: S3Request<CreateMultipartUploadInput>,
 ) -> S3Result<S3Response<CreateMultipartUploadOutput>> {
-    let initiator = caller(&request)?.account.ok_or(S3ErrorCode::AccessDenied)?;
+    let caller = caller(&request)?;
+    let initiator = caller.account.ok_or(S3ErrorCode::AccessDenied)?;
     let input = request.input;
     require_plain_acl(input.acl.as_ref().map(|acl| acl.as_str()))?;
     require_plain(&Asks {
         storage_class: input.storage_class.as_ref().map(|class| class.as_str()),
-        locked: input.object_lock_mode.is_some() || input.object_lock_legal_hold_status.is_some(),
         tagged: input.tagging.is_some(),
     })?;
+    let (encryption, key_id) = (input.server_side_encryption.as_ref(), input.ssekms_key_id.as_deref());
+    let context = input.ssekms_encryption_context.as_deref();
+    let wanted_key = sealing::wanted(objects, &input.bucket, encryption, key_id, context)?;
+    let encryption = sealing::told(input.server_side_encryption, wanted_key.is_some());
+    let new_key = sealing::new_key(objects, &caller, (&input.bucket, &input.key), wanted_key).await?;
+    // The key is opened again for each part, so that nothing of it is kept here.
+    let seal = new_key.map(|(_, seal)| seal);
+    let ssekms_key_id = seal.as_ref().map(|seal| seal.kms_key.clone());
     let headers = headers(Given {
         content_type: input.content_type,
         content_encoding: input.content_encoding,
@@ -31,15 +39,22 @@ pub(super) async fn create_multipart_upload(
         cache_control: input.cache_control,
         expires: input.expires.as_ref(),
         website_redirect_location: input.website_redirect_location,
-        encryption: input.server_side_encryption.clone(),
+        encryption: encryption.clone(),
         metadata: input.metadata,
     })?;
     let asked = input.checksum_algorithm.as_ref().map(|algorithm| algorithm.as_str());
     let scope = input.checksum_type.as_ref().map(|scope| scope.as_str());
     let checksum = upload_checksum(asked, scope).map_err(refused)?;
     let (bucket, key) = (input.bucket.clone(), input.key.clone());
-    let created =
-        objects.store.blocking(move |store| store.create_upload(&bucket, &key, initiator, headers, Some(checksum)));
+    objects.store.require_bucket(&bucket).map_err(refused)?;
+    let asked_lock = locks::Asked {
+        mode: input.object_lock_mode,
+        until: input.object_lock_retain_until_date,
+        hold: input.object_lock_legal_hold_status,
+    };
+    let lock = locks::new_lock(objects, &caller, (&bucket, &key), asked_lock).await?;
+    let wishes = Wishes { headers, checksum: Some(checksum), lock, seal };
+    let created = objects.store.blocking(move |store| store.create_upload(&bucket, &key, initiator, wishes));
     let upload = created.await.map_err(refused)?;
     answer(CreateMultipartUploadOutput {
         bucket: Some(input.bucket),
@@ -47,7 +62,8 @@ pub(super) async fn create_multipart_upload(
         upload_id: Some(upload.id),
         checksum_algorithm: asked.map(|_| ChecksumAlgorithm::from_static(checksum.0.name())),
         checksum_type: asked.map(|_| ChecksumType::from_static(checksum.1.name())),
-        server_side_encryption: input.server_side_encryption,
+        server_side_encryption: encryption,
+        ssekms_key_id,
         ..Default::default()
     })
 }
@@ -79,6 +95,7 @@ pub(super) async fn upload_part(
     objects: &Objects,
     mut request: S3Request<UploadPartInput>,
 ) -> S3Result<S3Response<UploadPartOutput>> {
+    let caller = caller(&request)?;
     let number = part_number(request.input.part_number)?;
     let (bucket, key, id) = (request.input.bucket.clone(), request.input.key.clone(), request.input.upload_id.clone());
     let upload = objects.store.blocking(move |store| store.upload(&bucket, &key, &id)).await.map_err(refused)?;
@@ -90,7 +107,8 @@ pub(super) async fn upload_part(
     wanted.retain(|algorithm| Some(*algorithm) != kept);
     wanted.extend(kept);
     let body = request.input.body.take();
-    let mut staged = receive(objects, body, wanted).await?;
+    let part_key = sealing::key_of_upload(objects, &caller, &upload).await?;
+    let mut staged = receive(objects, body, wanted, part_key).await?;
     declared.verify(&staged).map_err(refused)?;
     let said = declared.algorithm;
     let sums = staged.checksums.iter().find(|sum| Some(sum.algorithm) == said).map(checksums::Checksum::to_dto);
@@ -107,6 +125,7 @@ pub(super) async fn upload_part(
         checksum_sha1: sums.checksum_sha1,
         checksum_sha256: sums.checksum_sha256,
         server_side_encryption: upload.headers.server_side_encryption.map(ServerSideEncryption::from),
+        ssekms_key_id: upload.seal.map(|seal| seal.kms_key),
         ..Default::default()
     })
 }
@@ -125,7 +144,9 @@ pub(super) async fn upload_part_copy(
         if_unmodified_since: input.copy_source_if_unmodified_since.map(moment),
     };
     let place = source(objects, &caller, &input.copy_source)?;
+    let from_bucket = place.bucket.clone();
     let (file, description) = find_source(objects, &caller, place, conditions).await?;
+    let copy_source_version_id = versions::version_id(objects, &from_bucket, &description);
     let size = description.size();
     let range = match &input.copy_source_range {
         None => 0..size,
@@ -141,9 +162,11 @@ pub(super) async fn upload_part_copy(
     let (bucket, key, id) = (input.bucket, input.key, input.upload_id);
     let (of_bucket, of_key, of_id) = (bucket.clone(), key.clone(), id.clone());
     let upload = objects.store.blocking(move |store| store.upload(&of_bucket, &of_key, &of_id)).await;
-    let algorithm = upload.map_err(refused)?.checksum.map(|(algorithm, _)| algorithm);
+    let upload = upload.map_err(refused)?;
+    let algorithm = upload.checksum.map(|(algorithm, _)| algorithm);
+    let part_key = sealing::key_of_upload(objects, &caller, &upload).await?;
     let from = (file, &description);
-    let staged = sealing::stage_copy(objects, &caller, from, range, algorithm.as_slice(), None).await?;
+    let staged = sealing::stage_copy(objects, &caller, from, range, algorithm.as_slice(), part_key).await?;
     let stored = objects.store.blocking(move |store| store.put_part(&bucket, &key, &id, number, staged));
     let part = stored.await.map_err(refused)?;
     let result = CopyPartResult {
@@ -151,13 +174,14 @@ pub(super) async fn upload_part_copy(
         last_modified: Some(timestamp(part.modified)),
         ..Default::default()
     };
-    answer(UploadPartCopyOutput { copy_part_result: Some(result), ..Default::default() })
+    answer(UploadPartCopyOutput { copy_part_result: Some(result), copy_source_version_id, ..Default::default() })
 }
 
 pub(super) async fn complete_multipart_upload(
     objects: &Objects,
     request: S3Request<CompleteMultipartUploadInput>,
 ) -> S3Result<S3Response<CompleteMultipartUploadOutput>> {
+    let caller = caller(&request)?;
     let declared = Declared::of(&request.headers, None, None)?;
     let value = declared.algorithm.and_then(|algorithm| request.headers.get(algorithm.header()));
     let value = value.and_then(|value| value.to_str().ok()).map(str::to_owned);
@@ -182,11 +206,20 @@ pub(super) async fn complete_multipart_upload(
     };
     let location = format!("/{}/{}", input.bucket, input.key);
     let (bucket, key, id) = (input.bucket.clone(), input.key.clone(), input.upload_id);
-    let completed =
-        objects.store.blocking(move |store| store.complete_upload(&bucket, &key, &id, &named, &expected, &conditions));
+    let (of_bucket, of_key, of_id) = (bucket.clone(), key.clone(), id.clone());
+    // Completed before, it is there no more, and a repetition needs no key.
+    let upload = objects.store.blocking(move |store| store.upload(&of_bucket, &of_key, &of_id)).await.ok();
+    let whole_key = match &upload {
+        Some(upload) => sealing::key_of_upload(objects, &caller, upload).await?,
+        None => None,
+    };
+    let completion = Completion { named, expected, conditions, key: whole_key };
+    let completed = objects.store.blocking(move |store| store.complete_upload(&bucket, &key, &id, completion));
     let description = completed.await.map_err(refused)?;
+    let version_id = versions::version_id(objects, &input.bucket, &description);
     let sums = description.checksum.as_ref().map(checksums::Checksum::to_dto).unwrap_or_default();
     answer(CompleteMultipartUploadOutput {
+        version_id,
         bucket: Some(input.bucket),
         key: Some(input.key),
         location: Some(location),
@@ -197,6 +230,7 @@ pub(super) async fn complete_multipart_upload(
         checksum_sha1: sums.checksum_sha1,
         checksum_sha256: sums.checksum_sha256,
         checksum_type: sums.checksum_type,
+        ssekms_key_id: description.seal.map(|seal| seal.key.kms_key),
         server_side_encryption: description.headers.server_side_encryption.map(ServerSideEncryption::from),
         ..Default::default()
     })
