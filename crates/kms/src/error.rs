@@ -74,6 +74,14 @@ pub enum KmsError {
     /// Somebody else changed the key meanwhile.
     #[error("the key was changed by another request; try again")]
     Changed,
+    /// Another KMS, which has the key, failed or refused.
+    #[error("{message}")]
+    External {
+        /// Its name for it.
+        name: String,
+        /// What it says.
+        message: String,
+    },
     /// The catalog failed.
     #[error(transparent)]
     Catalog(CatalogError),
@@ -97,6 +105,9 @@ impl From<CatalogError> for KmsError {
 impl KmsError {
     /// KMS's name for it, as S3 puts `KMS.` before.
     pub fn name(&self) -> String {
+        if let Self::External { name, .. } = self {
+            return name.clone();
+        }
         Exception::from(self.clone()).name.into_owned()
     }
 }
@@ -123,6 +134,7 @@ impl From<KmsError> for Exception {
             KmsError::Unsupported(_) => wire::unsupported_operation(message),
             KmsError::Validation(_) => Self::validation(message),
             KmsError::DryRun => wire::dry_run_operation(message),
+            KmsError::External { .. } => wire::dependency_timeout(message),
             KmsError::Changed => wire::dependency_timeout(message),
             KmsError::Catalog(cause) => {
                 tracing::error!(error = %cause, "the catalog failed");

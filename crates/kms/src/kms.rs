@@ -100,6 +100,15 @@ impl Kms {
         Material::from_bytes(&opened.plaintext).ok_or(KmsError::InvalidCiphertext)
     }
 
+    /// Whether `sealed` is of a key in the catalog.
+    ///
+    /// # Errors
+    /// The catalog's.
+    pub async fn sealed(&self, sealed: &[u8]) -> Result<bool, KmsError> {
+        let Some((header, ..)) = Header::split(sealed) else { return Ok(false) };
+        Ok(self.keys.find(&header.place, self.clock.now()).await?.is_some())
+    }
+
     /// The key that `service` (e.g. `s3`) manages in the account, made at its first use.
     ///
     /// # Errors

@@ -15,7 +15,8 @@ use toml::Table;
 
 use reader::{Problem, Reader};
 pub(crate) use sections::{
-    DeliverySection, DestinationSection, GatewaySection, HistorySection, IngestSection, JournalSection, TlsSection,
+    DeliverySection, DestinationSection, GatewaySection, HistorySection, IngestSection, JournalSection, KmsSection,
+    TlsSection,
 };
 
 /// The checked configuration.
@@ -29,6 +30,7 @@ pub(crate) struct Config {
     pub(crate) ingest: IngestSection,
     pub(crate) gateways: Vec<GatewaySection>,
     pub(crate) destinations: Vec<DestinationSection>,
+    pub(crate) kms: Option<KmsSection>,
     pub(crate) accounts: Vec<AccountSpec>,
 }
 
@@ -92,6 +94,7 @@ impl Config {
             ingest: IngestSection::read(&mut root),
             gateways: root.sections("gateway", GatewaySection::read),
             destinations: root.sections("destination", DestinationSection::read),
+            kms: KmsSection::read(&mut root),
             accounts: sections::accounts(&mut root, directory),
         };
         root.finish();
@@ -165,5 +168,19 @@ mod tests {
         ];
         let config = load("", &set).unwrap();
         assert_eq!(config.gateways[0].region.as_str(), "garage");
+    }
+    #[test]
+    fn a_kms_elsewhere_needs_an_endpoint_and_a_key_to_sign_with() {
+        assert!(load("", &[]).unwrap().kms.is_none());
+        let error = load("[kms]\nendpoint = \"kms.example.org:443\"\ncolour = 1", &[]).unwrap_err();
+        let keys: Vec<_> = error.problems.iter().map(|problem| problem.key.as_str()).collect();
+        assert_eq!(keys, ["kms.endpoint", "kms.access_key_id", "kms.secret_access_key", "kms.colour"]);
+        let set = [
+            ("OPENTRAIL_KMS__ENDPOINT", "https://kms.example.org"),
+            ("OPENTRAIL_KMS__ACCESS_KEY_ID", "k"),
+            ("OPENTRAIL_KMS__SECRET_ACCESS_KEY", "s"),
+        ];
+        let kms = load("", &set).unwrap().kms.unwrap();
+        assert_eq!((kms.region.as_str(), kms.timeout), ("us-east-1", Duration::from_secs(5)));
     }
 }

@@ -39,6 +39,8 @@ pub(crate) struct Front(Arc<Parts>);
 pub(crate) struct Parts {
     pub(crate) services: Services,
     pub(crate) kms: Kms,
+    /// The endpoint of the KMS that is used instead, if one is.
+    pub(crate) kms_elsewhere: Option<String>,
     pub(crate) s3: EmbeddedS3,
     pub(crate) ingest: Ingest,
     pub(crate) recording: Recording,

@@ -32,7 +32,8 @@ use crate::cli::{OK, ServeArgs};
 use crate::config::{Config, ConfigError, GatewaySection};
 use crate::front::{EmbeddedS3, Front, Listener, Parts};
 use crate::wiring::{
-    GatewayPort, Recording, RingSealer, StoreAccess, StoreKeys, TrailBuckets, client_config, server_config,
+    ExternalKms, GatewayPort, KmsKeys, Recording, RingSealer, StoreAccess, StoreKeys, TrailBuckets, client_config,
+    server_config,
 };
 
 /// How long each part may take to stop before the next is stopped all the same.
@@ -78,14 +79,16 @@ pub(crate) async fn serve(args: ServeArgs) -> anyhow::Result<u8> {
         Arc::clone(&clock),
         Arc::clone(&random),
     );
+    let external = config.kms.clone().map(|kms| ExternalKms::new(kms, Arc::clone(&clock), Arc::clone(&random)));
+    let kms_keys = KmsKeys::new(kms.clone(), external.transpose()?, Arc::clone(&directory));
     store.use_keys(Arc::new(StoreKeys {
-        kms: kms.clone(),
+        kms: kms_keys.clone(),
         directory: Arc::clone(&directory),
         recording: recording.late(),
         clock: Arc::clone(&clock),
         random: Arc::clone(&random),
     }));
-    let buckets: Arc<dyn Buckets> = Arc::new(TrailBuckets::new(store.clone(), kms.clone(), &config.destinations)?);
+    let buckets: Arc<dyn Buckets> = Arc::new(TrailBuckets::new(store.clone(), kms_keys.clone(), &config.destinations)?);
 
     let feed = Feed::new(Arc::clone(&journal));
     let history_dir = data.join("tables/history");
@@ -166,6 +169,7 @@ pub(crate) async fn serve(args: ServeArgs) -> anyhow::Result<u8> {
         calls: intake.clone(),
         services,
         kms,
+        kms_elsewhere: kms_keys.external().map(ExternalKms::endpoint),
         metrics,
         ready: AtomicBool::new(false),
     });

@@ -2,6 +2,8 @@
 
 mod access;
 mod buckets;
+mod external_kms;
+mod kms_keys;
 mod object_keys;
 mod recording;
 mod sealer;
@@ -9,6 +11,8 @@ mod tls;
 
 pub(crate) use access::StoreAccess;
 pub(crate) use buckets::TrailBuckets;
+pub(crate) use external_kms::ExternalKms;
+pub(crate) use kms_keys::KmsKeys;
 pub(crate) use object_keys::StoreKeys;
 pub(crate) use recording::{GatewayPort, LateRecording, Recording};
 pub(crate) use sealer::RingSealer;

@@ -43,6 +43,11 @@ impl<'a> Reader<'a> {
         self.problems.push(Problem { key, problem });
     }
 
+    /// Whether anything of that name is there.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.table.contains_key(name)
+    }
+
     /// The section `name`; empty when absent.
     pub(crate) fn section(&mut self, name: &str) -> Reader<'_> {
         let path = self.key(name);

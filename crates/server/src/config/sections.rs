@@ -219,6 +219,51 @@ impl DestinationSection {
     }
 }
 
+/// `[kms]`: a KMS elsewhere, whose keys are used instead of the catalog's.
+#[derive(Clone, Debug)]
+pub(crate) struct KmsSection {
+    /// `kms.endpoint`, `http` or `https`.
+    pub(crate) endpoint: Uri,
+    /// `kms.region`: its Region, for signing. Default us-east-1.
+    pub(crate) region: Region,
+    /// `kms.access_key_id`: the access key to sign with.
+    pub(crate) access_key_id: String,
+    /// `kms.secret_access_key`.
+    pub(crate) secret_access_key: Secret,
+    /// `kms.session_token`, of temporary credentials.
+    pub(crate) session_token: Option<Secret>,
+    /// `kms.timeout`: how long one attempt of a call may take; there are three. Default 5 s.
+    pub(crate) timeout: Duration,
+}
+
+impl KmsSection {
+    /// `None` without the section.
+    pub(crate) fn read(root: &mut Reader<'_>) -> Option<Self> {
+        if !root.has("kms") {
+            return None;
+        }
+        let mut section = root.section("kms");
+        let endpoint = section.required::<Uri>("endpoint", "a URL such as https://kms.us-east-1.amazonaws.com");
+        if endpoint.as_ref().is_some_and(|uri| !matches!(uri.scheme_str(), Some("http" | "https"))) {
+            section.complain("endpoint", "must begin with http:// or https://");
+        }
+        let region = section.parsed("region", "a Region such as us-east-1").unwrap_or_else(Region::us_east_1);
+        let access_key_id = section.required_text("access_key_id");
+        let secret_access_key = section.required_text("secret_access_key").map(Secret::new);
+        let session_token = section.text("session_token").map(Secret::new);
+        let timeout = section.duration("timeout", Duration::from_secs(5), Duration::from_millis(100));
+        section.finish();
+        Some(Self {
+            endpoint: endpoint?,
+            region,
+            access_key_id: access_key_id?,
+            secret_access_key: secret_access_key?,
+            session_token,
+            timeout,
+        })
+    }
+}
+
 /// `[[account]]`: accounts, users and roles. Relative policy files are looked up in `directory`.
 pub(crate) fn accounts(root: &mut Reader<'_>, directory: &Path) -> Vec<AccountSpec> {
     let Some(value) = root.raw("account") else { return Vec::new() };

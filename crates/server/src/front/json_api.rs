@@ -80,6 +80,13 @@ async fn perform(
         "sts" => opentrail_api::sts(services, &call, &head, &body).await,
         "iam" => opentrail_api::iam(services, &call, &head, &body).await,
         "organizations" => opentrail_api::organizations(services, &call, &head.headers, &body).await,
+        "kms" if parts.kms_elsewhere.is_some() && target(&head.headers) == "TrentService.CreateKey" => {
+            // Those that there are can be looked after still: what they sealed stays readable.
+            let endpoint = parts.kms_elsewhere.as_deref().unwrap_or_default();
+            let message = format!("Keys are at {endpoint} (kms.endpoint of the configuration); create the key there.");
+            let exception = opentrail_wire::kms::unsupported_operation(message);
+            return framing.refuse(&exception, &call.request_id);
+        }
         "kms" => {
             let answered = opentrail_kms::api(&parts.kms, &kms_call(&call), &head.headers, &body).await;
             resources = answered.resources;
@@ -139,6 +146,10 @@ async fn perform(
             framing.refuse(&exception, &call.request_id)
         }
     }
+}
+
+fn target(headers: &http::HeaderMap) -> &str {
+    headers.get("x-amz-target").and_then(|value| value.to_str().ok()).unwrap_or_default()
 }
 
 /// The call as `kms` sees it.

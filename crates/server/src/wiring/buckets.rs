@@ -6,12 +6,13 @@ use async_trait::async_trait;
 use object_store::aws::AmazonS3Builder;
 use object_store::{ClientOptions, ObjectStore, ObjectStoreExt, RetryConfig, path::Path};
 use opentrail_identity::{Context, Policy, PolicyUse};
-use opentrail_kms::{Kms, KmsError};
+use opentrail_kms::KmsError;
 use opentrail_model::Arn;
 use opentrail_objects::{ObjectPlace, Store, WantedKey};
 use opentrail_trails::{BucketError, Buckets, Delivery, KeyError};
 use parking_lot::Mutex;
 
+use super::KmsKeys;
 use super::object_keys::TrailKeys;
 use crate::config::DestinationSection;
 
@@ -22,7 +23,7 @@ const CLOUDTRAIL: &str = "cloudtrail.amazonaws.com";
 #[derive(Debug)]
 pub(crate) struct TrailBuckets {
     embedded: Store,
-    kms: Kms,
+    kms: KmsKeys,
     elsewhere: HashMap<String, Elsewhere>,
 }
 
@@ -56,7 +57,7 @@ impl Elsewhere {
 impl TrailBuckets {
     /// # Errors
     /// When a destination's settings make no S3 client.
-    pub(crate) fn new(embedded: Store, kms: Kms, destinations: &[DestinationSection]) -> anyhow::Result<Self> {
+    pub(crate) fn new(embedded: Store, kms: KmsKeys, destinations: &[DestinationSection]) -> anyhow::Result<Self> {
         let mut elsewhere: HashMap<String, Elsewhere> = HashMap::new();
         for destination in destinations {
             for bucket in &destination.buckets {
@@ -128,25 +129,38 @@ impl Buckets for TrailBuckets {
 
     async fn check_key(&self, delivery: Delivery<'_>, key: &str) -> Result<String, KeyError> {
         let bucket = delivery.bucket.to_owned();
-        if let Some(elsewhere) = self.elsewhere.get(delivery.bucket) {
-            return check_foreign_key(&elsewhere.destination, delivery, key);
+        let elsewhere = self.elsewhere.get(delivery.bucket).map(|elsewhere| &elsewhere.destination);
+        if let Some(destination) = elsewhere.filter(|_| self.kms.external().is_none()) {
+            return check_foreign_key(destination, delivery, key);
         }
         let unavailable = |reason: String| KeyError::Unavailable { key: key.to_owned(), reason };
-        let found = self.embedded.bucket(delivery.bucket).map_err(|error| unavailable(error.to_string()))?;
-        let region = found.ok_or_else(|| unavailable("the bucket is gone".to_owned()))?.region;
+        let region = match elsewhere {
+            Some(destination) => destination.region.clone(),
+            None => {
+                let found = self.embedded.bucket(delivery.bucket).map_err(|error| unavailable(error.to_string()))?;
+                found.ok_or_else(|| unavailable("the bucket is gone".to_owned()))?.region
+            }
+        };
+        let not_found =
+            || KeyError::NotFound { key: key.to_owned(), bucket: bucket.clone(), region: region.to_string() };
         // A key id or an alias without its Region is looked up where the bucket is, the only place where it could do.
         let told = |error: KmsError| match error {
             KmsError::InvalidArn(reason) => KeyError::Invalid { key: key.to_owned(), reason },
-            KmsError::NotFound(_) => {
-                KeyError::NotFound { key: key.to_owned(), bucket: bucket.clone(), region: region.to_string() }
-            }
+            KmsError::NotFound(_) => not_found(),
             KmsError::AccessDenied(_) => KeyError::AccessDenied { key: key.to_owned(), bucket: bucket.clone() },
             KmsError::Disabled { .. } | KmsError::InvalidState { .. } => {
                 KeyError::Unusable { key: key.to_owned(), reason: error.to_string() }
             }
             other => unavailable(other.to_string()),
         };
-        let arn = self.kms.resolve(key, delivery.account, &region).await.map_err(&told)?.arn();
+        let arn = self.kms.resolve(key, delivery.account, &region).await.map_err(&told)?;
+        if self.kms.external().is_some() && arn.split(':').nth(3) != Some(region.as_str()) {
+            return Err(not_found());
+        }
+        if elsewhere.is_some() {
+            // Its endpoint asks KMS for data keys, with other rights than ours.
+            return Ok(arn);
+        }
         let keys = TrailKeys { kms: self.kms.clone(), trail: delivery.trail.clone(), account: delivery.account };
         // What a delivery does, for an object that is not put: CloudTrail checks so too.
         let prefix = delivery.prefix.map(|prefix| format!("{prefix}/")).unwrap_or_default();

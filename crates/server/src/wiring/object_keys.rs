@@ -4,21 +4,21 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use opentrail_identity::{Directory, Principal};
 use opentrail_keys::Material;
-use opentrail_kms::{Conditions, DataKey, EncryptionContext, Kms, KmsError, Requester};
+use opentrail_kms::{Conditions, DataKey, EncryptionContext, KmsError, Requester};
 use opentrail_model::{AccountId, Arn, Region, Source};
 use opentrail_objects::{CallerKeys, KeyRefusal, ObjectKeys, ObjectPlace, SealedKey, WantedKey};
 use opentrail_recorder::ServiceUse;
 use opentrail_runtime::{Clock, Random};
 use serde_json::{Value, json};
 
-use super::LateRecording;
+use super::{KmsKeys, LateRecording};
 
 const CLOUDTRAIL: &str = "cloudtrail.amazonaws.com";
 
 /// KMS keys for the embedded store's callers: S3 uses them in the caller's name, which is recorded as a call of KMS.
 #[derive(Clone, Debug)]
 pub(crate) struct StoreKeys {
-    pub(crate) kms: Kms,
+    pub(crate) kms: KmsKeys,
     pub(crate) directory: Arc<Directory>,
     pub(crate) recording: LateRecording,
     pub(crate) clock: Arc<dyn Clock>,
@@ -96,7 +96,7 @@ impl ObjectKeys for OneCaller {
         let kms = &self.keys.kms;
         let key = match &wanted.key_id {
             Some(key) => key.clone(),
-            None => kms.managed_key(principal.account, object.region, "s3").await.map_err(refusal)?.arn(),
+            None => kms.managed_key(principal.account, object.region, "s3").await.map_err(refusal)?,
         };
         let mut context = wanted.context.clone();
         context.insert("aws:s3:arn".to_owned(), object.arn());
@@ -111,7 +111,7 @@ impl ObjectKeys for OneCaller {
     async fn open(&self, key: &SealedKey) -> Result<Material, KeyRefusal> {
         let (principal, requester) = self.requester()?;
         let data_key = data_key(key)?;
-        let opened = self.keys.kms.open_data_key(requester, &data_key, &key.context).await;
+        let opened = self.keys.kms.open_data_key(requester, &key.kms_key, &data_key, &key.context).await;
         let region = key.kms_key.split(':').nth(3).and_then(|region| region.parse().ok());
         let caller = (principal, region.unwrap_or_else(Region::us_east_1));
         let request = json!({ "encryptionContext": key.context, "encryptionAlgorithm": "SYMMETRIC_DEFAULT" });
@@ -124,7 +124,7 @@ impl ObjectKeys for OneCaller {
 /// record that has to be delivered.
 #[derive(Debug)]
 pub(crate) struct TrailKeys {
-    pub(crate) kms: Kms,
+    pub(crate) kms: KmsKeys,
     pub(crate) trail: Arn,
     pub(crate) account: AccountId,
 }
@@ -160,7 +160,7 @@ impl ObjectKeys for TrailKeys {
         let conditions = self.conditions();
         let requester = Requester::Service { name: CLOUDTRAIL, conditions: &conditions };
         let data_key = data_key(key)?;
-        self.kms.open_data_key(requester, &data_key, &key.context).await.map_err(refusal)
+        self.kms.open_data_key(requester, &key.kms_key, &data_key, &key.context).await.map_err(refusal)
     }
 }
 
