@@ -132,6 +132,36 @@ def test_validate_logs_needs_decrypt(sealed):
     assert report["findings"] == [] or not any(finding["is_damage"] for finding in report["findings"]), report
 
 
+def test_fsck_opens_what_the_key_ring_opens_and_finds_what_was_altered(sealed):
+    sealed.put()
+    sealed.wait_for_all()
+    delivered = len(sealed.keys("CloudTrail-Digest"))
+    wait_until(lambda: len(sealed.keys("CloudTrail-Digest")) >= delivered + 2, "digests over every file", seconds=60)
+    digested = sealed.keys()[0]
+    sealed.server.stop()
+
+    def fsck(code):
+        output = opentrail_offline("fsck", "--data-dir", sealed.server.data, "--output", "json", code=code)
+        return json.loads(output)
+
+    report = fsck(0)
+    checked = {name: number for area in report["areas"] for name, number in area["checked"].items()}
+    assert checked["opened seals"] == checked["sealed objects"] > 0
+    assert checked["digests"] > 0 and checked["log files in digests"] > 0
+    # Another object's bytes, sealed and whole, in its place: the disk's sums agree, and the digest does not.
+    path = sealed.server.data / "objects" / BUCKET / digested
+    stored = path.read_bytes()
+    path.write_bytes(stored[:-1] + bytes([stored[-1] ^ 1]))
+    damage = [f"{finding['path']}: {finding['problem']}" for finding in fsck(1)["findings"] if finding["is_damage"]]
+    assert any(digested in text and "MD5" in text for text in damage), damage
+    assert any(digested in text and "MD5" not in text for text in damage), damage
+    path.write_bytes(stored)
+    ring = sealed.server.data / "keys" / "ring.json"
+    ring.rename(ring.with_suffix(".away"))
+    assert any("ring.json" in finding["path"] for finding in fsck(1)["findings"] if finding["is_damage"])
+    ring.with_suffix(".away").rename(ring)
+
+
 @pytest.mark.parametrize("how", ["disabled", "pending deletion", "policy"])
 def test_delivery_waits_for_its_key_and_loses_nothing(sealed, how):
     sealed.put()

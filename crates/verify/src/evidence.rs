@@ -7,6 +7,8 @@ use bytes::Bytes;
 use futures::TryStreamExt;
 use object_store::{Attribute, ObjectStore, ObjectStoreExt};
 
+use crate::seals::DataKey;
+
 /// An object as it is stored.
 #[derive(Clone, Debug)]
 pub struct Stored {
@@ -39,6 +41,8 @@ pub enum Evidence {
         paths: BTreeMap<String, PathBuf>,
         /// Signatures of digests by key, where they are known.
         signatures: BTreeMap<String, String>,
+        /// What opens those that are sealed, by key.
+        seals: BTreeMap<String, DataKey>,
     },
 }
 
@@ -93,10 +97,14 @@ impl Evidence {
                 Ok(Some(Stored { bytes: result.bytes().await?, signature }))
             }
             Self::Directory { root, signatures } => from_disk(root.join(name), signatures.get(name)).await,
-            Self::Files { paths, signatures } => match paths.get(name) {
-                Some(path) => from_disk(path.clone(), signatures.get(name)).await,
-                None => Ok(None),
-            },
+            Self::Files { paths, signatures, seals } => {
+                let Some(path) = paths.get(name) else { return Ok(None) };
+                let stored = from_disk(path.clone(), signatures.get(name)).await?;
+                let (Some(stored), Some(key)) = (stored.clone(), seals.get(name)) else { return Ok(stored) };
+                // What does not open is judged as it is: it is not what a digest lists.
+                let bytes = key.open(&stored.bytes).map_or(stored.bytes, Into::into);
+                Ok(Some(Stored { bytes, ..stored }))
+            }
         }
     }
 }

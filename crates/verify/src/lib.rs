@@ -12,6 +12,7 @@ mod fsck;
 mod keys;
 mod log_file;
 mod report;
+mod seals;
 #[cfg(test)]
 mod tests;
 
@@ -20,3 +21,4 @@ pub use evidence::{Evidence, EvidenceError, Stored};
 pub use fsck::{Area, AreaReport, FsckError, FsckFinding, FsckOptions, FsckReport, fsck};
 pub use keys::{KeysError, PublicKeys};
 pub use report::{ChainReport, Finding, Problem, Report};
+pub use seals::DataKey;

@@ -32,6 +32,8 @@ pub(super) struct Documents {
     /// How far changes of trails were seen by delivery.
     pub(super) supervisor: u64,
     pub(super) public_keys: PublicKeys,
+    /// The sealed material of each KMS key.
+    pub(super) kms_keys: BTreeMap<String, Vec<Vec<u8>>>,
 }
 
 /// `trails`: a trail's settings.
@@ -235,9 +237,12 @@ impl Documents {
                 if format!("{account}/{region}/{id}") != key {
                     return Err(format!("it is the document of the key {account}/{region}/{id}"));
                 }
-                if materials.is_empty() || materials.iter().any(|material| hex::decode(&material.sealed).is_err()) {
+                let materials: Result<Vec<_>, _> =
+                    materials.iter().map(|material| hex::decode(&material.sealed)).collect();
+                let Some(materials) = materials.ok().filter(|materials| !materials.is_empty()) else {
                     return Err("it has no material, or some that is not hexadecimal".to_owned());
-                }
+                };
+                self.kms_keys.insert(key, materials);
             }
             "kms-aliases" => {
                 let KmsAlias { name, target } = parse(body)?;

@@ -4,7 +4,6 @@ use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 use std::fs::File as DiskFile;
 use std::io::{self, BufReader, Read};
-use std::path::Path;
 
 use aws_lc_rs::digest::{Context, SHA256, digest};
 use flate2::bufread::GzDecoder;
@@ -229,10 +228,18 @@ fn check_file(file: &Delivered, buckets: &Buckets, pace: &Pace) -> Result<Option
             }
         };
     };
-    if bucket.sealed.contains(&file.key) {
+    if bucket.sealed.contains_key(&file.key) {
         return Ok(None);
     }
-    let content = match read(path, matches!(file.kind, Kind::LogFile | Kind::Intent { .. })) {
+    let count = matches!(file.kind, Kind::LogFile | Kind::Intent { .. });
+    let content = match bucket.seals.get(&file.key) {
+        None => DiskFile::open(path).map_err(|error| error.to_string()).and_then(|file| read(file, count)),
+        Some(key) => {
+            let stored = std::fs::read(path).map_err(|error| error.to_string());
+            stored.and_then(|stored| key.open(&stored)).and_then(|bytes| read(&bytes[..], count))
+        }
+    };
+    let content = match content {
         Ok(content) => content,
         Err(error) => return finding(name, format!("it is not what was delivered: {error}"), true),
     };
@@ -265,8 +272,7 @@ struct Content {
 }
 
 /// Reads a file as it streams by; `count` tells to take it for a log file.
-fn read(path: &Path, count: bool) -> Result<Content, String> {
-    let file = DiskFile::open(path).map_err(|error| error.to_string())?;
+fn read(file: impl Read, count: bool) -> Result<Content, String> {
     let decoder = GzDecoder::new(BufReader::new(file));
     let mut hashing = Hashing { inner: decoder, context: Context::new(&SHA256), bytes: 0 };
     let records = if count {
@@ -348,14 +354,15 @@ async fn check_digests(
             notes.remark(
                 format_args!("objects/{name}"),
                 format_args!(
-                    "{} of its log files and digests are sealed with KMS keys, so that its digests are not verified here; \
+                    "{} of its log files and digests are sealed with KMS keys that are not here, so that its digests are \
+                     not verified; \
                      `opentrail verify` does it, for somebody with kms:Decrypt, from the running server",
                     bucket.sealed.len()
                 ),
             );
             continue;
         }
-        let evidence = Evidence::Files { paths: bucket.paths, signatures: bucket.signatures };
+        let evidence = Evidence::Files { paths: bucket.paths, signatures: bucket.signatures, seals: bucket.seals };
         let progress = |_| (pace.progress)(0);
         let verified = verify(&evidence, &documents.public_keys, Range::default(), &progress).await;
         let report = match verified {

@@ -10,7 +10,7 @@
 //! | `journal` | segments, frames, entries | positions over all files |
 //! | `catalog`, `wal` | SQLite, its log and its documents | – |
 //! | `history` | the Delta log, the Parquet files | rows with the journal's entries, the position with its extent |
-//! | `objects` | bytes and sidecars | each object with its checksums |
+//! | `objects`, `versions` | bytes and sidecars | each object and each older version with its checksums |
 //! | `delivery` | – | cursors with the journal, trails with workers, files and digests with the objects |
 
 mod catalog;
@@ -22,6 +22,7 @@ mod journal;
 mod lock;
 mod objects;
 mod report;
+mod versions;
 mod wal;
 
 use std::io;
@@ -36,6 +37,8 @@ pub use report::{Area, AreaReport, FsckFinding, FsckReport};
 
 use expected::Expected;
 use report::Notes;
+
+use crate::seals::Keys;
 
 /// What the check must know beside the directory.
 #[derive(Clone, Copy, Debug)]
@@ -143,8 +146,15 @@ pub async fn fsck(
     let mut notes = Notes::new(Area::Objects);
     let (objects, buckets) = blocking({
         let (root, pace) = (root.clone(), pace.clone());
+        let kms_keys = documents.kms_keys.clone();
         move || {
-            let buckets = objects::check(&root, &mut notes, &pace)?;
+            let mut buckets = objects::check(&root, &mut notes, &pace)?;
+            if buckets.values().any(|bucket| !bucket.sealed.is_empty()) {
+                match Keys::open(&root, kms_keys) {
+                    Ok(keys) => objects::open_seals(&mut buckets, &keys, &mut notes),
+                    Err(problem) => notes.damage("keys/ring.json", problem),
+                }
+            }
             Ok((notes, buckets))
         }
     })

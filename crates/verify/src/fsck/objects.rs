@@ -1,7 +1,7 @@
 //! Reads the embedded store by its description (`crates/objects/README.md`): the objects' bytes in plain files below
 //! `objects/<bucket>`, a sidecar for each in `objects/.opentrail/meta`.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 use std::fs::{self, File};
 use std::io::{self, ErrorKind, Read};
 use std::path::{Path, PathBuf};
@@ -13,10 +13,11 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 
 use super::report::{Notes, relative};
-use super::{Cancelled, Pace};
+use super::{Cancelled, Pace, versions};
+use crate::seals::{DataKey, Keys, Seal};
 
 /// What the store keeps about itself, beside the buckets.
-const OWN: &str = ".opentrail";
+pub(super) const OWN: &str = ".opentrail";
 /// Keys of log files and digests hold it; only such objects are remembered.
 const DELIVERED: &str = "AWSLogs/";
 
@@ -30,33 +31,65 @@ pub(super) struct Bucket {
     pub(super) paths: BTreeMap<String, PathBuf>,
     /// The `signature` of an object's metadata, by key.
     pub(super) signatures: BTreeMap<String, String>,
-    /// Those whose bytes are sealed with a KMS key: they are as they were stored, and what is inside is not looked at.
-    pub(super) sealed: BTreeSet<String>,
+    /// Those whose bytes are sealed with a KMS key that is not here: they are as they were stored, and what is inside is
+    /// not looked at.
+    pub(super) sealed: BTreeMap<String, Seal>,
+    /// What opens those that are sealed with a key of the catalog.
+    pub(super) seals: BTreeMap<String, DataKey>,
 }
 
 #[derive(Deserialize)]
 struct BucketDocument {
     name: String,
+    #[serde(default)]
+    versioning: Option<String>,
+    #[serde(default)]
+    object_lock: Option<IgnoredAny>,
 }
 
 #[derive(Deserialize)]
-struct Sidecar {
-    key: String,
-    versions: Vec<Version>,
+pub(super) struct Sidecar {
+    pub(super) key: String,
+    pub(super) versions: Vec<Version>,
 }
 
-/// One version of an object's bytes, described. While an object is being replaced there are two.
+impl Sidecar {
+    /// The description of the current object if its file is of `stamp`: size and time.
+    fn current(&self, stamp: Option<(u64, u64)>) -> Option<&Version> {
+        let exact = self.versions.iter().find(|version| !version.marker && Some(version.stamp()) == stamp);
+        exact.or(self.versions.last().filter(|version| !version.marker))
+    }
+}
+
+/// One version of an object, described, the oldest first. Behind the current one there may be one that a crash kept
+/// from being put, or a deleted one.
 #[derive(Deserialize)]
-struct Version {
-    size: u64,
-    modified_ns: u64,
+pub(super) struct Version {
+    pub(super) size: u64,
+    pub(super) modified_ns: u64,
     etag: String,
+    #[serde(default)]
+    pub(super) version: Option<String>,
+    /// A delete marker has no bytes.
+    #[serde(default)]
+    pub(super) marker: bool,
     #[serde(default)]
     headers: Headers,
     #[serde(default)]
     parts: Vec<u64>,
     #[serde(default)]
-    seal: Option<IgnoredAny>,
+    seal: Option<Seal>,
+}
+
+impl Version {
+    pub(super) fn stamp(&self) -> (u64, u64) {
+        (self.size, self.modified_ns)
+    }
+
+    /// The sum that the bytes on disk have: the ETag, unless they are sealed parts.
+    fn expected(&self) -> &str {
+        self.seal.as_ref().and_then(|seal| seal.stored_md5.as_deref()).unwrap_or(&self.etag)
+    }
 }
 
 #[derive(Default, Deserialize)]
@@ -85,7 +118,11 @@ pub(super) fn check(root: &Path, notes: &mut Notes, pace: &Pace) -> Result<Bucke
             Ok(document) if document.name != name => {
                 notes.damage(relative(root, &path), format_args!("it is the document of the bucket {}", document.name));
             }
-            Ok(_) => {
+            Ok(document) => {
+                if document.object_lock.is_some() && document.versioning.as_deref() != Some("Enabled") {
+                    let problem = "the bucket has Object Lock and keeps no versions: what is locked can be overwritten";
+                    notes.damage(relative(root, &path), problem);
+                }
                 notes.checked("buckets", 1);
                 buckets.insert(name, Bucket::default());
             }
@@ -142,6 +179,9 @@ fn check_bucket(
             }
             notes.checked("objects", 1);
             let sidecar = sidecars.remove(&inside);
+            if let Some(sidecar) = &sidecar {
+                versions::check(root, store, name, sidecar, stamp(&path), notes, pace)?;
+            }
             let key = match &sidecar {
                 Some(sidecar) => sidecar.key.clone(),
                 None => {
@@ -154,15 +194,18 @@ fn check_bucket(
                 }
             };
             if let Some(sidecar) = sidecar {
-                match verdict(&path, &sidecar.versions, pace)? {
+                let described: Vec<&Version> = sidecar.versions.iter().filter(|version| !version.marker).collect();
+                match verdict(&path, &described, pace)? {
                     Ok(()) => {}
                     Err(problem) => notes.damage(relative(root, &path), problem),
                 }
-                if key.contains(DELIVERED) && sidecar.versions.last().is_some_and(|version| version.seal.is_some()) {
+                let current = sidecar.current(stamp(&path));
+                if let Some(seal) = current.and_then(|version| version.seal.clone()).filter(|_| key.contains(DELIVERED))
+                {
                     notes.checked("sealed objects", 1);
-                    bucket.sealed.insert(key.clone());
+                    bucket.sealed.insert(key.clone(), seal);
                 }
-                let signature = sidecar.versions.last().and_then(|version| version.headers.user.get("signature"));
+                let signature = current.and_then(|version| version.headers.user.get("signature"));
                 if let Some(signature) = signature.filter(|_| key.contains(DELIVERED)) {
                     bucket.signatures.insert(key.clone(), signature.clone());
                 }
@@ -172,16 +215,28 @@ fn check_bucket(
             }
         }
     }
+    versions::check_strangers(root, store, name, notes);
     let mut missing: Vec<&Sidecar> = sidecars.values().collect();
     missing.sort_unstable_by(|a, b| a.key.cmp(&b.key));
     for sidecar in missing {
+        versions::check(root, store, name, sidecar, None, notes, pace)?;
+        if sidecar.versions.iter().any(|version| version.marker) {
+            continue;
+        }
         // Also what a crash within a deletion leaves.
         notes.remark(&place, format_args!("{}: there is metadata, but no bytes", sidecar.key));
     }
     Ok(())
 }
 
-fn read_sidecar(path: &Path) -> Result<Sidecar, String> {
+/// Size and time of modification of the file at `path`.
+fn stamp(path: &Path) -> Option<(u64, u64)> {
+    let metadata = fs::metadata(path).ok()?;
+    let modified = metadata.modified().ok()?.duration_since(UNIX_EPOCH).ok()?;
+    Some((metadata.len(), u64::try_from(modified.as_nanos()).unwrap_or(u64::MAX)))
+}
+
+pub(super) fn read_sidecar(path: &Path) -> Result<Sidecar, String> {
     let bytes = fs::read(path).map_err(|error| format!("metadata cannot be read: {error}"))?;
     let sidecar: Sidecar =
         serde_json::from_slice(&bytes).map_err(|error| format!("metadata cannot be understood: {error}"))?;
@@ -193,7 +248,7 @@ fn read_sidecar(path: &Path) -> Result<Sidecar, String> {
 }
 
 /// Whether the bytes are those that one of `versions` describes.
-fn verdict(path: &Path, versions: &[Version], pace: &Pace) -> Result<Result<(), String>, Cancelled> {
+pub(super) fn verdict(path: &Path, versions: &[&Version], pace: &Pace) -> Result<Result<(), String>, Cancelled> {
     let unreadable = |error: io::Error| Err(format!("the object cannot be read: {error}"));
     let metadata = match fs::metadata(path) {
         Ok(metadata) => metadata,
@@ -203,8 +258,8 @@ fn verdict(path: &Path, versions: &[Version], pace: &Pace) -> Result<Result<(), 
     let modified = modified.map_or(0, |since| u64::try_from(since.as_nanos()).unwrap_or(u64::MAX));
     // The version of that time if there is one; a copied store has other times.
     let exact: Vec<_> =
-        versions.iter().filter(|version| (version.size, version.modified_ns) == (metadata.len(), modified)).collect();
-    let candidates = if exact.is_empty() { versions.iter().collect() } else { exact };
+        versions.iter().copied().filter(|version| version.stamp() == (metadata.len(), modified)).collect();
+    let candidates = if exact.is_empty() { versions.to_vec() } else { exact };
     let Some(fitting) = candidates.iter().find(|version| version.size == metadata.len()) else {
         let sizes: Vec<String> = candidates.iter().map(|version| version.size.to_string()).collect();
         return Ok(Err(format!("the object has {} bytes, and {} were stored", metadata.len(), sizes.join(" or "))));
@@ -213,7 +268,7 @@ fn verdict(path: &Path, versions: &[Version], pace: &Pace) -> Result<Result<(), 
     for version in candidates.iter().filter(|version| version.size == fitting.size) {
         match etag(path, version, pace)? {
             Err(error) => return Ok(unreadable(error)),
-            Ok(Some(found)) if found != version.etag => {
+            Ok(Some(found)) if found != version.expected() => {
                 problem = Some("the object's bytes are not those that were stored: their MD5 differs".to_owned());
             }
             Ok(_) => return Ok(Ok(())),
@@ -222,10 +277,26 @@ fn verdict(path: &Path, versions: &[Version], pace: &Pace) -> Result<Result<(), 
     Ok(problem.map_or(Ok(()), Err))
 }
 
+/// Gives each bucket what opens its sealed files, as far as `keys` has it; what is wrong with those it should.
+pub(super) fn open_seals(buckets: &mut Buckets, keys: &Keys, notes: &mut Notes) {
+    for (name, bucket) in buckets {
+        for (key, seal) in std::mem::take(&mut bucket.sealed) {
+            match keys.data_key(&seal) {
+                Ok(data_key) => drop(bucket.seals.insert(key, data_key)),
+                Err(problem) => {
+                    notes.remark(format_args!("objects/{name}/{key}"), format_args!("sealed, not opened: {problem}"));
+                    bucket.sealed.insert(key, seal);
+                }
+            }
+        }
+        notes.checked("opened seals", bucket.seals.len() as u64);
+    }
+}
+
 /// The ETag that the bytes have: their MD5, or the MD5 of their parts' MD5s and the number of parts. `None` when the
 /// parts are not known.
 fn etag(path: &Path, version: &Version, pace: &Pace) -> Result<io::Result<Option<String>>, Cancelled> {
-    let composite = version.etag.contains('-');
+    let composite = version.expected().contains('-');
     let whole = [version.size];
     let parts: &[u64] = if composite { &version.parts } else { &whole };
     if parts.iter().try_fold(0u64, |sum, part| sum.checked_add(*part)) != Some(version.size) {
@@ -261,7 +332,7 @@ fn etag(path: &Path, version: &Version, pace: &Pace) -> Result<io::Result<Option
 }
 
 /// What a directory holds; nothing when it is not there.
-fn children(root: &Path, dir: &Path, notes: &mut Notes) -> Vec<PathBuf> {
+pub(super) fn children(root: &Path, dir: &Path, notes: &mut Notes) -> Vec<PathBuf> {
     let read = fs::read_dir(dir).and_then(|entries| entries.map(|entry| Ok(entry?.path())).collect());
     read.unwrap_or_else(|error: io::Error| {
         if error.kind() != ErrorKind::NotFound {
@@ -272,7 +343,7 @@ fn children(root: &Path, dir: &Path, notes: &mut Notes) -> Vec<PathBuf> {
 }
 
 /// Where the bytes of `key` lie below its bucket's directory (`README.md`, "Keys as paths").
-fn path_of(key: &str) -> PathBuf {
+pub(super) fn path_of(key: &str) -> PathBuf {
     let mut path = PathBuf::new();
     let mut segments = key.split('/').peekable();
     while let Some(segment) = segments.next() {
