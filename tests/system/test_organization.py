@@ -28,7 +28,9 @@ class Administrator:
         self.profiles.write_text(self.text)
 
     def aws(self, *arguments, profile="admin", **expected):
-        environment = self.server.cli_environment() | {"AWS_SHARED_CREDENTIALS_FILE": str(self.profiles)}
+        # The CLI keeps sessions of roles below HOME.
+        environment = self.server.cli_environment() | {
+            "AWS_SHARED_CREDENTIALS_FILE": str(self.profiles), "HOME": str(self.server.directory)}  # fmt: skip
         return run(AWS, *arguments, "--profile", profile, environment=environment, **expected)
 
     def json(self, *arguments, profile="admin"):
@@ -76,11 +78,14 @@ def test_from_the_first_start_to_three_accounts(tmp_path, end):
             assert (delegate["Id"], delegate["Name"]) == (logs, "logs")
             users = admin.json("iam", "list-users", profile="logs")["Users"]
             assert [user["UserName"] for user in users] == ["logs-user"]
-            refused = admin.aws("iam", "list-users", profile="audit", code=254, errors_too=True)
+            # Neither the session that the CLI still has, nor a new one, nor the key of a user there.
+            assert "InvalidClientTokenId" in admin.aws("iam", "list-users", profile="audit", code=255, errors_too=True)
+            refused = admin.aws("sts", "assume-role", "--role-arn", f"arn:aws:iam::{audit}:role/{ROLE}",
+                                "--role-session-name", "again", code=255, errors_too=True)  # fmt: skip
             assert "not authorized to perform: sts:AssumeRole" in refused
             environment = server.cli_environment() | {
                 "AWS_ACCESS_KEY_ID": key["AccessKeyId"], "AWS_SECRET_ACCESS_KEY": key["SecretAccessKey"]}  # fmt: skip
-            assert "InvalidClientTokenId" in run(AWS, "sts", "get-caller-identity", environment=environment, code=254, errors_too=True)
+            assert "InvalidClientTokenId" in run(AWS, "sts", "get-caller-identity", environment=environment, code=255, errors_too=True)
 
         look()
         assert server.stop() == 0 if end == "stopped" else server.kill() is None
