@@ -6,6 +6,7 @@ mod dispatch;
 mod event;
 mod iam;
 mod key;
+mod organizations;
 mod selector;
 mod sts;
 mod support;

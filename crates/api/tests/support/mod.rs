@@ -206,6 +206,17 @@ impl Caller<'_> {
         (reply.response.status(), String::from_utf8(reply.response.body().to_vec()).unwrap())
     }
 
+    /// Calls an operation of Organizations; the status and the JSON, null for nothing.
+    pub(crate) async fn organizations(&self, operation: &str, input: Value) -> (StatusCode, Value) {
+        let mut headers = HeaderMap::new();
+        let target = format!("AWSOrganizationsV20161128.{operation}");
+        headers.insert("x-amz-target", HeaderValue::from_str(&target).unwrap());
+        let body = if input.is_null() { Bytes::new() } else { input.to_string().into() };
+        let reply = opentrail_api::organizations(&self.api.services, &self.call, &headers, &body).await;
+        let body = serde_json::from_slice(reply.response.body()).unwrap_or_default();
+        (reply.response.status(), body)
+    }
+
     /// The call as the server hands it on.
     pub(crate) fn raw(&self) -> &Call {
         &self.call
