@@ -652,6 +652,15 @@ def test_calls_are_recorded_as_those_of_a_global_service(client, root, organizat
     status = created["responseElements"]["createAccountStatus"]
     assert (status["accountName"], status["state"]) == ("****", "IN_PROGRESS")
     assert re.fullmatch(r"[A-Z][a-z]{2} \d{1,2}, \d{4} \d{1,2}:\d{2}:\d{2} [AP]M", status["requestedTimestamp"])
+    told = {one["serviceEventDetails"]["createAccountStatus"]["id"]: one for one in found("CreateAccountResult")}[made["Id"]]
+    account = root.describe_create_account_status(CreateAccountRequestId=made["Id"])["CreateAccountStatus"]["AccountId"]
+    details = told["serviceEventDetails"]["createAccountStatus"]
+    assert (details["state"], details["accountId"], details["accountName"]) == ("SUCCEEDED", account, "****")
+    assert (told["eventType"], told["userIdentity"]) == (
+        "AwsServiceEvent", {"accountId": ACCOUNT, "invokedBy": "organizations.amazonaws.com"})  # fmt: skip
+    root.close_account(AccountId=account)
+    closed = {one["serviceEventDetails"]["closeAccountStatus"]["accountId"]: one for one in found("CloseAccountResult")}
+    assert closed[account]["serviceEventDetails"]["closeAccountStatus"]["state"] == "SUCCEEDED"
     listed = found("ListAccounts")[0]
     assert (listed["awsRegion"], listed["readOnly"], listed["responseElements"]) == ("us-east-1", True, None)
     made = found("CreateOrganization")[0]

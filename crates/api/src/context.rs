@@ -77,6 +77,17 @@ pub struct Reply {
     pub order: RecordOrder,
     /// Drop it once the batch is durable. Absent when nothing changed.
     pub turn: Option<Turn>,
+    /// What came of the call, to be recorded after it.
+    pub results: Vec<CallResult>,
+}
+
+/// What came of a call that answers before it is done.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CallResult {
+    /// The event's name, e.g. `CreateAccountResult`.
+    pub name: &'static str,
+    /// What it tells, in the service model's spelling.
+    pub details: serde_json::Value,
 }
 
 /// Whether a trail that a call changes sees that call under its old or its new settings.

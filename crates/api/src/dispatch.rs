@@ -144,8 +144,10 @@ fn not_built(operation: &str) -> Exception {
 
 fn reply(response: Response<Bytes>, committed: Option<Committed>) -> Reply {
     match committed {
-        Some(Committed { changes, order, turn }) => Reply { response, changes, order, turn },
-        None => Reply { response, changes: Vec::new(), order: RecordOrder::RecordFirst, turn: None },
+        Some(Committed { changes, order, turn }) => Reply { response, changes, order, turn, results: Vec::new() },
+        None => {
+            Reply { response, changes: Vec::new(), order: RecordOrder::RecordFirst, turn: None, results: Vec::new() }
+        }
     }
 }
 

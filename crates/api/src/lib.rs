@@ -24,7 +24,7 @@ mod tag;
 mod trail;
 mod turn;
 
-pub use context::{Call, RecordOrder, Reply, Services};
+pub use context::{Call, CallResult, RecordOrder, Reply, Services};
 pub use dispatch::{BUILT, cloudtrail, cloudtrail_data};
 pub use iam::iam;
 pub use organizations::organizations;

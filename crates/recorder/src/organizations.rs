@@ -24,6 +24,19 @@ pub(crate) fn adjust(draft: &mut Draft) {
     respell(&mut draft.response_elements);
 }
 
+/// Brings the details of an event of the service into the same form; names of accounts have stars there, too.
+pub(crate) fn respell_details(details: &mut Value) {
+    if let Value::Object(members) = details {
+        for (name, value) in members.iter_mut() {
+            match name.as_str() {
+                "accountName" => *value = STARS.into(),
+                _ => respell_details(value),
+            }
+        }
+    }
+    respell(details);
+}
+
 fn respell(value: &mut Value) {
     match value {
         Value::Array(items) => items.iter_mut().for_each(respell),

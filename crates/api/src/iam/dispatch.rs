@@ -47,7 +47,7 @@ pub async fn iam(services: &Services, call: &Call, head: &Parts, body: &Bytes) -
         Ok(result) => query::respond_xml(IAM_NAMESPACE, action, result.as_deref(), &call.request_id),
         Err(error) => query::respond_error(IAM_NAMESPACE, &error, &call.request_id),
     };
-    Reply { response, changes: Vec::new(), order: RecordOrder::RecordFirst, turn: None }
+    Reply { response, changes: Vec::new(), order: RecordOrder::RecordFirst, turn: None, results: Vec::new() }
 }
 
 fn operation(head: &Parts, body: &Bytes) -> Outcome<(Operation, Params)> {

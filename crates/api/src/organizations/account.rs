@@ -8,12 +8,14 @@ use opentrail_wire::organizations::{
     ListAccountsForParentOutput, ListAccountsInput, ListAccountsOutput, MoveAccountInput,
     RemoveAccountFromOrganizationInput,
 };
+use serde_json::json;
 
 use super::asked::{Asked, Circumstances};
 use super::change::{Beside, Committed};
 use super::organization::refuse_delegate;
 use super::page::{Page, page, wanted};
 use super::{Outcome, error, features, shapes};
+use crate::context::CallResult;
 
 /// The member of those digits.
 pub(super) fn member<'a>(organization: &'a Organization, account: &str) -> Outcome<(AccountId, &'a Member)> {
@@ -68,7 +70,7 @@ pub(super) fn list_accounts_for_parent(
 
 /// Closes an account: nobody in it can do anything any more. What it holds stays, and so does it in the organization,
 /// suspended. (AWS deletes it after 90 days; here the management account takes it out.)
-pub(super) async fn close_account(asked: Asked<'_>, input: CloseAccountInput) -> Outcome<Committed> {
+pub(super) async fn close_account(asked: Asked<'_>, input: CloseAccountInput) -> Outcome<(Committed, CallResult)> {
     asked.authorize_on_account(&input.account_id, &Circumstances::default())?;
     let before = asked.managed()?;
     let (id, found) = member(&before, &input.account_id)?;
@@ -83,12 +85,20 @@ pub(super) async fn close_account(asked: Asked<'_>, input: CloseAccountInput) ->
     after.members.insert(id, Member { status: MemberStatus::Suspended, ..found.clone() });
     let identities = asked.cx.services.iam.changing().await;
     let registration = identities.identities.account(id).map(|account| account.registration.clone());
-    let closed = Registration { closed: Some(asked.now()), ..registration.unwrap_or_default() };
+    let now = asked.now();
+    let closed = Registration { closed: Some(now), ..registration.unwrap_or_default() };
+    let status = json!({
+        "AccountId": id,
+        "State": "SUCCEEDED",
+        "RequestedTimestamp": now.as_secs(),
+        "CompletedTimestamp": now.as_secs(),
+    });
+    let result = CallResult { name: "CloseAccountResult", details: json!({ "CloseAccountStatus": status }) };
     let beside = Beside {
         edits: features::without(&asked, id),
         identities: Some((identities, vec![opentrail_identity::Edit::Register(id, closed)])),
     };
-    asked.commit(Some(before), Some(after), beside).await
+    Ok((asked.commit(Some(before), Some(after), beside).await?, result))
 }
 
 /// Takes an account out of the organization, which it survives.

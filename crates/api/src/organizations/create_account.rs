@@ -18,6 +18,7 @@ use super::asked::{Asked, Circumstances};
 use super::change::{Beside, Committed};
 use super::page::{Page, page, wanted};
 use super::{Outcome, error, quota, shapes, tag};
+use crate::context::CallResult;
 
 /// The role by which the management account gets into a new account. (API Reference, CreateAccount, `RoleName`.)
 const ROLE: &str = "OrganizationAccountAccessRole";
@@ -31,7 +32,7 @@ const ROLE_POLICY: &str = "arn:aws:iam::aws:policy/AdministratorAccess";
 pub(super) async fn create_account(
     asked: Asked<'_>,
     input: CreateAccountInput,
-) -> Outcome<(CreateAccountOutput, Committed)> {
+) -> Outcome<(CreateAccountOutput, Committed, CallResult)> {
     let tags = input.tags.unwrap_or_default();
     asked.authorize_on("*", &Circumstances { tags: &tags, ..Circumstances::default() })?;
     let before = asked.managed()?;
@@ -53,7 +54,8 @@ pub(super) async fn create_account(
     let output = CreateAccountOutput { create_account_status: Some(in_progress(&request)) };
     let edits = |request| vec![Edit::PutRequest(Box::new(request))];
     if is_address_taken(&asked, &identities.identities, &input.email) {
-        return Ok((output, asked.keep(edits(request)).await?));
+        let result = result(&request);
+        return Ok((output, asked.keep(edits(request)).await?, result));
     }
     let account = new_account_id(random, |account| {
         identities.identities.account(account).is_some() || asked.view.of(account).is_some()
@@ -79,8 +81,9 @@ pub(super) async fn create_account(
         opentrail_identity::Edit::Register(account, registration),
         opentrail_identity::Edit::PutRole(Box::new(role)),
     ];
+    let result = result(&request);
     let beside = Beside { edits: edits(request), identities: Some((identities, made)) };
-    Ok((output, asked.commit(Some(before), Some(after), beside).await?))
+    Ok((output, asked.commit(Some(before), Some(after), beside).await?, result))
 }
 
 /// Whether an account has the address, whatever the case.
@@ -114,6 +117,11 @@ fn role(account: AccountId, name: &str, trusted: AccountId, now: Timestamp, rand
         boundary: None,
         origin: Origin::Api,
     }
+}
+
+/// What became of a request, as its event tells it.
+fn result(request: &AccountRequest) -> CallResult {
+    CallResult { name: "CreateAccountResult", details: json!({ "CreateAccountStatus": shapes::request(request) }) }
 }
 
 fn in_progress(request: &AccountRequest) -> CreateAccountStatus {

@@ -13,7 +13,7 @@ use super::{
     Outcome, account, create_account, delegate, features, handshake, invitation, organization, service_access, tag,
     unit,
 };
-use crate::context::{Call, Context, RecordOrder, Reply, Services};
+use crate::context::{Call, CallResult, Context, RecordOrder, Reply, Services};
 
 /// Errors that every operation can answer, beside those it declares.
 const COMMON: [&str; 4] =
@@ -34,10 +34,10 @@ pub async fn organizations(services: &Services, call: &Call, headers: &HeaderMap
     metrics::counter!("opentrail_api_organizations_calls_total", "operation" => operation, "error" => error)
         .increment(1);
     match done {
-        Ok(Done { response, committed: Some(Committed { changes, order, turn }) }) => {
-            Reply { response, changes, order, turn }
+        Ok(Done { response, committed: Some(Committed { changes, order, turn }), results }) => {
+            Reply { response, changes, order, turn, results }
         }
-        Ok(Done { response, committed: None }) => unchanged(response),
+        Ok(Done { response, committed: None, .. }) => unchanged(response),
         Err(Refusal { exception, reason }) => {
             let more: Vec<_> = reason.map(|reason| ("Reason", reason)).into_iter().collect();
             unchanged(json::respond_error(&exception, "Message", &more, &call.request_id))
@@ -46,7 +46,7 @@ pub async fn organizations(services: &Services, call: &Call, headers: &HeaderMap
 }
 
 fn unchanged(response: Response<Bytes>) -> Reply {
-    Reply { response, changes: Vec::new(), order: RecordOrder::RecordFirst, turn: None }
+    Reply { response, changes: Vec::new(), order: RecordOrder::RecordFirst, turn: None, results: Vec::new() }
 }
 
 fn operation(headers: &HeaderMap) -> Outcome<Operation> {
@@ -62,6 +62,7 @@ fn operation(headers: &HeaderMap) -> Outcome<Operation> {
 struct Done {
     response: Response<Bytes>,
     committed: Option<Committed>,
+    results: Vec<CallResult>,
 }
 
 async fn run(cx: Context<'_>, operation: Operation, body: &Bytes) -> Outcome<Done> {
@@ -81,8 +82,14 @@ async fn handle(asked: Asked<'_>, cx: Context<'_>, operation: Operation, body: &
     match operation {
         Operation::AcceptHandshake => changed(cx, handshake::accept_handshake(asked, read(body)?).await?),
         Operation::CancelHandshake => changed(cx, handshake::cancel_handshake(asked, read(body)?).await?),
-        Operation::CloseAccount => done(cx, account::close_account(asked, read(body)?).await?),
-        Operation::CreateAccount => changed(cx, create_account::create_account(asked, read(body)?).await?),
+        Operation::CloseAccount => {
+            let (committed, result) = account::close_account(asked, read(body)?).await?;
+            Ok(Done { results: vec![result], ..done(cx, committed)? })
+        }
+        Operation::CreateAccount => {
+            let (output, committed, result) = create_account::create_account(asked, read(body)?).await?;
+            Ok(Done { results: vec![result], ..changed(cx, (output, committed))? })
+        }
         Operation::CreateOrganization => changed(cx, organization::create_organization(asked, read(body)?).await?),
         Operation::CreateOrganizationalUnit => changed(cx, unit::create_unit(asked, read(body)?).await?),
         Operation::DeclineHandshake => changed(cx, handshake::decline_handshake(asked, read(body)?).await?),
@@ -128,7 +135,7 @@ fn read<T: DeserializeOwned + Validate>(body: &[u8]) -> Outcome<T> {
 }
 
 fn answer(cx: Context<'_>, output: &impl Serialize) -> Outcome<Done> {
-    Ok(Done { response: json::respond(output, &cx.call.request_id), committed: None })
+    Ok(Done { response: json::respond(output, &cx.call.request_id), committed: None, results: Vec::new() })
 }
 
 fn changed<T: Serialize>(cx: Context<'_>, (output, committed): (T, Committed)) -> Outcome<Done> {
@@ -137,5 +144,6 @@ fn changed<T: Serialize>(cx: Context<'_>, (output, committed): (T, Committed)) -
 
 /// Operations without output answer an empty body.
 fn done(cx: Context<'_>, committed: Committed) -> Outcome<Done> {
-    Ok(Done { response: json::respond_nothing(&cx.call.request_id), committed: Some(committed) })
+    let response = json::respond_nothing(&cx.call.request_id);
+    Ok(Done { response, committed: Some(committed), results: Vec::new() })
 }

@@ -33,7 +33,7 @@ pub async fn sts(services: &Services, call: &Call, head: &Parts, body: &Bytes) -
         Ok(result) => query::respond_xml(STS_NAMESPACE, action, Some(&result), &call.request_id),
         Err(error) => query::respond_error(STS_NAMESPACE, &error, &call.request_id),
     };
-    Reply { response, changes: Vec::new(), order: RecordOrder::RecordFirst, turn: None }
+    Reply { response, changes: Vec::new(), order: RecordOrder::RecordFirst, turn: None, results: Vec::new() }
 }
 
 fn parameters(head: &Parts, body: &Bytes) -> Result<Params, QueryError> {

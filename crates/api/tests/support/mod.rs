@@ -239,7 +239,7 @@ impl Answer {
 }
 
 pub(crate) fn answer(reply: Reply) -> Answer {
-    let Reply { response, changes, order, turn } = reply;
+    let Reply { response, changes, order, turn, .. } = reply;
     assert_eq!(turn.is_some(), !changes.is_empty(), "a change holds its turn");
     let (head, body) = response.into_parts();
     let body = serde_json::from_slice(&body).expect("the answer is JSON");

@@ -7,9 +7,9 @@ use http::request::Parts as Head;
 use http::{Method, Response};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::Incoming;
-use opentrail_api::{Call, RecordOrder, Reply};
+use opentrail_api::{Call, CallResult, RecordOrder, Reply};
 use opentrail_model::Source;
-use opentrail_recorder::{Captured, Endpoint, Exchange};
+use opentrail_recorder::{Captured, Endpoint, Exchange, ServiceEvent};
 use opentrail_wire::sigv4::QueryError;
 use opentrail_wire::{Exception, json, query, rest, sigv4};
 
@@ -90,7 +90,13 @@ async fn perform(
         "kms" => {
             let answered = opentrail_kms::api(&parts.kms, &kms_call(&call), &head.headers, &body).await;
             resources = answered.resources;
-            Reply { response: answered.response, changes: Vec::new(), order: RecordOrder::RecordFirst, turn: None }
+            Reply {
+                response: answered.response,
+                changes: Vec::new(),
+                order: RecordOrder::RecordFirst,
+                turn: None,
+                results: Vec::new(),
+            }
         }
         other => {
             let exception = Exception::unknown_operation(format!(
@@ -100,7 +106,7 @@ async fn perform(
         }
     };
     // `turn` is held until the batch is durable: changes reach the journal in the order of the catalog.
-    let Reply { response, changes, order, turn } = reply;
+    let Reply { response, changes, order, turn, results } = reply;
     let exchange = Exchange {
         endpoint: Endpoint {
             account: call.principal.account,
@@ -128,7 +134,12 @@ async fn perform(
     let record_first = order == RecordOrder::RecordFirst;
     let only_read = record.clone().filter(|record| changes.is_empty() && reads(&record.operation));
     let records = record.map(|record| opentrail_recorder::shared(record, || services.random.uuid()));
-    let records = records.unwrap_or_default();
+    let mut records = records.unwrap_or_default();
+    records.extend(results.into_iter().map(|CallResult { name, details }| {
+        let event_source = "organizations.amazonaws.com";
+        let (account, region) = (call.principal.account, call.region.clone());
+        ServiceEvent { at: started, account, region, event_source, name, details }.record(services.random.uuid())
+    }));
     // What was carried out is recorded even when the client is told that it failed, since its record was not durable.
     let done = if response.status().is_success() { records.clone() } else { Vec::new() };
     let appended = parts.recording.append_call(Source::Api, records, started, changes, record_first).await;
