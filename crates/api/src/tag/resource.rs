@@ -41,14 +41,17 @@ impl Context<'_> {
     ) -> Outcome<Versioned<Trail>> {
         let key = trail_key(self, text);
         let found = match &key {
-            Ok(key) if key.account == self.account() => self.services.trails.find(key).await?,
-            _ => None,
+            Ok(key) => self.find_seen(key).await?,
+            Err(_) => None,
         };
         let own = found.as_ref().map(|trail| &*trail.value.tags).unwrap_or_default();
         self.authorize(Access::on(operation, text).tagged(own).requesting(tags))?;
 
         key?;
         let trail = found.ok_or_else(|| not_found(self, text))?;
+        if from == From::Home {
+            self.require_changeable(&trail.value)?;
+        }
         let reachable = match from {
             From::Home => trail.value.key.home_region == *self.region(),
             From::Anywhere => trail.value.is_visible_in(self.region()),
