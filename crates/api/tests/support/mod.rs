@@ -171,17 +171,6 @@ impl Caller<'_> {
         answer(reply)
     }
 
-    /// Calls an operation of Organizations, which must succeed.
-    pub(crate) async fn organizations(&self, operation: &str, input: Value) -> Reply {
-        let mut headers = HeaderMap::new();
-        let target = format!("AWSOrganizationsV20161128.{operation}");
-        headers.insert("x-amz-target", HeaderValue::from_str(&target).unwrap());
-        let body = input.to_string().into();
-        let reply = opentrail_api::organizations(&self.api.services, &self.call, &headers, &body).await;
-        assert_eq!(reply.response.status(), StatusCode::OK, "{:?}", reply.response.body());
-        reply
-    }
-
     /// What a call that must succeed answers.
     pub(crate) async fn ok(&self, operation: &str, input: Value) -> Value {
         let answer = self.call(operation, input).await;
@@ -219,13 +208,24 @@ impl Caller<'_> {
 
     /// Calls an operation of Organizations; the status and the JSON, null for nothing.
     pub(crate) async fn organizations(&self, operation: &str, input: Value) -> (StatusCode, Value) {
+        let reply = self.organizations_reply(operation, input).await;
+        let body = serde_json::from_slice(reply.response.body()).unwrap_or_default();
+        (reply.response.status(), body)
+    }
+
+    /// Calls an operation of Organizations, which must succeed; with what it changes.
+    pub(crate) async fn reorganize(&self, operation: &str, input: Value) -> Reply {
+        let reply = self.organizations_reply(operation, input).await;
+        assert_eq!(reply.response.status(), StatusCode::OK, "{:?}", reply.response.body());
+        reply
+    }
+
+    async fn organizations_reply(&self, operation: &str, input: Value) -> Reply {
         let mut headers = HeaderMap::new();
         let target = format!("AWSOrganizationsV20161128.{operation}");
         headers.insert("x-amz-target", HeaderValue::from_str(&target).unwrap());
         let body = if input.is_null() { Bytes::new() } else { input.to_string().into() };
-        let reply = opentrail_api::organizations(&self.api.services, &self.call, &headers, &body).await;
-        let body = serde_json::from_slice(reply.response.body()).unwrap_or_default();
-        (reply.response.status(), body)
+        opentrail_api::organizations(&self.api.services, &self.call, &headers, &body).await
     }
 
     /// The call as the server hands it on.

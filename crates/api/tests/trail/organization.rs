@@ -9,8 +9,8 @@ const CLOUDTRAIL: &str = "cloudtrail.amazonaws.com";
 /// The root of an organization's management account.
 async fn management(api: &Api) -> Caller<'_> {
     let root = api.root();
-    root.organizations("CreateOrganization", json!({})).await;
-    root.organizations("EnableAWSServiceAccess", json!({ "ServicePrincipal": CLOUDTRAIL })).await;
+    root.reorganize("CreateOrganization", json!({})).await;
+    root.reorganize("EnableAWSServiceAccess", json!({ "ServicePrincipal": CLOUDTRAIL })).await;
     root
 }
 
@@ -31,19 +31,19 @@ async fn a_new_account_changes_the_trail_in_the_batch_of_the_call() {
     let root = management(&api).await;
     let created = root.call("CreateTrail", input("main")).await;
     assert_eq!(members(&created.changes), [ACCOUNT]);
-    let made = root.organizations("CreateAccount", json!({ "Email": "a@example.com", "AccountName": "a" })).await;
+    let made = root.reorganize("CreateAccount", json!({ "Email": "a@example.com", "AccountName": "a" })).await;
     let logged = members(&made.changes);
     assert_eq!(logged.len(), 2);
     assert!(made.turn.is_some(), "held until the journal has it");
     let stored = api.services.trails.all().await.unwrap();
     assert_eq!(made.changes, [TrailChange::PutTrail(stored[0].clone().into())], "the catalog has it already");
     drop(made);
-    let off = root.organizations("DisableAWSServiceAccess", json!({ "ServicePrincipal": CLOUDTRAIL })).await;
+    let off = root.reorganize("DisableAWSServiceAccess", json!({ "ServicePrincipal": CLOUDTRAIL })).await;
     assert_eq!(members(&off.changes), [ACCOUNT]);
     drop(off);
     let unit =
         json!({ "ParentId": api.services.organizations.of(ACCOUNT.parse().unwrap()).unwrap().root, "Name": "u" });
-    let other = root.organizations("CreateOrganizationalUnit", unit).await;
+    let other = root.reorganize("CreateOrganizationalUnit", unit).await;
     assert!(other.changes.is_empty() && other.turn.is_none(), "whom the trail logs has not changed");
 }
 
@@ -57,7 +57,7 @@ async fn a_trail_made_while_an_account_comes_has_it() {
     let body = input("first").to_string().into();
     let first = opentrail_api::cloudtrail(&api.services, root.raw(), &headers, &body).await;
     let account = json!({ "Email": "a@example.com", "AccountName": "a" });
-    let mut coming = Box::pin(root.organizations("CreateAccount", account));
+    let mut coming = Box::pin(root.reorganize("CreateAccount", account));
     assert!((&mut coming).now_or_never().is_none(), "it waits");
     let body = input("second").to_string().into();
     let mut second = Box::pin(opentrail_api::cloudtrail(&api.services, root.raw(), &headers, &body));
@@ -80,7 +80,7 @@ async fn a_trail_cannot_be_converted_over_an_organization_that_ends() {
     let update = json!({ "Name": "own", "IsOrganizationTrail": true });
     let converted = root.call("UpdateTrail", update.clone()).await;
     assert_eq!(members(&converted.changes), [ACCOUNT]);
-    let ended = root.organizations("DeleteOrganization", json!({})).await;
+    let ended = root.reorganize("DeleteOrganization", json!({})).await;
     assert!(matches!(&ended.changes[..], [TrailChange::PutTrail(trail)] if trail.organization.is_none()));
     drop(ended);
     root.refused("UpdateTrail", update, "OrganizationsNotInUseException", "is not a member").await;
