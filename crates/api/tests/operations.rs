@@ -7,6 +7,7 @@ mod event;
 mod iam;
 mod key;
 mod selector;
+mod store;
 mod sts;
 mod support;
 mod tag;

@@ -4,9 +4,8 @@ use std::sync::Arc;
 
 use opentrail_catalog::CatalogError;
 use opentrail_organizations::{Changing, Edit, Organization};
-use opentrail_trails::TrailChange;
 
-use crate::context::{Context, RecordOrder};
+use crate::context::{Context, JournalChange, RecordOrder};
 use crate::turn::Turn;
 
 /// What is changed together with an organization, in the same transaction.
@@ -22,7 +21,7 @@ pub(crate) struct Beside<'a> {
 #[derive(Debug)]
 pub(crate) struct Committed {
     /// The organization's trails as they are now. The catalog has them already.
-    pub(crate) changes: Vec<TrailChange>,
+    pub(crate) changes: Vec<JournalChange>,
     /// Whether the record of the call comes before or after them.
     pub(crate) order: RecordOrder,
     /// Held until they are in the journal.
