@@ -1,5 +1,6 @@
 """The real server under load, killed at each named step between two changes of the disk (`opentrail crash-points`), then
-started again: nothing acknowledged is missing from Event history or the log files, nothing is there twice.
+started again: nothing acknowledged is missing from Event history, the log files or an event data store, nothing is there
+twice.
 
 The steps share data directories, as one server would live through all of it; a failure names its step."""
 
@@ -21,6 +22,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 TESTS = pathlib.Path(__file__).resolve().parent.parent
 sys.path += [str(TESTS / "crash"), str(TESTS / "system")]
+import stored  # noqa: E402
 from commands import opentrail, opentrail_offline  # noqa: E402
 from opentrail_server import ACCOUNT, BUCKET_POLICY, REGION, Server, binary, record, wait_until  # noqa: E402
 from random_kills import Writer, judge  # noqa: E402
@@ -34,6 +36,11 @@ interval = "1s"
 flush_age = "100ms"
 maintenance_interval = "300ms"
 vacuum_age = "5s"
+[stores]
+flush_age = "100ms"
+maintenance_interval = "300ms"
+vacuum_age = "5s"
+pending_deletion = "1s"
 [journal]
 segment_bytes = "4MiB"
 hold_back = "1s"
@@ -69,6 +76,7 @@ class World:
         s3.create_bucket(Bucket="versions", ObjectLockEnabledForBucket=True)
         policy = BUCKET_POLICY.format(bucket="trail-logs", account=ACCOUNT, prefix="*")  # for the steps' own trails, too
         s3.put_bucket_policy(Bucket="trail-logs", Policy=policy)
+        self.store = create_store(self, "everything", MultiRegionEnabled=True)
         self.acknowledged, self.calls = [], []
         self.trails, self.s3 = self.tracked("cloudtrail"), self.server.client("s3")
         assert self.server.stop() == 0
@@ -137,6 +145,9 @@ class World:
                    "delivery of everything acknowledged", 30, 0.1)  # fmt: skip
         events, requests = delivered(self.server)
         good = judge("log files", events, acknowledged) & judge("log files, by call", requests, calls)
+        wait_until(lambda: set(acknowledged) <= set(in_store(self.server, self.store)[0]), "the store's flush", 30, 0.1)
+        events, requests = in_store(self.server, self.store)
+        good &= judge("the store", events, acknowledged) & judge("the store, by call", requests, calls)
         events, requests = looked_up(self.server, since)
         assert good & judge("Event history", events, acknowledged) & judge("Event history, by call", requests, calls)
 
@@ -157,6 +168,16 @@ def delivered(server, prefix="AWSLogs", bucket="trail-logs"):
             events[event["eventID"]] += 1
             if event["eventSource"] == "cloudtrail.amazonaws.com":
                 requests[event["requestID"]] += 1
+    return events, requests
+
+
+def in_store(server, store):
+    """The same of an event data store."""
+    events, requests = collections.Counter(), collections.Counter()
+    for row in stored.rows(server, store, "eventid", "eventsource", "raw"):
+        events[row["eventid"]] += 1
+        if row["eventsource"] == "cloudtrail.amazonaws.com":
+            requests[json.loads(row["raw"])["requestID"]] += 1
     return events, requests
 
 
@@ -307,6 +328,83 @@ def region_has_one_key(world, region):
     wait_until(lambda: list(logs.glob(f"*/CloudTrail-Digest/{region}/**/*.json.gz")), "a digest of the Region")
     keys = world.server.client("cloudtrail", region).list_public_keys()["PublicKeyList"]
     assert len(keys) == 1, keys
+
+
+def create_store(world, name, **settings):
+    """An event data store of management events; its ARN."""
+    settings = {"MultiRegionEnabled": False, "TerminationProtectionEnabled": False, **settings}
+    return world.server.client("cloudtrail").create_event_data_store(Name=name, **settings)["EventDataStoreArn"]
+
+
+def store(world):
+    """A store of the step's own."""
+    return create_store(world, new_name())
+
+
+def stores(world):
+    listed = world.server.client("cloudtrail").list_event_data_stores()["EventDataStores"]
+    return {item["Name"]: item["EventDataStoreArn"] for item in listed}
+
+
+def create_named_store(world, name):
+    try:
+        create_store(world, name)
+    except world.trails.exceptions.EventDataStoreAlreadyExistsException:
+        pass
+
+
+def named_store_takes_events(world, name):
+    create_named_store(world, name)
+    store_takes_events(world, stores(world)[name])
+
+
+def store_takes_events(world, arn):
+    """What is put now comes into the step's own store, once; then the store makes room for the next."""
+    ids = world.put(3)
+    wait_until(lambda: set(ids) <= set(in_store(world.server, arn)[0]), "the events in the step's own store", 30, 0.1)
+    assert max(in_store(world.server, arn)[0].values()) == 1
+    delete_store(world, arn)
+    wait_until(lambda: not stored.table_of(world.server, arn).exists(), "the end of the step's own store")
+
+
+def change_store(world, _):
+    days = 100 + uuid.uuid4().int % 200
+    world.trails.update_event_data_store(EventDataStore=world.store, RetentionPeriod=days)
+
+
+def delete_store(world, arn):
+    try:
+        world.trails.delete_event_data_store(EventDataStore=arn)
+    except (world.trails.exceptions.InactiveEventDataStoreException, world.trails.exceptions.EventDataStoreNotFoundException):
+        pass
+
+
+def store_is_gone(world, arn):
+    delete_store(world, arn)
+    wait_until(lambda: not stored.table_of(world.server, arn).exists(), "the end of the store")
+    with pytest.raises(world.trails.exceptions.EventDataStoreNotFoundException):
+        world.trails.get_event_data_store(EventDataStore=arn)
+
+
+def store_of_old_events(world):
+    """One with an event of twenty days ago, which it keeps for thirty."""
+    arn = create_store(world, new_name(), RetentionPeriod=30)
+    ids = [str(uuid.uuid4())]
+    then = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() - 20 * 86_400))
+    world.server.put_records(json.dumps(record(ids[0], time_text=then)).encode(), timeout=10)
+    wait_until(lambda: set(ids) <= set(in_store(world.server, arn)[0]), "the old event in the store", 30, 0.1)
+    return arn, ids
+
+
+def shorten_store(world, prepared):
+    world.trails.update_event_data_store(EventDataStore=prepared[0], RetentionPeriod=7)
+
+
+def old_events_are_gone(world, prepared):
+    arn, ids = prepared
+    shorten_store(world, prepared)
+    wait_until(lambda: not set(ids) & set(in_store(world.server, arn)[0]), "the old event leaving the store", 30, 0.1)
+    store_takes_events(world, arn)
 
 
 class Object:
@@ -492,6 +590,12 @@ STEPS = [
     *[Step(at) for at in ["history.written:2", "history.committed:2", "history.merged", "history.replaced"]],
     *[Step(at) for at in ["lake.staged:3", "lake.committed:3"]],
     *[Step(at) for at in ["lake.checkpoint-staged", "lake.checkpoint-placed", "lake.swept"]],
+    *[Step(at, lambda _: new_name(), create_named_store, named_store_takes_events) for at in
+      ["tables.table", "tables.table-made"]],  # fmt: skip
+    *[Step(at, provoke=change_store) for at in ["tables.obey", "tables.obeyed"]],
+    *[Step(at) for at in ["tables.written:3", "tables.committed:3", "tables.merged", "tables.replaced"]],
+    Step("tables.expired", store_of_old_events, shorten_store, old_events_are_gone),
+    *[Step(at, store, delete_store, store_is_gone) for at in ["tables.drop", "tables.dropped", "tables.removed"]],
     *[Step(at) for at in ["objects.staged", "objects.described", "objects.placed"]],
     *[Step(at, Object, put_object, object_is_whole, "client") for at in
       ["objects.staged:2", "objects.described:2", "objects.placed:2"]],  # fmt: skip

@@ -1,4 +1,5 @@
-use opentrail_identity::{AccessRequest, Context as Conditions, Decision};
+use opentrail_identity::{AccessRequest, Context as Conditions, Decision, Policy};
+use opentrail_model::AccountId;
 use opentrail_trails::Tag;
 use opentrail_wire::Exception;
 
@@ -12,6 +13,8 @@ pub(crate) struct Access<'a> {
     resource: Option<&'a str>,
     resource_tags: &'a [Tag],
     request_tags: &'a [Tag],
+    owner: Option<AccountId>,
+    policy: Option<&'a Policy>,
 }
 
 impl<'a> Access<'a> {
@@ -22,7 +25,7 @@ impl<'a> Access<'a> {
 
     /// To do `operation`, whose action has no form for single resources.
     pub(crate) fn anywhere(operation: &'a str) -> Self {
-        Self { operation, resource: None, resource_tags: &[], request_tags: &[] }
+        Self { operation, resource: None, resource_tags: &[], request_tags: &[], owner: None, policy: None }
     }
 
     /// The resource has these tags: `aws:ResourceTag/…`.
@@ -34,13 +37,24 @@ impl<'a> Access<'a> {
     pub(crate) fn requesting(self, tags: &'a [Tag]) -> Self {
         Self { request_tags: tags, ..self }
     }
+
+    /// The resource is of a kind that can have a policy of its own, and belongs to `owner`.
+    pub(crate) fn owned_by(self, owner: AccountId) -> Self {
+        Self { owner: Some(owner), ..self }
+    }
+
+    /// The resource's own policy.
+    pub(crate) fn under(self, policy: Option<&'a Policy>) -> Self {
+        Self { policy, ..self }
+    }
 }
 
 impl Context<'_> {
     /// Checks that the caller's policies allow it.
     ///
     /// A trail of another account is judged by the caller's policies alone, as trails have no policies of their own;
-    /// that it cannot be found is said by the operation.
+    /// that it cannot be found is said by the operation. A resource with an owner is judged by its own policy too, and
+    /// across accounts both must allow.
     pub(crate) fn authorize(&self, access: Access<'_>) -> Outcome<()> {
         let action = format!("cloudtrail:{}", access.operation);
         let resource = access.resource.unwrap_or("*");
@@ -48,8 +62,8 @@ impl Context<'_> {
             action: &action,
             resource,
             context: &self.conditions(access),
-            resource_policy: None,
-            resource_account: None,
+            resource_policy: access.policy,
+            resource_account: access.owner,
         };
         let principal = &self.call.principal;
         match self.services.directory.authorize(principal, &request) {

@@ -1,6 +1,7 @@
 use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use opentrail_catalog::Catalog;
@@ -12,6 +13,7 @@ use opentrail_keys::KeyRing;
 use opentrail_model::{AccountId, Region, Timestamp};
 use opentrail_organizations::Organizations;
 use opentrail_runtime::{Clock, Random};
+use opentrail_stores::{ResourcePolicies, StoreChange, Stores};
 use opentrail_trails::{Buckets, TrailChange, Trails};
 
 use crate::error::ApiError;
@@ -23,6 +25,12 @@ use crate::turn::{Turn, Turns};
 pub struct Services {
     /// The trails.
     pub trails: Trails,
+    /// The event data stores.
+    pub stores: Stores,
+    /// The policies that resources have of their own.
+    pub policies: ResourcePolicies,
+    /// How long a deleted event data store can be restored.
+    pub pending_deletion: Duration,
     /// Where the trails' delivery status is.
     pub catalog: Arc<dyn Catalog>,
     /// Where trails can deliver to.
@@ -72,7 +80,7 @@ pub struct Reply {
     /// What the client gets.
     pub response: http::Response<Bytes>,
     /// What changed, to be appended in the same batch as the call's event. The catalog has it already.
-    pub changes: Vec<TrailChange>,
+    pub changes: Vec<JournalChange>,
     /// Which of event and changes comes first in that batch.
     pub order: RecordOrder,
     /// Drop it once the batch is durable. Absent when nothing changed.
@@ -88,6 +96,45 @@ pub struct CallResult {
     pub name: &'static str,
     /// What it tells, in the service model's spelling.
     pub details: serde_json::Value,
+}
+
+/// A change of configuration that the journal orders.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum JournalChange {
+    /// Of a trail.
+    Trail(TrailChange),
+    /// Of an event data store.
+    EventDataStore(StoreChange),
+}
+
+impl JournalChange {
+    /// Whose configuration changes.
+    pub fn account(&self) -> AccountId {
+        match self {
+            Self::Trail(change) => change.key().account,
+            Self::EventDataStore(change) => change.account(),
+        }
+    }
+
+    /// The entry's body.
+    pub fn to_bytes(&self) -> Bytes {
+        match self {
+            Self::Trail(change) => change.to_bytes(),
+            Self::EventDataStore(change) => change.to_bytes(),
+        }
+    }
+}
+
+impl From<TrailChange> for JournalChange {
+    fn from(change: TrailChange) -> Self {
+        Self::Trail(change)
+    }
+}
+
+impl From<StoreChange> for JournalChange {
+    fn from(change: StoreChange) -> Self {
+        Self::EventDataStore(change)
+    }
 }
 
 /// Whether a trail that a call changes sees that call under its old or its new settings.

@@ -12,8 +12,14 @@ use crate::error::ApiError;
 use crate::event::lookup_events;
 use crate::key::list_public_keys;
 use crate::organizations::change::Committed;
+use crate::policy::{delete_resource_policy, get_resource_policy, put_resource_policy};
 use crate::request::read;
 use crate::selector::{get_event_selectors, put_event_selectors};
+use crate::store::{
+    create_event_data_store, delete_event_data_store, get_event_configuration, get_event_data_store,
+    list_event_data_stores, put_event_configuration, restore_event_data_store, start_event_data_store_ingestion,
+    stop_event_data_store_ingestion, update_event_data_store,
+};
 use crate::tag::{add_tags, list_tags, remove_tags};
 use crate::trail::{
     Change, Changed, create_trail, delete_trail, describe_trails, get_trail, get_trail_status, list_trails,
@@ -23,22 +29,35 @@ use crate::trail::{
 /// The operations of `cloudtrail` that do what they say. The others answer `UnsupportedOperationException`.
 pub const BUILT: &[&str] = &[
     "AddTags",
+    "CreateEventDataStore",
     "CreateTrail",
+    "DeleteEventDataStore",
+    "DeleteResourcePolicy",
     "DeleteTrail",
     "DeregisterOrganizationDelegatedAdmin",
     "DescribeTrails",
+    "GetEventConfiguration",
+    "GetEventDataStore",
     "GetEventSelectors",
+    "GetResourcePolicy",
     "GetTrail",
     "GetTrailStatus",
+    "ListEventDataStores",
     "ListPublicKeys",
     "ListTags",
     "ListTrails",
     "LookupEvents",
+    "PutEventConfiguration",
     "PutEventSelectors",
+    "PutResourcePolicy",
     "RegisterOrganizationDelegatedAdmin",
     "RemoveTags",
+    "RestoreEventDataStore",
+    "StartEventDataStoreIngestion",
     "StartLogging",
+    "StopEventDataStoreIngestion",
     "StopLogging",
+    "UpdateEventDataStore",
     "UpdateTrail",
 ];
 
@@ -120,6 +139,31 @@ async fn handle(cx: Context<'_>, operation: Operation, body: &Bytes) -> Outcome<
             committed(cx, deregister_organization_delegated_admin(cx, read(operation, body)?).await?)
         }
         Operation::LookupEvents => answered(cx, &lookup_events(cx, read(operation, body)?).await?),
+        other => handle_store(cx, other, body).await,
+    }
+}
+
+/// Operations on event data stores and on the policies of resources.
+async fn handle_store(cx: Context<'_>, operation: Operation, body: &Bytes) -> Outcome<Done> {
+    use Operation as O;
+    match operation {
+        O::CreateEventDataStore => changed(cx, create_event_data_store(cx, read(operation, body)?).await?),
+        O::UpdateEventDataStore => changed(cx, update_event_data_store(cx, read(operation, body)?).await?),
+        O::DeleteEventDataStore => changed(cx, delete_event_data_store(cx, read(operation, body)?).await?),
+        O::RestoreEventDataStore => changed(cx, restore_event_data_store(cx, read(operation, body)?).await?),
+        O::GetEventDataStore => answered(cx, &get_event_data_store(cx, read(operation, body)?).await?),
+        O::ListEventDataStores => answered(cx, &list_event_data_stores(cx, read(operation, body)?).await?),
+        O::PutEventConfiguration => changed(cx, put_event_configuration(cx, read(operation, body)?).await?),
+        O::GetEventConfiguration => answered(cx, &get_event_configuration(cx, read(operation, body)?).await?),
+        O::PutResourcePolicy => answered(cx, &put_resource_policy(cx, read(operation, body)?).await?),
+        O::GetResourcePolicy => answered(cx, &get_resource_policy(cx, read(operation, body)?).await?),
+        O::DeleteResourcePolicy => answered(cx, &delete_resource_policy(cx, read(operation, body)?).await?),
+        O::StartEventDataStoreIngestion => {
+            changed(cx, start_event_data_store_ingestion(cx, read(operation, body)?).await?)
+        }
+        O::StopEventDataStoreIngestion => {
+            changed(cx, stop_event_data_store_ingestion(cx, read(operation, body)?).await?)
+        }
         other => Err(not_built(other.name()).into()),
     }
 }

@@ -6,6 +6,7 @@ use opentrail_catalog::CatalogError;
 use opentrail_history::HistoryError;
 use opentrail_model::ParseTrailNameError;
 use opentrail_selectors::SelectorError;
+use opentrail_stores::StoreError;
 use opentrail_trails::{BucketError, KeyError, TrailError};
 use opentrail_wire::Exception;
 use opentrail_wire::cloudtrail::Operation;
@@ -14,6 +15,8 @@ use tracing::error;
 use crate::delegation::DelegationError;
 use crate::event::AttributeError;
 use crate::page_token::PageTokenError;
+use crate::policy::{RuleError, TargetError};
+use crate::store::{ConfigurationError, InactiveStore, StoreReferenceError, StoreSettingsError};
 use crate::tag::{ResourceError, TagError};
 use crate::trail::{DestinationError, NotHomeRegion, OrganizationTrailError, SettingsError, TrailReferenceError};
 
@@ -54,6 +57,84 @@ impl From<TrailError> for ApiError {
             TrailError::TooMany { .. } => Exception::maximum_number_of_trails_exceeded(message),
             TrailError::Changed => Exception::conflict(message),
             TrailError::Catalog(cause) => return cause.into(),
+        })
+    }
+}
+
+impl From<StoreError> for ApiError {
+    fn from(error: StoreError) -> Self {
+        let message = error.to_string();
+        Self(match error {
+            StoreError::NotFound { .. } => Exception::event_data_store_not_found(message),
+            StoreError::AlreadyExists { .. } => Exception::event_data_store_already_exists(message),
+            StoreError::TooMany { .. } => Exception::event_data_store_max_limit_exceeded(message),
+            StoreError::Changed => Exception::conflict(message),
+            StoreError::Catalog(cause) => return cause.into(),
+        })
+    }
+}
+
+impl From<TargetError> for ApiError {
+    fn from(error: TargetError) -> Self {
+        let message = error.to_string();
+        Self(match error {
+            TargetError::Malformed { .. } => Exception::resource_arn_not_valid(message),
+            TargetError::Type { .. } => Exception::resource_type_not_supported(message),
+            TargetError::NotFound { .. } => Exception::resource_not_found(message),
+            TargetError::Inactive { .. } => Exception::operation_not_permitted(message),
+        })
+    }
+}
+
+impl From<ConfigurationError> for ApiError {
+    fn from(error: ConfigurationError) -> Self {
+        let message = error.to_string();
+        Self(match error {
+            ConfigurationError::Nothing
+            | ConfigurationError::Repeated { .. }
+            | ConfigurationError::RequestKey { .. }
+            | ConfigurationError::NoTarget => Exception::invalid_parameter(message),
+            ConfigurationError::NeedsLarge | ConfigurationError::BothTargets | ConfigurationError::NotOfStores => {
+                Exception::invalid_parameter_combination(message)
+            }
+            ConfigurationError::Trail => Exception::unsupported_operation(message),
+            ConfigurationError::Category { .. } => Exception::invalid_event_data_store_category(message),
+        })
+    }
+}
+
+impl From<RuleError> for ApiError {
+    fn from(error: RuleError) -> Self {
+        Self(Exception::resource_policy_not_valid(error.to_string()))
+    }
+}
+
+impl From<StoreReferenceError> for ApiError {
+    fn from(error: StoreReferenceError) -> Self {
+        Self(Exception::event_data_store_arn_invalid(error.to_string()))
+    }
+}
+
+impl From<InactiveStore> for ApiError {
+    fn from(error: InactiveStore) -> Self {
+        Self(Exception::inactive_event_data_store(error.to_string()))
+    }
+}
+
+impl From<StoreSettingsError> for ApiError {
+    fn from(error: StoreSettingsError) -> Self {
+        let message = error.to_string();
+        Self(match error {
+            StoreSettingsError::Retention { .. }
+            | StoreSettingsError::BillingMode
+            | StoreSettingsError::Nothing
+            | StoreSettingsError::CannotStop
+            | StoreSettingsError::OneRegion => Exception::invalid_parameter(message),
+            StoreSettingsError::KindChange => Exception::invalid_event_selectors(message),
+            StoreSettingsError::Organization { .. } => Exception::organizations_not_in_use(message),
+            StoreSettingsError::OrganizationNotBuilt | StoreSettingsError::KeyNotBuilt => {
+                Exception::unsupported_operation(message)
+            }
         })
     }
 }

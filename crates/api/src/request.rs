@@ -24,13 +24,48 @@ fn invalid(operation: Operation, violations: &[Violation]) -> Exception {
     match (operation, member) {
         (Operation::LookupEvents, "eventCategory") => Exception::invalid_event_category(message),
         (Operation::LookupEvents, "lookupAttributes") => Exception::invalid_lookup_attributes(message),
-        (Operation::LookupEvents, "maxResults") => Exception::invalid_max_results(message),
+        (Operation::LookupEvents | Operation::ListEventDataStores, "maxResults") => {
+            Exception::invalid_max_results(message)
+        }
+        (Operation::ListEventDataStores, "nextToken") => Exception::invalid_next_token(message),
         (Operation::PutEventSelectors, "eventSelectors" | "advancedEventSelectors") => {
             Exception::invalid_event_selectors(message)
         }
+        (
+            Operation::PutResourcePolicy | Operation::GetResourcePolicy | Operation::DeleteResourcePolicy,
+            "resourceArn",
+        ) => Exception::resource_arn_not_valid(message),
+        (Operation::PutEventConfiguration, _) => Exception::invalid_parameter(message),
+        (Operation::PutResourcePolicy, "resourcePolicy") => Exception::resource_policy_not_valid(message),
         (Operation::AddTags | Operation::CreateTrail | Operation::RemoveTags, "tagsList") => {
             Exception::invalid_tag_parameter(message)
         }
+        _ if is_of_stores(operation) => of_stores(member, message),
         _ => Exception::validation(message),
+    }
+}
+
+/// Whether the operation declares InvalidParameterException and errors of its own for the members of event data stores.
+fn is_of_stores(operation: Operation) -> bool {
+    use Operation as O;
+    matches!(
+        operation,
+        O::CreateEventDataStore
+            | O::DeleteEventDataStore
+            | O::GetEventDataStore
+            | O::RestoreEventDataStore
+            | O::StartEventDataStoreIngestion
+            | O::StopEventDataStoreIngestion
+            | O::UpdateEventDataStore
+    )
+}
+
+fn of_stores(member: &str, message: String) -> Exception {
+    match member {
+        "eventDataStore" => Exception::event_data_store_arn_invalid(message),
+        "advancedEventSelectors" => Exception::invalid_event_selectors(message),
+        "kmsKeyId" => Exception::invalid_kms_key_id(message),
+        "tagsList" => Exception::invalid_tag_parameter(message),
+        _ => Exception::invalid_parameter(message),
     }
 }

@@ -8,6 +8,7 @@ mod iam;
 mod key;
 mod organizations;
 mod selector;
+mod store;
 mod sts;
 mod support;
 mod tag;

@@ -16,7 +16,7 @@ use toml::Table;
 use reader::{Problem, Reader};
 pub(crate) use sections::{
     DeliverySection, DestinationSection, GatewaySection, HistorySection, IngestSection, JournalSection, KmsSection,
-    TlsSection,
+    StoresSection, TlsSection,
 };
 
 /// The checked configuration.
@@ -27,6 +27,7 @@ pub(crate) struct Config {
     pub(crate) delivery: DeliverySection,
     pub(crate) journal: JournalSection,
     pub(crate) history: HistorySection,
+    pub(crate) stores: StoresSection,
     pub(crate) ingest: IngestSection,
     pub(crate) gateways: Vec<GatewaySection>,
     pub(crate) destinations: Vec<DestinationSection>,
@@ -91,6 +92,7 @@ impl Config {
             delivery: DeliverySection::read(&mut root),
             journal: JournalSection::read(&mut root),
             history: HistorySection::read(&mut root),
+            stores: StoresSection::read(&mut root),
             ingest: IngestSection::read(&mut root),
             gateways: root.sections("gateway", GatewaySection::read),
             destinations: root.sections("destination", DestinationSection::read),

@@ -1,6 +1,7 @@
 //! `opentrail serve`: puts the server together, runs it, and takes it apart in the order of the data flow.
 
 mod banner;
+mod stores;
 mod trim;
 
 use std::sync::Arc;
@@ -9,7 +10,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use metrics_exporter_prometheus::PrometheusBuilder;
-use opentrail_api::{Quotas, Services, Turns};
+use opentrail_api::{JournalChange, Quotas, Services, Turns};
 use opentrail_catalog::{Catalog, SqliteCatalog};
 use opentrail_delivery::{Delivery, DeliveryDeps, DeliverySettings, PublicKeys};
 use opentrail_gateway::{Gateway, GatewayConfig};
@@ -23,6 +24,7 @@ use opentrail_kms::{Kms, KmsError};
 use opentrail_organizations::Organizations;
 use opentrail_projection::{Feed, run};
 use opentrail_runtime::{Clock, CrashPoint, OnError, Random, Shutdown, SystemClock, SystemRandom, TaskGroup};
+use opentrail_stores::{ResourcePolicies, Stores};
 use opentrail_trails::{Buckets, Trail, TrailChange, Trails};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::{info, warn};
@@ -135,14 +137,35 @@ pub(crate) async fn serve(args: ServeArgs) -> anyhow::Result<u8> {
         OnError::Log,
         keep_keys(kms.clone(), Arc::clone(&clock), intake.shutdown().clone()),
     );
+    let tables =
+        stores::start(&config.stores, &data.join("tables/stores"), &catalog, &feed, &clock, &directory, &projections)
+            .await?;
     let trails = Trails::new(Arc::clone(&catalog));
-    let reconciled = reconciliation(&trails.all().await?, &delivery);
+    let stores = Stores::new(Arc::clone(&catalog));
+    let mut reconciled = reconciliation(&trails.all().await?, &delivery);
+    reconciled.extend(stores::reconciliation(&stores.all().await?, &tables));
     CrashPoint::ServerReconcile.reach();
     recording.append_changes(&reconciled).await.context("the journal does not take records")?;
     CrashPoint::ServerReconciled.reach();
     let window = DedupWindow::load(usize::try_from(config.ingest.dedup_window)?, &*journal).await?;
+    let turns = Turns::default();
+    intake.spawn(
+        "store retirement",
+        OnError::Log,
+        stores::retire(
+            stores.clone(),
+            turns.clone(),
+            recording.clone(),
+            config.stores.pending_deletion,
+            Arc::clone(&clock),
+            intake.shutdown().clone(),
+        ),
+    );
     let services = Services {
         trails,
+        stores,
+        policies: ResourcePolicies::new(Arc::clone(&catalog)),
+        pending_deletion: config.stores.pending_deletion,
         catalog: Arc::clone(&catalog),
         buckets,
         history,
@@ -154,7 +177,7 @@ pub(crate) async fn serve(args: ServeArgs) -> anyhow::Result<u8> {
         clock: Arc::clone(&clock),
         random: Arc::clone(&random),
         quotas: args.aws_quotas.then(|| Quotas::new(Arc::clone(&clock))),
-        turns: Turns::default(),
+        turns,
     };
     let access = StoreAccess { directory: Arc::clone(&directory), clock: Arc::clone(&clock) };
     let tls = config.tls.as_ref().map(server_config).transpose()?;
@@ -224,10 +247,10 @@ async fn keep_keys(kms: Kms, clock: Arc<dyn Clock>, shutdown: Shutdown) -> Resul
 
 /// Changes that a crash between the catalog's commit and the journal's append may have kept from delivery. A version that
 /// delivery knows already changes nothing.
-fn reconciliation(trails: &[Trail], delivery: &Delivery) -> Vec<TrailChange> {
+fn reconciliation(trails: &[Trail], delivery: &Delivery) -> Vec<JournalChange> {
     let gone = delivery.trails().into_iter().filter(|key| trails.iter().all(|trail| trail.key != *key));
     let there = trails.iter().map(|trail| TrailChange::PutTrail(Box::new(trail.clone())));
-    there.chain(gone.map(TrailChange::DeleteTrail)).collect()
+    there.chain(gone.map(TrailChange::DeleteTrail)).map(JournalChange::from).collect()
 }
 
 async fn wait_for_stop(failures: [&Shutdown; 3]) -> anyhow::Result<()> {

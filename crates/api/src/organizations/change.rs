@@ -4,9 +4,8 @@ use std::sync::Arc;
 
 use opentrail_catalog::CatalogError;
 use opentrail_organizations::{Changing, Edit, Organization};
-use opentrail_trails::TrailChange;
 
-use crate::context::{Context, RecordOrder};
+use crate::context::{Context, JournalChange, RecordOrder};
 use crate::trail::scope_of;
 use crate::turn::Turn;
 
@@ -23,7 +22,7 @@ pub(crate) struct Beside<'a> {
 #[derive(Debug)]
 pub(crate) struct Committed {
     /// The organization's trails as they are now. The catalog has them already.
-    pub(crate) changes: Vec<TrailChange>,
+    pub(crate) changes: Vec<JournalChange>,
     /// Whether the record of the call comes before or after them.
     pub(crate) order: RecordOrder,
     /// Held until they are in the journal.
@@ -55,7 +54,7 @@ pub(crate) async fn commit(
             let scope = after.as_ref().map(scope_of);
             for (document, change) in cx.services.trails.rescoped(*management, scope.as_ref()).await? {
                 documents.push(document);
-                committed.changes.push(change);
+                committed.changes.push(change.into());
             }
         }
         match (&before, after) {

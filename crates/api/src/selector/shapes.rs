@@ -65,7 +65,7 @@ fn basic_to_wire(selector: &EventSelector) -> wire::EventSelector {
     }
 }
 
-fn advanced_from_wire(
+pub(crate) fn advanced_from_wire(
     selectors: Vec<wire::AdvancedEventSelector>,
 ) -> Result<Vec<AdvancedEventSelector>, SelectorError> {
     let field = |selector: wire::AdvancedFieldSelector| {
@@ -88,7 +88,7 @@ fn advanced_from_wire(
 }
 
 /// Members that were not given stay away; order is kept.
-fn advanced_to_wire(selector: &AdvancedEventSelector) -> wire::AdvancedEventSelector {
+pub(crate) fn advanced_to_wire(selector: &AdvancedEventSelector) -> wire::AdvancedEventSelector {
     let given = |values: &Vec<String>| (!values.is_empty()).then(|| values.clone());
     let field = |selector: &FieldSelector| wire::AdvancedFieldSelector {
         field: selector.field.to_string(),

@@ -8,7 +8,7 @@ use crate::context::{Context, Outcome};
 /// Resources of a request. (API Reference, ListTags: "a limit of 20 ARNs".)
 const MAX_RESOURCES: usize = 20;
 
-/// The tags of trails, all on one page.
+/// The tags of trails and event data stores, all on one page.
 pub(crate) async fn list_tags(cx: Context<'_>, input: ListTagsInput) -> Outcome<ListTagsOutput> {
     let resources = input.resource_id_list;
     if resources.len() > MAX_RESOURCES {
@@ -20,8 +20,8 @@ pub(crate) async fn list_tags(cx: Context<'_>, input: ListTagsInput) -> Outcome<
     }
     let mut tags = Vec::with_capacity(resources.len());
     for arn in resources {
-        let trail = cx.tagged_trail("ListTags", &arn, &[], From::Anywhere).await?.value;
-        tags.push(ResourceTag { resource_id: Some(arn), tags_list: Some(to_wire(&trail.tags)) });
+        let resource = cx.tagged("ListTags", &arn, &[], From::Anywhere).await?;
+        tags.push(ResourceTag { resource_id: Some(arn), tags_list: Some(to_wire(resource.tags())) });
     }
     if input.next_token.is_some_and(|token| !token.is_empty()) {
         return Err(Exception::invalid_token("NextToken is reserved: leave it out, all tags come at once.").into());

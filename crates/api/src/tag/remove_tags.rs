@@ -2,18 +2,16 @@ use opentrail_wire::cloudtrail::{RemoveTagsInput, RemoveTagsOutput};
 
 use super::resource::From;
 use super::{from_wire, validation};
-use crate::context::{Context, Outcome, RecordOrder};
+use crate::context::{Context, Outcome};
 use crate::trail::Changed;
 
-/// Removes tags from a trail by key; values are ignored, and so are keys that it does not have.
+/// Removes tags from a trail or an event data store by key; values are ignored, and so are keys that it does not have.
 pub(crate) async fn remove_tags(cx: Context<'_>, input: RemoveTagsInput) -> Outcome<Changed<RemoveTagsOutput>> {
     let removed = from_wire(input.tags_list);
-    let trail = cx.tagged_trail("RemoveTags", &input.resource_id, &removed, From::Home).await?;
-    let mut changed = trail.value;
-    let tags = validation::remove(&changed.tags, &removed);
-    if tags == changed.tags {
+    let resource = cx.tagged("RemoveTags", &input.resource_id, &removed, From::Home).await?;
+    let tags = validation::remove(resource.tags(), &removed);
+    if tags == resource.tags() {
         return Ok(Changed::nothing(RemoveTagsOutput {}));
     }
-    changed.tags = tags;
-    Ok(Changed::new(RemoveTagsOutput {}, cx.replace(changed, trail.revision, RecordOrder::RecordFirst).await?))
+    Ok(Changed::new(RemoveTagsOutput {}, resource.retag(cx, tags).await?))
 }

@@ -1,69 +1,118 @@
 use opentrail_catalog::Versioned;
-use opentrail_model::Arn;
+use opentrail_model::{Arn, Region};
+use opentrail_stores::{EventDataStore, StoreKey};
 use opentrail_trails::{Tag, Trail, TrailKey};
 
 use crate::access::Access;
-use crate::context::{Context, Outcome};
-use crate::trail::parse_arn;
+use crate::context::{Context, Outcome, RecordOrder};
+use crate::store::require_active;
+use crate::trail::{Change, parse_arn};
 
 /// Why a resource cannot be tagged, or its tags cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum ResourceError {
     #[error("{text} is not the ARN of a CloudTrail resource of this partition.")]
     Malformed { text: String },
-    #[error("{arn} is not a resource that has tags: a trail's ARN is expected.")]
+    #[error("{arn} is not a resource that has tags: the ARN of a trail or an event data store is expected.")]
     Type { arn: String },
     #[error("The resource {arn} was not found for the user: {account}.")]
     NotFound { arn: String, account: String },
-    /// AWS's own text, and error, for a trail that is at home elsewhere.
+    /// AWS's own text, and error, for a resource that is at home elsewhere.
     #[error("Region in ARN is wrong, you can only access resources in region {here}.")]
     Region { here: String },
 }
 
-/// Which of a trail's Regions a request may come from.
+/// Which of a resource's Regions a request may come from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum From {
-    /// Its home only. (API Reference, AddTags: "you can tag a trail … only from the Region in which it was created".)
+    /// Its home only. (API Reference, AddTags: "you can tag a trail or event data store … only from the Region in which the
+    /// trail or event data store was created".)
     Home,
     /// Every Region in which it is seen.
     Anywhere,
 }
 
-impl Context<'_> {
-    /// Checks that the caller may do `operation`, with `tags`, to the resource, and answers the trail that it is.
-    /// Event data stores, channels and dashboards are not built yet: well-formed ARNs of theirs name nothing.
-    pub(super) async fn tagged_trail(
-        &self,
-        operation: &str,
-        text: &str,
-        tags: &[Tag],
-        from: From,
-    ) -> Outcome<Versioned<Trail>> {
-        let key = trail_key(self, text);
-        let found = match &key {
-            Ok(key) => self.find_seen(key).await?,
-            Err(_) => None,
-        };
-        let own = found.as_ref().map(|trail| &*trail.value.tags).unwrap_or_default();
-        self.authorize(Access::on(operation, text).tagged(own).requesting(tags))?;
+/// A resource that has tags.
+#[derive(Debug)]
+pub(super) enum Tagged {
+    Trail(Versioned<Trail>),
+    Store(Versioned<EventDataStore>),
+}
 
-        key?;
-        let trail = found.ok_or_else(|| not_found(self, text))?;
-        if from == From::Home {
-            self.require_changeable(&trail.value)?;
+/// What an ARN names.
+enum Key {
+    Trail(TrailKey),
+    Store(StoreKey),
+}
+
+impl Tagged {
+    pub(super) fn tags(&self) -> &[Tag] {
+        match self {
+            Self::Trail(trail) => &trail.value.tags,
+            Self::Store(store) => &store.value.tags,
         }
-        let reachable = match from {
-            From::Home => trail.value.key.home_region == *self.region(),
-            From::Anywhere => trail.value.is_visible_in(self.region()),
-        };
-        if reachable { Ok(trail) } else { Err(ResourceError::Region { here: self.region().to_string() }.into()) }
+    }
+
+    /// Stores the resource with other tags.
+    pub(super) async fn retag(self, cx: Context<'_>, tags: Vec<Tag>) -> Outcome<Change> {
+        match self {
+            Self::Trail(Versioned { mut value, revision, .. }) => {
+                value.tags = tags;
+                cx.replace(value, revision, RecordOrder::RecordFirst).await
+            }
+            Self::Store(Versioned { mut value, revision, .. }) => {
+                value.tags = tags;
+                cx.replace_store(value, revision, RecordOrder::RecordFirst).await
+            }
+        }
+    }
+
+    fn is_reachable(&self, region: &Region, from: From) -> bool {
+        match (self, from) {
+            (Self::Trail(trail), From::Home) => trail.value.key.home_region == *region,
+            (Self::Trail(trail), From::Anywhere) => trail.value.is_visible_in(region),
+            (Self::Store(store), _) => store.value.key.home_region == *region,
+        }
     }
 }
 
-fn trail_key(cx: &Context<'_>, text: &str) -> Result<TrailKey, ResourceError> {
+impl Context<'_> {
+    /// Checks that the caller may do `operation`, with `tags`, to the resource, and answers what it is. Channels and
+    /// dashboards are not built yet: well-formed ARNs of theirs name nothing.
+    pub(super) async fn tagged(&self, operation: &str, text: &str, tags: &[Tag], from: From) -> Outcome<Tagged> {
+        let key = key(self, text);
+        let found = match &key {
+            Ok(Key::Trail(key)) => self.find_seen(key).await?.map(Tagged::Trail),
+            Ok(Key::Store(key)) if key.account == self.account() => {
+                self.services.stores.find(key, self.now()).await?.map(Tagged::Store)
+            }
+            _ => None,
+        };
+        let own = found.as_ref().map(Tagged::tags).unwrap_or_default();
+        self.authorize(Access::on(operation, text).tagged(own).requesting(tags))?;
+
+        key?;
+        let found = found.ok_or_else(|| not_found(self, text))?;
+        if let (Tagged::Trail(trail), From::Home) = (&found, from) {
+            self.require_changeable(&trail.value)?;
+        }
+        if !found.is_reachable(self.region(), from) {
+            return Err(ResourceError::Region { here: self.region().to_string() }.into());
+        }
+        match found {
+            Tagged::Store(store) => Ok(Tagged::Store(require_active(store)?)),
+            trail @ Tagged::Trail(_) => Ok(trail),
+        }
+    }
+}
+
+fn key(cx: &Context<'_>, text: &str) -> Result<Key, ResourceError> {
     let partition = cx.region().partition();
     if let Some(key) = parse_arn(text, partition) {
-        return Ok(key);
+        return Ok(Key::Trail(key));
+    }
+    if let Some(key) = StoreKey::from_arn(text, partition) {
+        return Ok(Key::Store(key));
     }
     let malformed = || ResourceError::Malformed { text: text.to_owned() };
     let arn: Arn = text.parse().map_err(|_| malformed())?;

@@ -9,6 +9,6 @@ pub(crate) fn from_wire(tags: Vec<wire::Tag>) -> Vec<Tag> {
 }
 
 /// The tags as they are answered.
-pub(super) fn to_wire(tags: &[Tag]) -> Vec<wire::Tag> {
+pub(crate) fn to_wire(tags: &[Tag]) -> Vec<wire::Tag> {
     tags.iter().map(|tag| wire::Tag { key: tag.key.clone(), value: tag.value.clone() }).collect()
 }

@@ -1,10 +1,10 @@
 use opentrail_trails::{Trail, TrailChange, TrailError};
 
 use super::organization::scope_of;
-use crate::context::{Context, Outcome, RecordOrder};
+use crate::context::{Context, JournalChange, Outcome, RecordOrder};
 use crate::turn::Turn;
 
-/// What an operation that can change a trail answers, and the change itself, if there was one.
+/// What an operation that can change a trail or an event data store answers, and the change itself, if there was one.
 #[derive(Debug)]
 pub(crate) struct Changed<T> {
     pub(crate) output: T,
@@ -14,7 +14,7 @@ pub(crate) struct Changed<T> {
 /// A change that the catalog has and the journal is to get.
 #[derive(Debug)]
 pub(crate) struct Change {
-    pub(crate) change: TrailChange,
+    pub(crate) change: JournalChange,
     pub(crate) order: RecordOrder,
     pub(crate) turn: Turn,
 }
@@ -24,7 +24,7 @@ impl<T> Changed<T> {
         Self { output, change: Some(change) }
     }
 
-    /// The trail already is as asked for.
+    /// All is already as asked for.
     pub(crate) fn nothing(output: T) -> Self {
         Self { output, change: None }
     }
@@ -37,7 +37,7 @@ impl Context<'_> {
         self.bring_up_to_date(&mut trail)?;
         let shadows = if trail.key.account == self.account() { self.shadows().await? } else { Vec::new() };
         self.services.trails.create(&trail, &shadows).await?;
-        Ok(Change { change: TrailChange::PutTrail(trail.into()), order: RecordOrder::ChangeFirst, turn })
+        Ok(Change { change: TrailChange::PutTrail(trail.into()).into(), order: RecordOrder::ChangeFirst, turn })
     }
 
     /// Stores the next version of a trail that was read at `revision`.
@@ -46,7 +46,7 @@ impl Context<'_> {
         trail.version += 1;
         self.bring_up_to_date(&mut trail)?;
         self.services.trails.replace(&trail, revision).await?;
-        Ok(Change { change: TrailChange::PutTrail(trail.into()), order, turn })
+        Ok(Change { change: TrailChange::PutTrail(trail.into()).into(), order, turn })
     }
 
     /// Gives an organization trail the members of this moment. Changes of the organization take the same turn, so that
@@ -63,6 +63,6 @@ impl Context<'_> {
     pub(crate) async fn delete(&self, trail: Trail, revision: u64) -> Outcome<Change> {
         let turn = self.services.turns.take(trail.key.account).await;
         self.services.trails.delete(&trail.key, revision).await?;
-        Ok(Change { change: TrailChange::DeleteTrail(trail.key), order: RecordOrder::RecordFirst, turn })
+        Ok(Change { change: TrailChange::DeleteTrail(trail.key).into(), order: RecordOrder::RecordFirst, turn })
     }
 }

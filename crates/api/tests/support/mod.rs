@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, StatusCode};
-use opentrail_api::{Call, RecordOrder, Reply, Services, Turns};
+use opentrail_api::{Call, JournalChange, RecordOrder, Reply, Services, Turns};
 use opentrail_catalog::{Catalog, MemoryCatalog};
 use opentrail_delivery::PublicKeys;
 use opentrail_event::EventBatch;
@@ -21,6 +21,7 @@ use opentrail_model::{AccountId, Position, Region, Source, Timestamp};
 use opentrail_organizations::Organizations;
 use opentrail_projection::Projection;
 use opentrail_runtime::{ManualClock, SeededRandom};
+use opentrail_stores::{PENDING_DELETION, ResourcePolicies, StoreChange, Stores};
 use opentrail_trails::{TrailChange, Trails};
 use serde_json::{Value, json};
 use tokio::sync::Mutex;
@@ -53,6 +54,7 @@ pub(crate) struct Answer {
     pub(crate) headers: HeaderMap,
     pub(crate) body: Value,
     pub(crate) changes: Vec<TrailChange>,
+    pub(crate) stores: Vec<StoreChange>,
     pub(crate) order: RecordOrder,
 }
 
@@ -90,6 +92,9 @@ impl Api {
         let iam = Iam::open(catalog.clone(), directory.clone(), keys.clone()).await.unwrap();
         let services = Services {
             trails: Trails::new(catalog.clone()),
+            stores: Stores::new(catalog.clone()),
+            policies: ResourcePolicies::new(catalog.clone()),
+            pending_deletion: PENDING_DELETION,
             public_keys: PublicKeys::new(catalog.clone(), clock.clone()),
             catalog: catalog.clone(),
             buckets: buckets.clone(),
@@ -240,7 +245,7 @@ impl Answer {
         assert_eq!(self.body["__type"], error, "{}", self.body);
         assert!(self.text().contains(message), "{}", self.body);
         assert!(!self.status.is_success());
-        assert!(self.changes.is_empty());
+        assert!(self.changes.is_empty() && self.stores.is_empty());
     }
 
     /// The error's text.
@@ -254,7 +259,14 @@ pub(crate) fn answer(reply: Reply) -> Answer {
     assert_eq!(turn.is_some(), !changes.is_empty(), "a change holds its turn");
     let (head, body) = response.into_parts();
     let body = serde_json::from_slice(&body).expect("the answer is JSON");
-    Answer { status: head.status, headers: head.headers, body, changes, order }
+    let (mut trails, mut stores) = (Vec::new(), Vec::new());
+    for change in changes {
+        match change {
+            JournalChange::Trail(change) => trails.push(change),
+            JournalChange::EventDataStore(change) => stores.push(change),
+        }
+    }
+    Answer { status: head.status, headers: head.headers, body, changes: trails, stores, order }
 }
 
 /// The ARN of a trail of the first account.

@@ -1,4 +1,5 @@
 use futures::FutureExt;
+use opentrail_api::JournalChange;
 use opentrail_trails::{Trail, TrailChange};
 use serde_json::{Value, json};
 
@@ -19,8 +20,11 @@ fn input(name: &str) -> Value {
 }
 
 /// The accounts that the only changed trail logs.
-fn members(changes: &[TrailChange]) -> Vec<String> {
-    let [TrailChange::PutTrail(trail)] = changes else { panic!("one trail, not {changes:?}") };
+fn members<C: Clone + Into<JournalChange>>(changes: &[C]) -> Vec<String> {
+    let changes: Vec<JournalChange> = changes.iter().cloned().map(Into::into).collect();
+    let [JournalChange::Trail(TrailChange::PutTrail(trail))] = &changes[..] else {
+        panic!("one trail, not {changes:?}")
+    };
     let Trail { organization: Some(organization), .. } = &**trail else { panic!("an organization trail: {trail:?}") };
     organization.members.iter().map(ToString::to_string).collect()
 }
@@ -36,7 +40,7 @@ async fn a_new_account_changes_the_trail_in_the_batch_of_the_call() {
     assert_eq!(logged.len(), 2);
     assert!(made.turn.is_some(), "held until the journal has it");
     let stored = api.services.trails.all().await.unwrap();
-    assert_eq!(made.changes, [TrailChange::PutTrail(stored[0].clone().into())], "the catalog has it already");
+    assert_eq!(made.changes, [TrailChange::PutTrail(stored[0].clone().into()).into()], "the catalog has it already");
     drop(made);
     let off = root.reorganize("DisableAWSServiceAccess", json!({ "ServicePrincipal": CLOUDTRAIL })).await;
     assert_eq!(members(&off.changes), [ACCOUNT]);
@@ -81,7 +85,10 @@ async fn a_trail_cannot_be_converted_over_an_organization_that_ends() {
     let converted = root.call("UpdateTrail", update.clone()).await;
     assert_eq!(members(&converted.changes), [ACCOUNT]);
     let ended = root.reorganize("DeleteOrganization", json!({})).await;
-    assert!(matches!(&ended.changes[..], [TrailChange::PutTrail(trail)] if trail.organization.is_none()));
+    let [JournalChange::Trail(TrailChange::PutTrail(trail))] = &ended.changes[..] else {
+        panic!("{:?}", ended.changes)
+    };
+    assert_eq!(trail.organization, None);
     drop(ended);
     root.refused("UpdateTrail", update, "OrganizationsNotInUseException", "is not a member").await;
 }

@@ -16,6 +16,9 @@ pub enum PolicyUse {
     Identity,
     /// Who may use a resource, e.g. a bucket: with `Principal`. At most [`MAX_RESOURCE_POLICY_CHARACTERS`].
     Resource,
+    /// Who may use the resource that the policy is of: as [`Self::Resource`], but `Resource` may be left out, as there is
+    /// no other. At most 8,192 characters, white space too. (CloudTrail API Reference, PutResourcePolicy.)
+    Own,
     /// Who may assume a role: with `Principal`, without `Resource`. At most 4,096 characters.
     Trust,
     /// The limits of a session: no `Principal`. At most 2,048 characters, white space too.
@@ -38,6 +41,7 @@ impl PolicyUse {
         match self {
             Self::Identity => 10_240,
             Self::Resource => MAX_RESOURCE_POLICY_CHARACTERS,
+            Self::Own => 8_192,
             Self::Trust => 4_096,
             Self::Session => 2_048,
         }
@@ -47,13 +51,13 @@ impl PolicyUse {
     /// token. (STS API Reference, `AssumeRole`, `Policy`.)
     pub fn length(self, text: &str) -> usize {
         match self {
-            Self::Session => text.chars().count(),
+            Self::Session | Self::Own => text.chars().count(),
             _ => text.chars().filter(|c| !c.is_whitespace()).count(),
         }
     }
 
     fn has_principal(self) -> bool {
-        matches!(self, Self::Resource | Self::Trust)
+        matches!(self, Self::Resource | Self::Own | Self::Trust)
     }
 }
 
@@ -110,7 +114,7 @@ fn parse_statement(
     let mut members = Members::of(place, node)?;
     let sid = members.take_text("Sid")?.filter(|sid| !sid.is_empty());
     if let Some(sid) = &sid
-        && purpose != PolicyUse::Resource
+        && !matches!(purpose, PolicyUse::Resource | PolicyUse::Own)
         && !sid.bytes().all(|b| b.is_ascii_alphanumeric())
     {
         return Err(error(&members.place_of("Sid"), "must be letters and digits only".to_owned()));

@@ -115,6 +115,35 @@ impl HistorySection {
     }
 }
 
+/// `[stores]`: event data stores.
+#[derive(Clone, Debug)]
+pub(crate) struct StoresSection {
+    /// `stores.flush_age`: events are written to their stores' tables at the latest after this time. Default 60 s.
+    pub(crate) flush_age: Duration,
+    /// `stores.memory_bytes`: what the events not yet written may take in memory, of all stores together. Default 128 MiB.
+    pub(crate) memory_bytes: u64,
+    /// `stores.maintenance_interval`: how often small files are merged and old ones let go. Default 10 s.
+    pub(crate) maintenance_interval: Duration,
+    /// `stores.vacuum_age`: how old a file that left a table is when it is deleted. Default 1 h; shorter only for tests.
+    pub(crate) vacuum_age: Duration,
+    /// `stores.pending_deletion`: how long a deleted store can be restored. Default 7 days; shorter only for tests.
+    pub(crate) pending_deletion: Duration,
+}
+
+impl StoresSection {
+    pub(crate) fn read(root: &mut Reader<'_>) -> Self {
+        let mut section = root.section("stores");
+        let flush_age = section.duration("flush_age", Duration::from_secs(60), Duration::from_millis(100));
+        let memory_bytes = section.size("memory_bytes", 128 << 20, 16 << 20, 64 << 30);
+        let maintenance_interval =
+            section.duration("maintenance_interval", Duration::from_secs(10), Duration::from_millis(100));
+        let vacuum_age = section.duration("vacuum_age", Duration::from_secs(3600), Duration::from_secs(1));
+        let pending_deletion = section.duration("pending_deletion", 7 * DAY, Duration::from_secs(1));
+        section.finish();
+        Self { flush_age, memory_bytes, maintenance_interval, vacuum_age, pending_deletion }
+    }
+}
+
 /// `[ingest]`.
 #[derive(Clone, Debug)]
 pub(crate) struct IngestSection {

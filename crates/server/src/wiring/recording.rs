@@ -2,13 +2,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use opentrail_api::JournalChange;
 use opentrail_gateway::{CallerLookup, RecordSink};
 use opentrail_identity::Directory;
 use opentrail_journal::{AppendError, Journal, NewEntry};
 use opentrail_model::{Source, Timestamp};
 use opentrail_recorder::{Caller, Recorded};
 use opentrail_runtime::{Clock, CrashPoint, OnError, TaskGroup};
-use opentrail_trails::TrailChange;
 use tokio::sync::mpsc;
 use tracing::{error, warn};
 
@@ -57,7 +57,7 @@ impl Recording {
         source: Source,
         records: Vec<Recorded>,
         received: Timestamp,
-        changes: Vec<TrailChange>,
+        changes: Vec<JournalChange>,
         record_first: bool,
     ) -> Result<(), AppendError> {
         let records = records.into_iter().map(|recorded| Self::entry(source, recorded, received));
@@ -100,11 +100,22 @@ impl Recording {
         }
     }
 
-    /// Appends changes that no call made: the catalog's trails at start.
-    pub(crate) async fn append_changes(&self, changes: &[TrailChange]) -> Result<(), AppendError> {
+    /// Appends changes that no call made: what the catalog has at start, and what time does.
+    pub(crate) async fn append_changes(&self, changes: &[JournalChange]) -> Result<(), AppendError> {
         let now = self.clock.now();
         let batch: Vec<_> = changes.iter().map(|change| control(change, now)).collect();
         if batch.is_empty() { Ok(()) } else { self.journal.append(batch).await.map(drop) }
+    }
+
+    /// Makes a change durable that time has made, and that the catalog has. While the journal takes nothing it waits.
+    pub(crate) async fn append_change(&self, change: JournalChange) {
+        let entry = control(&change, self.clock.now());
+        CrashPoint::ServerChangeAppend.reach();
+        if let Err(error) = self.journal.append(vec![entry.clone()]).await {
+            error!(%error, "a change could not be appended and will be tried again");
+            // Its receiver lives as long as the server.
+            let _ = self.changes.send(entry);
+        }
     }
 
     /// Hands over the record of a call that crossed a gateway or the embedded store. Waits while the queue is full.
@@ -135,8 +146,8 @@ impl LateRecording {
     }
 }
 
-fn control(change: &TrailChange, received: Timestamp) -> NewEntry {
-    NewEntry { source: Source::Control, account: change.key().account, received, body: change.to_bytes() }
+fn control(change: &JournalChange, received: Timestamp) -> NewEntry {
+    NewEntry { source: Source::Control, account: change.account(), received, body: change.to_bytes() }
 }
 
 /// Appends queued records in batches. A journal that cannot take them is asked again until it can: meanwhile the queue

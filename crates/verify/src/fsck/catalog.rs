@@ -35,6 +35,40 @@ pub(super) struct Documents {
     pub(super) public_keys: PublicKeys,
     /// The sealed material of each KMS key.
     pub(super) kms_keys: BTreeMap<String, Vec<Vec<u8>>>,
+    pub(super) stores: BTreeMap<String, Store>,
+    pub(super) tables: BTreeMap<String, Table>,
+}
+
+/// `event-data-stores`: a store's settings.
+#[derive(Debug, Deserialize)]
+pub(super) struct Store {
+    key: StoreKey,
+    #[serde(rename = "version")]
+    _version: u64,
+    #[serde(rename = "retention_days")]
+    _retention_days: u32,
+}
+
+/// What names a store.
+#[derive(Debug, Deserialize)]
+struct StoreKey {
+    account: String,
+    home_region: String,
+    id: String,
+}
+
+/// `resource-policies`: a resource's own policy.
+#[derive(Debug, Deserialize)]
+struct ResourcePolicy {
+    text: String,
+}
+
+/// `store-tables`: where a store's table begins.
+#[derive(Debug, Deserialize)]
+pub(super) struct Table {
+    pub(super) begin: u64,
+    #[serde(default)]
+    pub(super) dropped: bool,
 }
 
 /// `trails`: a trail's settings.
@@ -255,6 +289,20 @@ impl Documents {
                     return Err(format!("it is the document of the alias {name}"));
                 }
             }
+            "event-data-stores" => {
+                let store: Store = parse(body)?;
+                let StoreKey { account, home_region, id } = &store.key;
+                if format!("{account}/{home_region}/{id}") != key {
+                    return Err(format!("it is the document of the store {account}/{home_region}/{id}"));
+                }
+                self.stores.insert(key, store);
+            }
+            "store-tables" => drop(self.tables.insert(key, parse(body)?)),
+            "resource-policies" => {
+                let ResourcePolicy { text } = parse(body)?;
+                let IgnoredAny = parse(text.as_bytes())?;
+            }
+            "store-supervisor" => drop(parse::<u64>(body)?),
             "imported-files" => drop(parse::<Timestamp>(body)?),
             _ => {
                 let IgnoredAny = parse(body)?;

@@ -218,7 +218,7 @@ fn check_hint(root: &Path, log: &Path, versions: &BTreeMap<u64, Version>, notes:
 }
 
 fn read_checkpoint(path: &Path) -> Result<State, String> {
-    super::history::guarded(|| {
+    super::table::guarded(|| {
         let unreadable = |error: &dyn std::fmt::Display| format!("the checkpoint cannot be read: {error}");
         let file = File::open(path).map_err(|error| unreadable(&error))?;
         let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);

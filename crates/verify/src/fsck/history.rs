@@ -1,31 +1,22 @@
 //! Checks Event history: the Delta table in `tables/history`, its rows, and both against the journal.
 
-use std::collections::{BTreeSet, HashMap};
-use std::fs::{self, File};
-use std::io::Read;
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::{Component, Path, PathBuf};
+use std::path::Path;
 
-use arrow_array::cast::AsArray;
-use arrow_array::types::{Int64Type, TimestampMicrosecondType};
-use arrow_array::{Array, RecordBatch};
-use aws_lc_rs::digest::{Context, SHA256};
-use opentrail_model::{AccountId, Timestamp};
-use parquet::arrow::arrow_reader::{ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
-use percent_encoding::percent_decode_str;
-
-use super::delta::{self, Added, Stats};
-use super::expected::{Expected, Members, hash};
+use super::expected::Expected;
 use super::journal::Extent;
 use super::report::{Notes, relative};
+use super::table::{self, Form};
 use super::{Cancelled, Pace};
 
-/// Names the table's writer in its `txn` actions.
-const APP_ID: &str = "opentrail-history";
-/// Rows decoded at once: a record has at most 1 MiB.
-const ROWS: usize = 256;
-/// Bytes hashed at once.
-const HASHED: usize = 1 << 20;
+const FORM: Form<'static> = Form {
+    what: "Event history",
+    app_id: "opentrail-history",
+    account: "account",
+    time: "event_time",
+    id: "event_id",
+    begin: 0,
+    owner: None,
+};
 
 /// Checks the table against itself and against what the journal lets one expect.
 pub(super) fn check(
@@ -45,39 +36,7 @@ pub(super) fn check(
         }
         return Ok(());
     }
-    let Some(state) = delta::read(root, &dir, notes) else { return Ok(()) };
-    let position = state.positions.get(APP_ID).and_then(|version| u64::try_from(*version).ok()).unwrap_or_default();
-    if position > journal.last {
-        notes.damage(
-            &name,
-            format_args!(
-                "the table reflects position {position}, but the journal ends at {}: it lost entries",
-                journal.last
-            ),
-        );
-    }
-    if position.saturating_add(1) < journal.first {
-        notes.damage(
-            &name,
-            format_args!(
-                "the table reflects position {position}, but the journal begins at {}: what lies between is lost",
-                journal.first
-            ),
-        );
-    }
-    let mut rows =
-        Rows { position, seen: Positions::default(), expected, found: vec![false; expected.records().len()] };
-    let mut active = BTreeSet::new();
-    for (path, added) in &state.files {
-        notes.checked("files", 1);
-        let Some(place) = place(&dir, path) else {
-            notes.damage(&name, format_args!("the log names a file outside the table: {path}"));
-            continue;
-        };
-        active.insert(place.clone());
-        check_file(root, &place, added, &mut rows, notes, pace)?;
-    }
-    notes.checked("files outside the table", count_others(&dir, &active));
+    let Some(rows) = table::check(root, &dir, FORM, journal, expected, notes, pace)? else { return Ok(()) };
     for ((position, _), found) in expected.records().iter().zip(&rows.found) {
         if *position > rows.position {
             break;
@@ -91,219 +50,4 @@ pub(super) fn check(
         }
     }
     Ok(())
-}
-
-/// What is known of the rows of all files.
-struct Rows<'a> {
-    position: u64,
-    seen: Positions,
-    expected: &'a Expected,
-    /// For each of the expected records.
-    found: Vec<bool>,
-}
-
-fn check_file(
-    root: &Path,
-    path: &Path,
-    added: &Added,
-    rows: &mut Rows<'_>,
-    notes: &mut Notes,
-    pace: &Pace,
-) -> Result<(), Cancelled> {
-    let name = relative(root, path);
-    let size = match fs::metadata(path) {
-        Ok(metadata) => metadata.len(),
-        Err(error) => {
-            notes.damage(name, format_args!("a file of the table cannot be read: {error}"));
-            return Ok(());
-        }
-    };
-    if i64::try_from(size) != Ok(added.size) {
-        notes.damage(&name, format_args!("the file has {size} bytes, and {} by the table's log", added.size));
-    }
-    check_bytes(path, &name, notes, pace)?;
-    let stats = match added.stats.as_deref().map(serde_json::from_str::<Stats>).transpose() {
-        Ok(stats) => stats.unwrap_or_default(),
-        Err(error) => {
-            notes.damage(&name, format_args!("the log's statistics of the file cannot be understood: {error}"));
-            Stats::default()
-        }
-    };
-    let day = path.parent().and_then(Path::file_name).unwrap_or_default().to_string_lossy();
-    let day = day.strip_prefix("event_date=").unwrap_or_default().to_owned();
-    let mut reader = match guarded(|| open(path)) {
-        Ok(reader) => reader,
-        Err(error) => {
-            notes.damage(name, format_args!("the file is no readable Parquet file: {error}"));
-            return Ok(());
-        }
-    };
-    let mut number = 0;
-    loop {
-        // A damaged page can make the reader panic, which is one more way of saying that it is damaged.
-        let batch = match guarded(|| reader.next().transpose().map_err(|error| error.to_string())) {
-            Ok(Some(batch)) => batch,
-            Ok(None) => break,
-            Err(error) => {
-                notes.damage(&name, format_args!("rows from {number} on cannot be read: {error}"));
-                return Ok(());
-            }
-        };
-        let part = Part { name: &name, day: &day, stats: &stats, first: number };
-        if rows.take(&batch, &part, notes).is_none() {
-            notes.damage(&name, "the file has not the columns of Event history");
-            return Ok(());
-        }
-        number += batch.num_rows() as u64;
-        pace.advance(batch.get_array_memory_size() as u64)?;
-    }
-    notes.checked("rows", number);
-    if let Some(told) = stats.num_records.filter(|told| *told != number) {
-        notes.damage(name, format_args!("the file has {number} rows, and {told} by the table's log"));
-    }
-    Ok(())
-}
-
-/// Compares a file with the SHA-256 that its name ends with: rows hidden by a changed page index or Bloom filter are
-/// noticed by nothing else.
-fn check_bytes(path: &Path, name: &str, notes: &mut Notes, pace: &Pace) -> Result<(), Cancelled> {
-    let stem = path.file_stem().unwrap_or_default().to_string_lossy();
-    let told = stem.rsplit('-').next().filter(|told| told.len() == 64 && hex::decode(told).is_ok());
-    let Some(told) = told else {
-        notes.remark(name, "the file's name has no checksum: a part of it that only searches use may be damaged");
-        return Ok(());
-    };
-    let mut context = Context::new(&SHA256);
-    let mut buffer = vec![0; HASHED];
-    let hashed = File::open(path).and_then(|mut file| {
-        loop {
-            match file.read(&mut buffer)? {
-                0 => return Ok(Ok(())),
-                n => {
-                    context.update(&buffer[..n]);
-                    if let Err(Cancelled) = pace.advance(n as u64) {
-                        return Ok(Err(Cancelled));
-                    }
-                }
-            }
-        }
-    });
-    match hashed {
-        Ok(done) => done?,
-        Err(error) => {
-            notes.damage(name, format_args!("a file of the table cannot be read: {error}"));
-            return Ok(());
-        }
-    }
-    let found = hex::encode(context.finish());
-    if found == told {
-        notes.checked("checksums of files", 1);
-    } else {
-        notes.damage(name, format_args!("its bytes are not those that were written: their SHA-256 is {found}"));
-    }
-    Ok(())
-}
-
-fn open(path: &Path) -> Result<ParquetRecordBatchReader, String> {
-    let file = File::open(path).map_err(|error| error.to_string())?;
-    let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
-    ParquetRecordBatchReaderBuilder::try_new_with_options(file, options)
-        .and_then(|builder| builder.with_batch_size(ROWS).build())
-        .map_err(|error| error.to_string())
-}
-
-/// Some rows of a file, and what they must fit.
-struct Part<'a> {
-    name: &'a str,
-    day: &'a str,
-    stats: &'a Stats,
-    /// The number of the first row in its file.
-    first: u64,
-}
-
-impl Rows<'_> {
-    /// `None` when the columns are not those of Event history.
-    fn take(&mut self, batch: &RecordBatch, part: &Part<'_>, notes: &mut Notes) -> Option<()> {
-        let positions = batch.column_by_name("position")?.as_primitive_opt::<Int64Type>()?;
-        let accounts = batch.column_by_name("account")?.as_string_opt::<i32>()?;
-        let times = batch.column_by_name("event_time")?.as_primitive_opt::<TimestampMicrosecondType>()?;
-        let ids = batch.column_by_name("event_id")?.as_string_opt::<i32>()?;
-        let raws = batch.column_by_name("raw")?.as_binary_opt::<i32>()?;
-        for index in 0..batch.num_rows() {
-            let number = part.first + index as u64;
-            let mut damage = |problem: String| notes.damage(part.name, format_args!("row {number}: {problem}"));
-            let position = u64::try_from(positions.value(index)).unwrap_or_default();
-            if positions.is_null(index) || position == 0 {
-                damage("it has no position of the journal".into());
-                continue;
-            }
-            let (least, greatest) = (part.stats.min_values.position, part.stats.max_values.position);
-            if least.is_some_and(|least| position < least) || greatest.is_some_and(|greatest| position > greatest) {
-                damage(format!("its position {position} lies outside what the table's log says of the file"));
-            }
-            if position > self.position {
-                damage(format!("its position {position} is after {}, which the table reflects", self.position));
-            } else if !self.seen.insert(position) {
-                damage(format!("position {position} is in the table twice"));
-            }
-            if accounts.value(index).parse::<AccountId>().is_err() {
-                damage(format!("{:?} is no account", accounts.value(index)));
-            }
-            let day = Timestamp::from_millis(times.value(index) / 1000).format("%Y-%m-%d");
-            if times.is_null(index) || day != part.day {
-                damage(format!("its time is of {day}, and the file of {:?}", part.day));
-            }
-            let raw = raws.value(index);
-            match Members::read(raw) {
-                Err(error) => damage(format!("its record is no JSON object: {error}")),
-                Ok(members) => {
-                    let id = ids.is_valid(index).then(|| ids.value(index));
-                    if members.event_id.is_some_and(|own| id != Some(&*own)) {
-                        damage("its eventID is not the one in its record".into());
-                    }
-                }
-            }
-            if let Ok(at) = self.expected.records().binary_search_by_key(&position, |(position, _)| *position) {
-                self.found[at] = true;
-                if self.expected.records()[at].1 != hash(raw) {
-                    damage(format!("its record is not the one at position {position} of the journal"));
-                }
-            }
-        }
-        Some(())
-    }
-}
-
-/// Runs a piece of the Parquet library, whose panics on damaged bytes become errors.
-pub(super) fn guarded<T>(read: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
-    catch_unwind(AssertUnwindSafe(read)).unwrap_or_else(|_| Err("the bytes make no sense to the reader".into()))
-}
-
-/// Where the file is that the log calls `path`; `None` when that is outside the table.
-fn place(dir: &Path, path: &str) -> Option<PathBuf> {
-    let path = percent_decode_str(path).decode_utf8().ok()?;
-    let inside = Path::new(&*path).components().all(|part| matches!(part, Component::Normal(_)));
-    inside.then(|| dir.join(&*path))
-}
-
-/// Parquet files that the log does not name: left by a merge until nobody reads them any more, or by a crash.
-fn count_others(dir: &Path, active: &BTreeSet<PathBuf>) -> u64 {
-    let children = |dir: &Path| fs::read_dir(dir).into_iter().flatten().flatten().map(|entry| entry.path());
-    let partitions = children(dir).filter(|path| path.is_dir() && !path.ends_with("_delta_log"));
-    partitions.map(|partition| children(&partition).filter(|file| !active.contains(file)).count() as u64).sum()
-}
-
-/// A set of positions: bits in blocks, as they are dense.
-#[derive(Default)]
-struct Positions(HashMap<u64, Box<[u64; 64]>>);
-
-impl Positions {
-    /// Whether it is new.
-    fn insert(&mut self, position: u64) -> bool {
-        let block = self.0.entry(position / 4096).or_insert_with(|| Box::new([0; 64]));
-        let (word, bit) = ((position % 4096 / 64) as usize, 1 << (position % 64));
-        let new = block[word] & bit == 0;
-        block[word] |= bit;
-        new
-    }
 }

@@ -1,4 +1,4 @@
-//! `fsck`: checks a data directory's journal, catalog, Event history, objects and deliveries, each by itself and
+//! `fsck`: checks a data directory's journal, catalog, Event history, event data stores, objects and deliveries, each by itself and
 //! against the others, and changes nothing.
 //!
 //! It shares no code with the parts that write these files: each module here reads one format by its description, so
@@ -10,6 +10,7 @@
 //! | `journal` | segments, frames, entries | positions over all files |
 //! | `catalog`, `wal` | SQLite, its log and its documents | – |
 //! | `history` | the Delta log, the Parquet files | rows with the journal's entries, the position with its extent |
+//! | `stores` | as `history`, by the code of `table` | rows with the journal's entries, tables with the stores |
 //! | `objects`, `versions` | bytes and sidecars | each object and each older version with its checksums |
 //! | `delivery` | – | cursors with the journal, trails with workers, files and digests with the objects |
 
@@ -22,6 +23,8 @@ mod journal;
 mod lock;
 mod objects;
 mod report;
+mod stores;
+mod table;
 mod versions;
 mod wal;
 
@@ -130,7 +133,7 @@ pub async fn fsck(
     .await?;
 
     let mut notes = Notes::new(Area::Catalog);
-    let documents = catalog::check(&root, &mut notes).await?;
+    let documents = Arc::new(catalog::check(&root, &mut notes).await?);
     let catalog = notes;
 
     let mut notes = Notes::new(Area::History);
@@ -138,6 +141,16 @@ pub async fn fsck(
         let (root, pace) = (root.clone(), pace.clone());
         move || {
             history::check(&root, extent, &expected, &mut notes, &pace)?;
+            Ok((notes, expected))
+        }
+    })
+    .await?;
+
+    let mut notes = Notes::new(Area::Stores);
+    let (stores, expected) = blocking({
+        let (root, pace, documents) = (root.clone(), pace.clone(), Arc::clone(&documents));
+        move || {
+            stores::check(&root, &documents, extent, &expected, &mut notes, &pace)?;
             Ok((notes, expected))
         }
     })
@@ -170,7 +183,7 @@ pub async fn fsck(
         areas: Vec::new(),
         findings: Vec::new(),
     };
-    for notes in [journal, catalog, history, objects, delivery] {
+    for notes in [journal, catalog, history, stores, objects, delivery] {
         let (area, findings) = notes.finish();
         report.areas.push(area);
         report.findings.extend(findings);

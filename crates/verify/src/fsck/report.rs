@@ -15,6 +15,8 @@ pub enum Area {
     Catalog,
     /// `tables/history/`: the Delta table of Event history.
     History,
+    /// `tables/stores/`: the Delta tables of event data stores.
+    Stores,
     /// `objects/`: the embedded store.
     Objects,
     /// Positions of delivery, log files and digests, over all of the above.
@@ -23,7 +25,8 @@ pub enum Area {
 
 impl Area {
     /// Every area, in the order in which they are checked.
-    pub const ALL: [Self; 5] = [Self::Journal, Self::Catalog, Self::History, Self::Objects, Self::Delivery];
+    pub const ALL: [Self; 6] =
+        [Self::Journal, Self::Catalog, Self::History, Self::Stores, Self::Objects, Self::Delivery];
 
     /// Its name.
     pub fn name(self) -> &'static str {
@@ -31,6 +34,7 @@ impl Area {
             Self::Journal => "journal",
             Self::Catalog => "catalog",
             Self::History => "history",
+            Self::Stores => "stores",
             Self::Objects => "objects",
             Self::Delivery => "delivery",
         }

@@ -6,5 +6,6 @@ mod catalog;
 mod delivery;
 mod history;
 mod journal;
+mod stores;
 mod whole;
 mod world;

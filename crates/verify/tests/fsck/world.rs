@@ -22,7 +22,7 @@ use opentrail_trails::{BucketError, Buckets, Delivery as To, Trail, TrailChange,
 use opentrail_verify::{Area, FsckError, FsckFinding, FsckOptions, FsckReport, fsck};
 use tokio::sync::{OnceCell, watch};
 
-const OWNER: &str = "111122223333";
+pub const OWNER: &str = "111122223333";
 pub const BUCKET: &str = "trail-logs";
 /// 2026-11-21T12:00:00Z, when these tests take place.
 pub const NOW: Timestamp = Timestamp::from_secs(1_795_262_400);
@@ -187,7 +187,7 @@ pub fn trail() -> Trail {
     }
 }
 
-fn record(number: u64) -> Bytes {
+pub fn record(number: u64) -> Bytes {
     // Nothing that compresses away: of equal bytes a damaged file could tell the same as a whole one.
     let part = |part: u64| format!("{:016x}", (number * 1000 + part + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15));
     let padding: String = (0..60).map(part).collect();
@@ -255,7 +255,7 @@ async fn make(root: &Path) {
     sqlite.close().await;
 }
 
-async fn append(journal: &dyn Journal, source: Source, bodies: Vec<Bytes>) {
+pub async fn append(journal: &dyn Journal, source: Source, bodies: Vec<Bytes>) {
     let account: AccountId = OWNER.parse().unwrap();
     let entry = |body| NewEntry { source, account, received: NOW, body };
     journal.append(bodies.into_iter().map(entry).collect()).await.unwrap();

@@ -1,0 +1,101 @@
+use opentrail_catalog::{CatalogError, Versioned};
+use opentrail_identity::{Policy, PolicyUse};
+use opentrail_model::Arn;
+use opentrail_stores::{ResourcePolicy, Status, StoreKey};
+use opentrail_wire::Exception;
+use tracing::error;
+
+use crate::access::Access;
+use crate::context::{Context, Outcome};
+use crate::error::ApiError;
+
+/// Why a text names no resource that can have a policy.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum TargetError {
+    #[error("{text} is not the ARN of an event data store, a channel or a dashboard of this partition.")]
+    Malformed { text: String },
+    #[error("{arn} is of a type that has no resource policy: only event data stores, channels and dashboards do.")]
+    Type { arn: String },
+    #[error("The resource {arn} was not found.")]
+    NotFound { arn: String },
+    #[error("The event data store {arn} is pending deletion; restore it first.")]
+    Inactive { arn: String },
+}
+
+/// A resource that can have a policy, and the one that it has.
+#[derive(Debug)]
+pub(super) struct Target {
+    pub(super) arn: Arn,
+    pub(super) stored: Option<Versioned<ResourcePolicy>>,
+}
+
+impl Context<'_> {
+    /// Checks that the caller may do `operation` to the resource `text`, and looks it up. Channels and dashboards are not
+    /// built yet: well-formed ARNs of theirs name nothing.
+    pub(super) async fn policy_target(&self, operation: &str, text: &str) -> Outcome<Target> {
+        let named = parse(self, text);
+        let found = match &named {
+            Ok(key) if key.home_region == *self.region() => self.services.stores.find(key, self.now()).await?,
+            _ => None,
+        };
+        let stored = match &found {
+            Some(store) => self.services.policies.find(&store.value.arn()).await?,
+            None => None,
+        };
+        let policy = parsed(stored.as_ref())?;
+        let tags = found.as_ref().map(|store| &*store.value.tags).unwrap_or_default();
+        let owner = named.as_ref().map_or(self.account(), |key| key.account);
+        self.authorize(Access::on(operation, text).tagged(tags).owned_by(owner).under(policy.as_ref()))?;
+
+        named?;
+        let store = found.ok_or_else(|| TargetError::NotFound { arn: text.to_owned() })?.value;
+        match store.status() {
+            Status::PendingDeletion => Err(TargetError::Inactive { arn: text.to_owned() }.into()),
+            Status::Enabled | Status::StoppedIngestion => Ok(Target { arn: store.arn(), stored }),
+        }
+    }
+
+    /// The policy of the resource `arn`, by which callers are judged.
+    pub(crate) async fn resource_policy(&self, arn: &Arn) -> Outcome<Option<Policy>> {
+        parsed(self.services.policies.find(arn).await?.as_ref())
+    }
+}
+
+/// A policy that cannot be read lets nobody in: whoever wrote it may have meant to keep somebody out.
+fn parsed(stored: Option<&Versioned<ResourcePolicy>>) -> Outcome<Option<Policy>> {
+    let Some(stored) = stored else { return Ok(None) };
+    match Policy::parse(&stored.value.text, PolicyUse::Own) {
+        Ok(policy) => Ok(Some(policy)),
+        Err(problem) => {
+            error!(resource = stored.key, %problem, "a stored resource policy cannot be read");
+            Err(Exception::internal_failure().into())
+        }
+    }
+}
+
+fn parse(cx: &Context<'_>, text: &str) -> Result<StoreKey, TargetError> {
+    let partition = cx.region().partition();
+    let malformed = || TargetError::Malformed { text: text.to_owned() };
+    if let Some(key) = StoreKey::from_arn(text, partition) {
+        return Ok(key);
+    }
+    let arn: Arn = text.parse().map_err(|_| malformed())?;
+    if arn.service() != "cloudtrail" || arn.partition() != partition {
+        return Err(malformed());
+    }
+    match arn.resource().split_once('/') {
+        Some(("channel" | "dashboard", id)) if !id.is_empty() => Err(TargetError::NotFound { arn: text.to_owned() }),
+        Some(("eventdatastore" | "channel" | "dashboard", _)) => Err(malformed()),
+        _ => Err(TargetError::Type { arn: text.to_owned() }),
+    }
+}
+
+/// Somebody else changed the policy between its reading and its writing.
+pub(super) fn lost(error: CatalogError) -> ApiError {
+    match error {
+        CatalogError::Conflict { .. } => {
+            Exception::conflict("The resource policy was changed by another request; try again.").into()
+        }
+        other => other.into(),
+    }
+}

@@ -1,0 +1,202 @@
+use std::fmt;
+use std::time::Duration;
+
+use opentrail_model::{AccountId, AdvancedEventSelector, Arn, Region, Selectors, Timestamp};
+use opentrail_trails::Tag;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::{EventConfiguration, Kind};
+
+/// How long a deleted store can be restored, unless a test has less time. (API Reference, DeleteEventDataStore.)
+pub const PENDING_DELETION: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+
+/// What names an event data store: its owner, its home Region, its id.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct StoreKey {
+    /// The account that owns it.
+    pub account: AccountId,
+    /// Where it was created and can be used.
+    pub home_region: Region,
+    /// The last part of its ARN.
+    pub id: Uuid,
+}
+
+impl StoreKey {
+    /// The store's ARN.
+    pub fn arn(&self) -> Arn {
+        let partition = self.home_region.partition();
+        let text =
+            format!("arn:{partition}:cloudtrail:{}:{}:eventdatastore/{}", self.home_region, self.account, self.id);
+        text.parse().expect("a partition, a Region and an account make an ARN")
+    }
+
+    /// Reads the ARN of a store of `partition`.
+    pub fn from_arn(text: &str, partition: &str) -> Option<Self> {
+        let arn: Arn = text.parse().ok()?;
+        let key = Self {
+            account: arn.account().parse().ok()?,
+            home_region: arn.region().parse().ok()?,
+            id: parse_id(arn.resource().strip_prefix("eventdatastore/")?)?,
+        };
+        (arn.service() == "cloudtrail" && arn.partition() == partition).then_some(key)
+    }
+
+    /// Reads the form of [`fmt::Display`].
+    pub fn from_text(text: &str) -> Option<Self> {
+        let mut parts = text.split('/');
+        let key = Self {
+            account: parts.next()?.parse().ok()?,
+            home_region: parts.next()?.parse().ok()?,
+            id: parse_id(parts.next()?)?,
+        };
+        parts.next().is_none().then_some(key)
+    }
+}
+
+/// Reads an id as it is written in ARNs: 36 characters, of which letters are small.
+fn parse_id(text: &str) -> Option<Uuid> {
+    Uuid::try_parse(text).ok().filter(|id| id.to_string() == text)
+}
+
+impl fmt::Display for StoreKey {
+    /// `account/region/id`: the key of the store's documents in the catalog.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}/{}", self.account, self.home_region, self.id)
+    }
+}
+
+/// `BillingMode`: here it only bounds the retention.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum BillingMode {
+    /// Up to ten years.
+    #[default]
+    ExtendableRetentionPricing,
+    /// Up to seven years.
+    FixedRetentionPricing,
+}
+
+impl BillingMode {
+    /// Its name in the API.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::ExtendableRetentionPricing => "EXTENDABLE_RETENTION_PRICING",
+            Self::FixedRetentionPricing => "FIXED_RETENTION_PRICING",
+        }
+    }
+
+    /// `RetentionPeriod` when none is given, in days. (User Guide, "Event data store pricing options".)
+    pub fn default_retention_days(self) -> u32 {
+        match self {
+            Self::ExtendableRetentionPricing => 366,
+            Self::FixedRetentionPricing => 2557,
+        }
+    }
+
+    /// The longest `RetentionPeriod`, in days.
+    pub fn max_retention_days(self) -> u32 {
+        match self {
+            Self::ExtendableRetentionPricing => 3653,
+            Self::FixedRetentionPricing => 2557,
+        }
+    }
+}
+
+/// `Status`, of those that last. Starting and stopping take effect at a position of the journal, before the call is
+/// answered, so that nobody sees a store on the way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Status {
+    /// It takes events.
+    Enabled,
+    /// It takes none until ingestion is started.
+    StoppedIngestion,
+    /// It is deleted, and can be restored for [`PENDING_DELETION`].
+    PendingDeletion,
+}
+
+impl Status {
+    /// Its name in the API.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Enabled => "ENABLED",
+            Self::StoppedIngestion => "STOPPED_INGESTION",
+            Self::PendingDeletion => "PENDING_DELETION",
+        }
+    }
+}
+
+/// An event data store's settings.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EventDataStore {
+    /// What names it.
+    pub key: StoreKey,
+    /// Grows with every change, from 1; of two versions the one with the greater number is the newer.
+    pub version: u64,
+    /// `Name`, unique in account and Region.
+    pub name: String,
+    /// Never empty, and of one [`Kind`].
+    pub advanced_event_selectors: Vec<AdvancedEventSelector>,
+    /// `MultiRegionEnabled`: whether it takes events of every Region.
+    pub multi_region: bool,
+    /// `RetentionPeriod`, in days, judged by each event's `eventTime`.
+    pub retention_days: u32,
+    /// `TerminationProtectionEnabled`.
+    pub termination_protection: bool,
+    /// `BillingMode`.
+    pub billing_mode: BillingMode,
+    /// Whether it takes events, as long as it is not deleted.
+    pub ingesting: bool,
+    /// Until when it can be restored, if it is deleted. From then on nobody sees it.
+    pub gone_at: Option<Timestamp>,
+    /// What PutEventConfiguration set.
+    #[serde(default)]
+    pub event_configuration: EventConfiguration,
+    /// In the order in which they were added.
+    pub tags: Vec<Tag>,
+    /// When it was created.
+    pub created: Timestamp,
+    /// When its settings last changed.
+    pub updated: Timestamp,
+}
+
+impl EventDataStore {
+    /// The store's ARN.
+    pub fn arn(&self) -> Arn {
+        self.key.arn()
+    }
+
+    /// What it collects.
+    pub fn kind(&self) -> Kind {
+        Kind::of(&self.advanced_event_selectors)
+    }
+
+    /// Its selectors as those that trails share.
+    pub fn selectors(&self) -> Selectors {
+        Selectors::Advanced { advanced: self.advanced_event_selectors.clone() }
+    }
+
+    /// Its state.
+    pub fn status(&self) -> Status {
+        match (self.gone_at, self.ingesting) {
+            (Some(_), _) => Status::PendingDeletion,
+            (None, true) => Status::Enabled,
+            (None, false) => Status::StoppedIngestion,
+        }
+    }
+
+    /// Whether it is past restoring at `now`.
+    pub fn is_gone(&self, now: Timestamp) -> bool {
+        self.gone_at.is_some_and(|gone| gone <= now)
+    }
+
+    /// How long its events are kept.
+    pub fn retention(&self) -> Duration {
+        Duration::from_secs(u64::from(self.retention_days) * 24 * 60 * 60)
+    }
+
+    /// Whether it takes events recorded in `region`.
+    pub fn covers(&self, region: &Region) -> bool {
+        self.multi_region || self.key.home_region == *region
+    }
+}

@@ -1,0 +1,165 @@
+//! How rows lie in a Parquet file: of one day, sorted by time and position, in row groups of bounded size.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use arrow_array::cast::AsArray;
+use arrow_array::types::{Int64Type, TimestampMicrosecondType};
+use arrow_array::{RecordBatch, UInt32Array};
+use arrow_select::concat::concat_batches;
+use arrow_select::take::take_record_batch;
+use opentrail_lake::{DataFile, write_file};
+use opentrail_model::Timestamp;
+use parquet::basic::{Compression, Encoding, ZstdLevel};
+use parquet::file::properties::{EnabledStatistics, WriterProperties};
+
+use crate::TableError;
+use crate::columns::{COLUMNS, DAY, POSITION, RAW, TIME};
+
+/// The key in a file's metadata that says which columns its writer knew, and what it says.
+const LAYOUT_KEY: &str = "opentrail.store.layout";
+const LAYOUT: &str = "1";
+/// Rows of a row group: what a reader skips by statistics, and what a writer holds in memory, compressed.
+const GROUP_ROWS: usize = 128 << 10;
+/// Rows written at once.
+const BLOCK_ROWS: usize = 1024;
+/// Raw records compressed together.
+const RAW_PAGE_BYTES: usize = 256 << 10;
+
+/// How hard to compress.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Effort {
+    /// The file will be merged soon.
+    Quick,
+    /// The file will stay.
+    Thorough,
+}
+
+/// Where a row stands in a file.
+pub(crate) type Place = (i64, i64);
+
+/// The places of a batch's rows; `None` when the columns are not a store's.
+pub(crate) fn places(batch: &RecordBatch) -> Option<Vec<Place>> {
+    let time = batch.column_by_name(TIME)?.as_primitive_opt::<TimestampMicrosecondType>()?;
+    let position = batch.column_by_name(POSITION)?.as_primitive_opt::<Int64Type>()?;
+    Some(time.values().iter().copied().zip(position.values().iter().copied()).collect())
+}
+
+/// The day of `time` in UTC, e.g. `2026-01-02`. Days compare as their times do.
+pub(crate) fn day_of(time: Timestamp) -> String {
+    time.format("%Y-%m-%d")
+}
+
+/// Writes the rows, whatever their order, to a file per day called `name`. Blocks.
+pub(crate) fn write_days(dir: &Path, name: &str, batches: &[RecordBatch]) -> Result<Vec<DataFile>, TableError> {
+    let failed = |reason: String| TableError::Damaged { file: name.to_owned(), reason };
+    let all = concat_batches(&COLUMNS, batches).map_err(|error| failed(error.to_string()))?;
+    let places = places(&all).ok_or_else(|| failed("rows in memory have not a store's columns".into()))?;
+    let mut days: BTreeMap<String, Vec<u32>> = BTreeMap::new();
+    for (row, (time, _)) in places.iter().enumerate() {
+        let day = day_of(Timestamp::from_millis(time.div_euclid(1000)));
+        days.entry(day).or_default().push(u32::try_from(row).unwrap_or(u32::MAX));
+    }
+    let write = |(day, mut rows): (String, Vec<u32>)| {
+        rows.sort_unstable_by_key(|row| places[*row as usize]);
+        let blocks = rows.chunks(BLOCK_ROWS).map(|rows| {
+            let rows = UInt32Array::from(rows.to_vec());
+            take_record_batch(&all, &rows).map_err(|error| failed(error.to_string()))
+        });
+        write(dir, &day, name, Effort::Quick, blocks)
+    };
+    days.into_iter().map(write).collect()
+}
+
+/// Writes rows of one day, which come in order, to `event_date=<day>/<name>.parquet` below `dir`. Blocks.
+pub(crate) fn write(
+    dir: &Path,
+    day: &str,
+    name: &str,
+    effort: Effort,
+    blocks: impl Iterator<Item = Result<RecordBatch, TableError>>,
+) -> Result<DataFile, TableError> {
+    let path = format!("{DAY}={day}/{name}.parquet");
+    let partition = BTreeMap::from([(DAY.to_owned(), day.to_owned())]);
+    write_file(dir, path.clone(), partition, Arc::clone(&COLUMNS), properties(effort), |file| {
+        let mut bounds = Bounds::default();
+        for block in blocks {
+            let block = block?;
+            bounds.take(&block).ok_or_else(|| TableError::Damaged {
+                file: path.clone(),
+                reason: "its rows come from one that holds what no writer put there".into(),
+            })?;
+            file.write(&block)?;
+        }
+        file.set_metadata(LAYOUT_KEY, LAYOUT.into());
+        Ok(Some(bounds.stats()))
+    })
+}
+
+/// What the commit says of a file's rows.
+#[derive(Default)]
+struct Bounds {
+    rows: usize,
+    positions: Option<(i64, i64)>,
+    times: Option<(i64, i64)>,
+}
+
+impl Bounds {
+    fn take(&mut self, block: &RecordBatch) -> Option<()> {
+        self.rows += block.num_rows();
+        for (time, position) in places(block)? {
+            let wider = |bounds: Option<(i64, i64)>, value: i64| {
+                bounds.map_or((value, value), |(least, most)| (least.min(value), most.max(value)))
+            };
+            self.times = Some(wider(self.times, time));
+            self.positions = Some(wider(self.positions, position));
+        }
+        Some(())
+    }
+
+    fn stats(&self) -> String {
+        let (first, last) = self.positions.unwrap_or_default();
+        let (oldest, newest) = self.times.unwrap_or_default();
+        let side = |position: i64, time: i64| {
+            let time = Timestamp::from_millis(time.div_euclid(1000)).format("%Y-%m-%dT%H:%M:%S%.3fZ");
+            serde_json::json!({ POSITION: position, TIME: time })
+        };
+        let (min, max, none) = (side(first, oldest), side(last, newest), serde_json::json!({ POSITION: 0, TIME: 0 }));
+        serde_json::json!({ "numRecords": self.rows, "minValues": min, "maxValues": max, "nullCount": none })
+            .to_string()
+    }
+}
+
+fn properties(effort: Effort) -> WriterProperties {
+    let zstd = |level| Compression::ZSTD(ZstdLevel::try_new(level).expect("levels 1 to 22 exist"));
+    let raw = match effort {
+        Effort::Quick => zstd(1),
+        Effort::Thorough => zstd(9),
+    };
+    let mut properties = WriterProperties::builder()
+        .set_created_by(concat!("opentrail ", env!("CARGO_PKG_VERSION")).into())
+        .set_compression(zstd(1))
+        .set_max_row_group_row_count(Some(GROUP_ROWS))
+        // Pages are cut between write batches, and raw pages hold few rows.
+        .set_write_batch_size(32)
+        .set_statistics_enabled(EnabledStatistics::Page);
+    for json in [RAW, "eventjson"] {
+        properties = properties
+            .set_column_dictionary_enabled(json.into(), false)
+            .set_column_data_page_size_limit(json.into(), RAW_PAGE_BYTES)
+            .set_column_statistics_enabled(json.into(), EnabledStatistics::None)
+            .set_column_compression(json.into(), raw)
+            // Lengths apart from the texts cost nearly nothing and leave only what differs.
+            .set_column_encoding(json.into(), Encoding::DELTA_LENGTH_BYTE_ARRAY);
+    }
+    for number in [POSITION, TIME, "received"] {
+        properties = properties
+            .set_column_dictionary_enabled(number.into(), false)
+            .set_column_encoding(number.into(), Encoding::DELTA_BINARY_PACKED);
+    }
+    properties
+        .set_column_dictionary_enabled("eventid".into(), false)
+        .set_column_encoding("eventid".into(), Encoding::DELTA_LENGTH_BYTE_ARRAY)
+        .build()
+}

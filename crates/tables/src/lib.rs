@@ -1,0 +1,31 @@
+//! What event data stores hold: each store's events in a Delta table of its own.
+//!
+//! [`Tables`] starts a projection for every store and keeps it informed: the journal's records that the store's selectors
+//! take at their positions become rows, in memory at first and in the table soon after, the journal position in the same
+//! commit. Maintenance merges small files, lets events past the retention go and deletes what left the tables. A store that
+//! is gone takes its table with it.
+//!
+//! Read `columns` (what is kept), `projection` (how it comes there), `supervisor` (how stores come and go), then
+//! `maintenance`.
+
+mod budget;
+mod columns;
+mod error;
+mod file;
+mod maintenance;
+mod merge;
+mod projection;
+mod recent;
+mod selection;
+mod shown;
+mod state;
+mod supervisor;
+mod table;
+mod tables;
+
+pub use error::TableError;
+pub use shown::PrincipalTags;
+pub use tables::{Tables, TablesDeps, TablesOptions};
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,133 @@
+//! The rows of several files as one stream in a file's order, with a batch of each file in memory.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::fs::File;
+use std::path::Path;
+use std::sync::Arc;
+
+use arrow_array::RecordBatch;
+use arrow_select::interleave::interleave_record_batch;
+use opentrail_lake::{DataFile, LakeError};
+use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
+
+use crate::TableError;
+use crate::columns::COLUMNS;
+use crate::file::{Place, places};
+
+/// Rows of all files together that are decoded ahead.
+const ROWS_AHEAD: usize = 4096;
+/// Rows given at once.
+const BLOCK_ROWS: usize = 1024;
+
+/// A file being read.
+struct Input {
+    file: String,
+    reader: ParquetRecordBatchReader,
+    /// The rows in hand, and their places, of which those before `at` are taken.
+    batch: RecordBatch,
+    places: Vec<Place>,
+    at: usize,
+}
+
+impl Input {
+    fn open(dir: &Path, data: &DataFile, rows: usize) -> Result<Self, TableError> {
+        // Compared again, however long ago they were: the merged file's checksum will vouch for what is read here.
+        data.verify(dir)?;
+        let path = dir.join(&data.path);
+        let unreadable = |source| TableError::Unreadable { file: data.path.clone(), source };
+        let file = File::open(&path).map_err(|source| LakeError::Io { path: path.clone(), source })?;
+        let reader = ParquetRecordBatchReaderBuilder::try_new(file)
+            .and_then(|builder| builder.with_batch_size(rows).build())
+            .map_err(unreadable)?;
+        let batch = RecordBatch::new_empty(Arc::clone(&COLUMNS));
+        Ok(Self { file: data.path.clone(), reader, batch, places: Vec::new(), at: 0 })
+    }
+
+    /// Puts the next rows in hand; false when there are none.
+    fn load(&mut self) -> Result<bool, TableError> {
+        let Some(batch) = self.reader.next() else { return Ok(false) };
+        let damaged = |reason: String| TableError::Damaged { file: self.file.clone(), reason };
+        let batch = batch.map_err(|error| damaged(error.to_string()))?;
+        let batch = RecordBatch::try_new(Arc::clone(&COLUMNS), batch.columns().to_vec())
+            .map_err(|error| damaged(format!("its columns are not a store's: {error}")))?;
+        self.places = places(&batch).ok_or_else(|| damaged("its rows have no place".into()))?;
+        (self.batch, self.at) = (batch, 0);
+        Ok(true)
+    }
+}
+
+/// The rows of files, each in order, in the order of all of them.
+pub(crate) struct Merge {
+    inputs: Vec<Input>,
+    /// The next row in hand of each file that has one.
+    heads: BinaryHeap<Reverse<(Place, usize)>>,
+    failed: bool,
+}
+
+impl Merge {
+    pub(crate) fn open(dir: &Path, files: &[DataFile]) -> Result<Self, TableError> {
+        let rows = (ROWS_AHEAD / files.len().max(1)).clamp(32, BLOCK_ROWS);
+        let inputs = files.iter().map(|data| Input::open(dir, data, rows)).collect::<Result<_, _>>()?;
+        let mut merge = Self { inputs, heads: BinaryHeap::new(), failed: false };
+        for input in 0..merge.inputs.len() {
+            merge.refill(input)?;
+        }
+        Ok(merge)
+    }
+
+    fn refill(&mut self, number: usize) -> Result<(), TableError> {
+        while self.inputs[number].load()? {
+            if self.push(number) {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// False when no row is in hand.
+    fn push(&mut self, number: usize) -> bool {
+        let input = &self.inputs[number];
+        let Some(place) = input.places.get(input.at) else { return false };
+        self.heads.push(Reverse((*place, number)));
+        true
+    }
+
+    /// The next rows, at most a block of them and none that is not in hand.
+    fn take(&mut self) -> Result<Option<RecordBatch>, TableError> {
+        let (mut picked, mut used_up) = (Vec::new(), None);
+        while picked.len() < BLOCK_ROWS
+            && used_up.is_none()
+            && let Some(Reverse((_, number))) = self.heads.pop()
+        {
+            picked.push((number, self.inputs[number].at));
+            self.inputs[number].at += 1;
+            if !self.push(number) {
+                used_up = Some(number);
+            }
+        }
+        let Some((first, _)) = picked.first().copied() else { return Ok(None) };
+        let batches: Vec<&RecordBatch> = self.inputs.iter().map(|input| &input.batch).collect();
+        let rows = interleave_record_batch(&batches, &picked).map_err(|error| TableError::Damaged {
+            file: self.inputs[first].file.clone(),
+            reason: error.to_string(),
+        })?;
+        if let Some(number) = used_up {
+            self.refill(number)?;
+        }
+        Ok(Some(rows))
+    }
+}
+
+impl Iterator for Merge {
+    type Item = Result<RecordBatch, TableError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.failed {
+            return None;
+        }
+        let taken = self.take();
+        self.failed = taken.is_err();
+        taken.transpose()
+    }
+}

@@ -1,0 +1,61 @@
+//! Which events a store takes: its settings compiled once per version.
+
+use std::ops::Range;
+use std::time::Duration;
+
+use opentrail_event::{Event, EventBatch};
+use opentrail_model::{Region, Source, Timestamp};
+use opentrail_selectors::Matcher;
+use opentrail_stores::{EventDataStore, Status};
+
+/// How far an `eventTime` may lie ahead of the record's arrival and be believed.
+const AHEAD: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// A store's settings, ready to be matched.
+#[derive(Debug)]
+pub(crate) struct Selection {
+    pub(crate) store: EventDataStore,
+    matcher: Matcher,
+}
+
+impl Selection {
+    pub(crate) fn of(store: EventDataStore) -> Self {
+        let matcher = Matcher::of(&store.selectors());
+        Self { store, matcher }
+    }
+
+    /// Those of the rows in `among` whose events the store takes, in order. Records of `opentrail import` go to Event
+    /// history only.
+    pub(crate) fn rows(&self, batch: &EventBatch, among: Range<usize>) -> Vec<usize> {
+        if self.store.status() != Status::Enabled {
+            return Vec::new();
+        }
+        // Neighbours are mostly of one Region.
+        let mut last: Option<(Option<&str>, bool)> = None;
+        let mut covers = |region| match last {
+            Some((known, covered)) if known == region => covered,
+            _ => last.insert((region, self.covers(region))).1,
+        };
+        let concerned = |row: &usize| {
+            let event = batch.event(*row);
+            event.source() != Source::Import && event.account() == self.store.key.account && covers(event.region())
+        };
+        let mut rows: Vec<usize> = among.filter(concerned).collect();
+        self.matcher.retain(batch, &mut rows);
+        rows
+    }
+
+    /// A record without a usable `awsRegion` counts as recorded in the store's home Region, as it does for trails.
+    fn covers(&self, region: Option<&str>) -> bool {
+        self.store.multi_region
+            || region
+                .and_then(|region| region.parse::<Region>().ok())
+                .is_none_or(|region| region == self.store.key.home_region)
+    }
+}
+
+/// When an event happened, as a store sees it: what says no time, or one more than a day ahead of the record's arrival,
+/// gives way to the arrival, so that a hostile record cannot outlive the retention.
+pub(crate) fn time_of(event: Event<'_>) -> Timestamp {
+    event.time().filter(|time| *time <= event.received() + AHEAD).unwrap_or(event.received())
+}

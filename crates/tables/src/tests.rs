@@ -1,0 +1,361 @@
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arrow_array::RecordBatch;
+use arrow_array::cast::AsArray;
+use arrow_array::types::Int64Type;
+use bytes::Bytes;
+use opentrail_catalog::{Catalog, CatalogExt, MemoryCatalog};
+use opentrail_event::EventBatch;
+use opentrail_journal::{Entry, MemoryJournal};
+use opentrail_model::{AdvancedEventSelector, FieldSelector, Position, SelectorField, Source, Timestamp};
+use opentrail_projection::{Feed, Projection};
+use opentrail_runtime::{Clock, ManualClock};
+use opentrail_stores::{
+    BillingMode, ContextKeySelector, ContextKeyType, EventConfiguration, EventDataStore, MaxEventSize, StoreChange,
+    StoreKey,
+};
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use serde_json::json;
+use tokio::sync::watch;
+use uuid::Uuid;
+
+use crate::PrincipalTags;
+use crate::budget::Budget;
+use crate::maintenance::maintain;
+use crate::projection::{StoreProjection, Surroundings};
+use crate::state::{TABLES, TableState};
+use crate::table::StoreTable;
+use crate::tables::TablesOptions;
+
+const ACCOUNT: &str = "111122223333";
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+#[derive(Debug)]
+struct NoTags;
+
+impl PrincipalTags for NoTags {
+    fn of(&self, _: &str) -> BTreeMap<String, String> {
+        BTreeMap::new()
+    }
+}
+
+/// A store's projection over entries that the test makes.
+struct World {
+    dir: tempfile::TempDir,
+    catalog: Arc<dyn Catalog>,
+    clock: Arc<ManualClock>,
+    entries: Vec<Entry>,
+    options: TablesOptions,
+}
+
+fn store(version: u64, categories: &[&str]) -> EventDataStore {
+    let selector = |category: &&str| AdvancedEventSelector {
+        name: None,
+        field_selectors: vec![FieldSelector {
+            equals: vec![(*category).to_owned()],
+            ..FieldSelector::of(SelectorField::EventCategory)
+        }],
+    };
+    EventDataStore {
+        key: StoreKey {
+            account: ACCOUNT.parse().unwrap(),
+            home_region: "us-east-1".parse().unwrap(),
+            id: Uuid::from_u128(7),
+        },
+        version,
+        name: "store".into(),
+        advanced_event_selectors: categories.iter().map(selector).collect(),
+        multi_region: false,
+        retention_days: 30,
+        termination_protection: false,
+        billing_mode: BillingMode::default(),
+        ingesting: true,
+        gone_at: None,
+        event_configuration: EventConfiguration::default(),
+        tags: Vec::new(),
+        created: Timestamp::EPOCH,
+        updated: Timestamp::EPOCH,
+    }
+}
+
+impl World {
+    fn new() -> Self {
+        let clock = Arc::new(ManualClock::new("2026-03-10T12:00:00Z".parse().unwrap()));
+        let dir = tempfile::tempdir().unwrap();
+        let catalog = Arc::new(MemoryCatalog::default());
+        Self { dir, catalog, clock, entries: Vec::new(), options: TablesOptions::default() }
+    }
+
+    fn entry(&mut self, source: Source, account: &str, body: Bytes) -> u64 {
+        let position = self.entries.len() as u64 + 1;
+        let (account, received) = (account.parse().unwrap(), self.clock.now());
+        self.entries.push(Entry { position: Position(position), source, account, received, body });
+        position
+    }
+
+    /// A record of now; returns its position.
+    fn record(&mut self, category: &str) -> u64 {
+        self.record_with(category, json!({}))
+    }
+
+    fn record_with(&mut self, category: &str, more: serde_json::Value) -> u64 {
+        let mut record = json!({
+            "eventTime": self.clock.now().to_iso(), "awsRegion": "us-east-1", "eventCategory": category,
+            "eventID": format!("id-{}", self.entries.len()), "eventName": "Probe",
+            "resources": [{ "type": "AWS::S3::Object", "ARN": "arn:aws:s3:::b/k" }],
+        });
+        record.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        self.entry(Source::Records, ACCOUNT, record.to_string().into())
+    }
+
+    fn change(&mut self, store: EventDataStore) -> u64 {
+        let body = StoreChange::PutEventDataStore(Box::new(store)).to_bytes();
+        self.entry(Source::Control, ACCOUNT, body)
+    }
+
+    /// A new process's projection, and where its table comes to be known.
+    async fn open(&self) -> (StoreProjection, watch::Receiver<Option<Arc<StoreTable>>>) {
+        let key = store(1, &[]).key;
+        let stored = self.catalog.find::<TableState>(TABLES, &key.to_string()).await.unwrap();
+        let fresh = TableState { begin: Position::START, settings: None, dropped: false };
+        let state = stored.map_or(fresh, |document| document.value);
+        let feed = Feed::new(Arc::new(MemoryJournal::default()));
+        let (sender, receiver) = watch::channel(None);
+        let around = Surroundings {
+            catalog: Arc::clone(&self.catalog),
+            clock: self.clock.clone(),
+            options: self.options.clone(),
+            dir: self.dir.path().join("table"),
+            share: Arc::new(Budget::new(self.options.memory_bytes)).share(),
+            tags: Arc::new(NoTags),
+            opened: sender,
+            tail: Position(self.entries.len() as u64),
+            starting: Some(feed.follow("starting", Position::START)),
+        };
+        (StoreProjection::new(key, state, around), receiver)
+    }
+
+    fn batch(&self, after: Position) -> Arc<EventBatch> {
+        Arc::new(EventBatch::decode(after, &self.entries[usize::try_from(after.0).unwrap()..]))
+    }
+
+    /// Applies all entries that the projection has not, and ends it as a stop does.
+    async fn run(&self) -> Position {
+        let (mut projection, _) = self.open().await;
+        let from = projection.resume().await.unwrap();
+        projection.apply(&self.batch(from)).await.unwrap();
+        projection.finish().await.unwrap()
+    }
+
+    /// The table's rows as position and raw record, in the order of positions; each file is in order itself.
+    async fn rows(&self) -> Vec<(u64, Bytes)> {
+        let (mut projection, opened) = self.open().await;
+        projection.resume().await.unwrap();
+        let table = opened.borrow().clone().unwrap();
+        let files = table.table.lock().await.files().unwrap();
+        let mut rows = Vec::new();
+        for file in files {
+            file.verify(&table.dir).unwrap();
+            let mut places = Vec::new();
+            for batch in read(&table.dir.join(&file.path)) {
+                places.extend(crate::file::places(&batch).unwrap());
+                let positions = batch.column_by_name("position").unwrap().as_primitive::<Int64Type>().clone();
+                let raw = batch.column_by_name("raw").unwrap().as_binary::<i32>().clone();
+                for (position, raw) in positions.iter().zip(raw.iter()) {
+                    rows.push((position.unwrap().cast_unsigned(), Bytes::copy_from_slice(raw.unwrap())));
+                }
+            }
+            assert!(places.is_sorted(), "rows of {} are in order", file.path);
+        }
+        rows.sort();
+        rows
+    }
+
+    /// The column `eventjson`, in the order of positions.
+    async fn shown(&self) -> Vec<Option<Bytes>> {
+        let (mut projection, opened) = self.open().await;
+        projection.resume().await.unwrap();
+        let table = opened.borrow().clone().unwrap();
+        let files = table.table.lock().await.files().unwrap();
+        let mut shown = Vec::new();
+        for batch in files.iter().flat_map(|file| read(&table.dir.join(&file.path))) {
+            let positions = batch.column_by_name("position").unwrap().as_primitive::<Int64Type>().clone();
+            let texts = batch.column_by_name("eventjson").unwrap().as_binary::<i32>().clone();
+            shown.extend(positions.iter().zip(texts.iter()).map(|(at, text)| (at, text.map(Bytes::copy_from_slice))));
+        }
+        shown.sort();
+        shown.into_iter().map(|(_, text)| text).collect()
+    }
+
+    async fn positions(&self) -> Vec<u64> {
+        self.rows().await.into_iter().map(|(position, _)| position).collect()
+    }
+}
+
+fn read(path: &Path) -> Vec<RecordBatch> {
+    let file = std::fs::File::open(path).unwrap();
+    ParquetRecordBatchReaderBuilder::try_new(file).unwrap().build().unwrap().map(Result::unwrap).collect()
+}
+
+#[tokio::test]
+async fn what_the_selectors_take_comes_into_the_table_byte_for_byte() {
+    let mut world = World::new();
+    world.record("Management");
+    world.change(store(1, &["Management"]));
+    let kept = world.record("Management");
+    world.record("Data");
+    world.record_with("Management", json!({ "awsRegion": "eu-west-1" }));
+    world.entry(Source::Records, "444455556666", Bytes::from_static(br#"{"eventCategory":"Management"}"#));
+    world.entry(Source::Import, ACCOUNT, Bytes::from_static(br#"{"eventCategory":"Management"}"#));
+    let odd = world.entry(Source::Api, ACCOUNT, Bytes::from_static(b"{ \"eventTime\": 7, \"eventName\": [1] }"));
+    assert_eq!(world.run().await, Position(world.entries.len() as u64));
+    let expected: Vec<(u64, Bytes)> = [kept, odd].map(|at| (at, world.entries[at as usize - 1].body.clone())).to_vec();
+    assert_eq!(world.rows().await, expected);
+}
+
+#[tokio::test]
+async fn settings_hold_from_their_position_on_and_over_a_restart() {
+    let mut world = World::new();
+    world.change(store(1, &["Management"]));
+    let first = world.record("Management");
+    world.change(store(2, &["Data"]));
+    world.record("Management");
+    let second = world.record("Data");
+    world.run().await;
+    world.change(EventDataStore { ingesting: false, ..store(3, &["Data"]) });
+    world.record("Data");
+    world.change(store(2, &["Data"]));
+    world.record("Data");
+    world.run().await;
+    world.change(store(4, &["Data", "Management"]));
+    let last = [world.record("Data"), world.record("Management")];
+    world.change(EventDataStore { gone_at: Some(world.clock.now() + DAY), ..store(5, &["Data"]) });
+    world.record("Data");
+    world.run().await;
+    assert_eq!(world.positions().await, [&[first, second][..], &last].concat());
+}
+
+#[tokio::test]
+async fn what_a_kill_leaves_undone_is_done_again_and_nothing_twice() {
+    let mut world = World::new();
+    world.change(store(1, &["Management"]));
+    let mut all: Vec<u64> = (0..5).map(|_| world.record("Management")).collect();
+    let (mut projection, _) = world.open().await;
+    let from = projection.resume().await.unwrap();
+    projection.apply(&world.batch(from)).await.unwrap();
+    // Killed with rows in memory: only the settings are durable.
+    drop(projection);
+    all.push(world.record("Management"));
+    world.run().await;
+    // Offered once more from the start, as after an error.
+    let (mut projection, _) = world.open().await;
+    projection.resume().await.unwrap();
+    projection.apply(&world.batch(Position::START)).await.unwrap();
+    projection.finish().await.unwrap();
+    assert_eq!(world.positions().await, all);
+}
+
+#[tokio::test]
+async fn a_flush_comes_with_age_with_rows_and_when_memory_is_used_up() {
+    let mut world = World::new();
+    world.change(store(1, &["Management"]));
+    world.record("Management");
+    let (mut projection, opened) = world.open().await;
+    let from = projection.resume().await.unwrap();
+    let applied = projection.apply(&world.batch(from)).await.unwrap();
+    assert!(applied < Position(2), "in memory");
+    assert_eq!(opened.borrow().clone().unwrap().recent.read().rows(), 1);
+    world.clock.advance(world.options.flush_age);
+    assert_eq!(projection.idle(world.clock.now()).await.unwrap(), Position(2));
+    assert_eq!(opened.borrow().clone().unwrap().recent.read().rows(), 0);
+    // Nothing for the store: its position alone waits longer.
+    world.record("Data");
+    projection.apply(&world.batch(Position(2))).await.unwrap();
+    world.clock.advance(world.options.flush_age);
+    assert_eq!(projection.idle(world.clock.now()).await.unwrap(), Position(2));
+    world.clock.advance(world.options.position_age);
+    assert_eq!(projection.idle(world.clock.now()).await.unwrap(), Position(3));
+    drop(projection);
+    for options in [
+        TablesOptions { flush_rows: 2, ..TablesOptions::default() },
+        TablesOptions { flush_bytes: 1, ..TablesOptions::default() },
+        TablesOptions { memory_bytes: 1, ..TablesOptions::default() },
+    ] {
+        world.options = options;
+        let after = Position(world.entries.len() as u64);
+        for _ in 0..2 {
+            world.record("Management");
+        }
+        let (mut projection, _) = world.open().await;
+        projection.resume().await.unwrap();
+        let flushed = projection.apply(&world.batch(after)).await.unwrap();
+        assert_eq!(flushed, Position(world.entries.len() as u64), "{:?}", world.options);
+    }
+}
+
+#[tokio::test]
+async fn small_files_are_merged_and_old_days_go() {
+    let mut world = World::new();
+    world.options.vacuum_age = Duration::ZERO;
+    world.change(store(1, &["Management"]));
+    let old = world.record_with("Management", json!({ "eventTime": "2026-02-09T23:00:00Z" }));
+    let mut kept = Vec::new();
+    for _ in 0..10 {
+        world.clock.advance(Duration::from_secs(60));
+        kept.push(world.record("Management"));
+        world.run().await;
+    }
+    assert_eq!(world.positions().await, [&[old][..], &kept].concat());
+    let (mut projection, opened) = world.open().await;
+    projection.resume().await.unwrap();
+    let table = opened.borrow().clone().unwrap();
+    let count = async || table.table.lock().await.files().unwrap().len();
+    assert_eq!(count().await, 11);
+    maintain(&table, &world.options, &*world.clock, false).await.unwrap();
+    assert_eq!(count().await, 2, "a day's ten are one, and the old day's file is there");
+    world.clock.advance(DAY * 2);
+    maintain(&table, &world.options, &*world.clock, true).await.unwrap();
+    assert_eq!(count().await, 1, "the day is over, and the old one past its retention");
+    assert_eq!(world.positions().await, kept);
+    let partitions = std::fs::read_dir(&table.dir).unwrap().count();
+    assert_eq!(partitions, 2, "the log and one day: the vacuum took the rest");
+}
+
+#[tokio::test]
+async fn events_past_the_retention_do_not_come_in() {
+    let mut world = World::new();
+    world.change(store(1, &["Management"]));
+    world.record_with("Management", json!({ "eventTime": "2026-01-01T00:00:00Z" }));
+    let early = world.record_with("Management", json!({ "eventTime": "2999-01-01T00:00:00Z" }));
+    world.run().await;
+    assert_eq!(world.positions().await, [early], "a time that cannot be is that of the arrival");
+}
+
+#[tokio::test]
+async fn what_is_shown_otherwise_than_it_came_is_kept_beside_it() {
+    let mut world = World::new();
+    let configuration = EventConfiguration {
+        max_event_size: MaxEventSize::Large,
+        context_key_selectors: vec![ContextKeySelector {
+            kind: ContextKeyType::RequestContext,
+            equals: vec!["aws:RequestedRegion".into()],
+        }],
+    };
+    world.change(store(1, &["Management"]));
+    world.record_with("Management", json!({ "requestParameters": { "a": "x".repeat(300_000) } }));
+    world.record("Management");
+    world.change(EventDataStore { event_configuration: configuration, ..store(2, &["Management"]) });
+    world.record("Management");
+    world.run().await;
+    let raw: Vec<Bytes> = world.rows().await.into_iter().map(|(_, raw)| raw).collect();
+    let sent: Vec<Bytes> = [1, 2, 4].map(|at: usize| world.entries[at].body.clone()).to_vec();
+    assert_eq!(raw, sent, "the evidence is untouched");
+    let shown = world.shown().await;
+    assert!(shown[0].as_ref().unwrap().len() < 1000, "cut");
+    assert_eq!(shown[1], None);
+    let event: serde_json::Value = serde_json::from_slice(shown[2].as_ref().unwrap()).unwrap();
+    assert_eq!(event["eventContext"], json!({ "requestContext": { "aws:RequestedRegion": "us-east-1" } }));
+}

@@ -1,0 +1,78 @@
+//! Checks event data stores: their documents, and the Delta table of each in `tables/stores`, against the journal.
+//!
+//! That every event that a store's selectors take is there is not checked: the settings that held at each position are not
+//! kept. What is there must be the journal's, once, and of the store's account.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
+use super::catalog::{Documents, FILE};
+use super::expected::Expected;
+use super::journal::Extent;
+use super::report::{Notes, relative};
+use super::table::{self, Form};
+use super::{Cancelled, Pace};
+
+/// Checks the stores' tables against the documents, themselves and the journal.
+pub(super) fn check(
+    root: &Path,
+    documents: &Documents,
+    journal: Extent,
+    expected: &Expected,
+    notes: &mut Notes,
+    pace: &Pace,
+) -> Result<(), Cancelled> {
+    let tables = root.join("tables").join("stores");
+    for key in documents.stores.keys().filter(|key| !documents.tables.contains_key(*key)) {
+        let document = format!("{FILE}:event-data-stores/{key}");
+        notes.remark(document, "the store has no table yet; the next start makes it");
+    }
+    for (key, state) in &documents.tables {
+        notes.checked("tables", 1);
+        let document = format!("{FILE}:store-tables/{key}");
+        let mut parts = key.split('/');
+        let (Some(account), Some(_), Some(id), None) = (parts.next(), parts.next(), parts.next(), parts.next()) else {
+            notes.damage(document, "its key names no store");
+            continue;
+        };
+        if state.begin > journal.last {
+            let (begin, last) = (state.begin, journal.last);
+            notes.damage(&document, format_args!("the table begins after {begin}, but the journal ends at {last}"));
+        }
+        let dir = tables.join(id);
+        if state.dropped {
+            notes.remark(document, "the store is gone, and the next start removes what is left of its table");
+            continue;
+        }
+        if !documents.stores.contains_key(key) {
+            notes.remark(&document, "the table's store is gone; the next start removes the table, too");
+        }
+        if !dir.exists() {
+            let text = "there is no table of the store";
+            if state.begin.saturating_add(1) >= journal.first {
+                notes.remark(document, format_args!("{text}; the next start makes it from the journal"));
+            } else {
+                notes.damage(document, format_args!("{text}, and the journal begins only at {}", journal.first));
+            }
+            continue;
+        }
+        let form = Form {
+            what: "an event data store",
+            app_id: "opentrail-store",
+            account: "recipientaccountid",
+            time: "eventtime",
+            id: "eventid",
+            begin: state.begin,
+            owner: Some(account),
+        };
+        table::check(root, &dir, form, journal, expected, notes, pace)?;
+    }
+    let known: BTreeSet<&str> = documents.tables.keys().filter_map(|key| key.rsplit('/').next()).collect();
+    for entry in fs::read_dir(&tables).into_iter().flatten().flatten() {
+        if documents.readable && !known.contains(&*entry.file_name().to_string_lossy()) {
+            notes.remark(relative(root, &entry.path()), "the table of no store");
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,143 @@
+use std::collections::BTreeMap;
+use std::fs;
+use std::sync::Arc;
+use std::time::Duration;
+
+use opentrail_catalog::{Catalog, SqliteCatalog};
+use opentrail_journal::{Journal, SegmentsJournal, SegmentsOptions};
+use opentrail_model::{AdvancedEventSelector, FieldSelector, Region, SelectorField, Source};
+use opentrail_projection::Feed;
+use opentrail_runtime::{ManualClock, Shutdown, TaskGroup};
+use opentrail_stores::{BillingMode, EventConfiguration, EventDataStore, StoreChange, StoreKey, Stores};
+use opentrail_tables::{PrincipalTags, Tables, TablesDeps, TablesOptions};
+use opentrail_verify::Area;
+use serde_json::json;
+use uuid::Uuid;
+
+use crate::world::{LAST, NOW, OWNER, World, append, damage, damaged, record, remark, world};
+
+const RECORDS: u64 = 20;
+
+#[derive(Debug)]
+struct NoTags;
+
+impl PrincipalTags for NoTags {
+    fn of(&self, _: &str) -> BTreeMap<String, String> {
+        BTreeMap::new()
+    }
+}
+
+fn store() -> EventDataStore {
+    let management =
+        FieldSelector { equals: vec!["Management".into()], ..FieldSelector::of(SelectorField::EventCategory) };
+    EventDataStore {
+        key: StoreKey { account: OWNER.parse().unwrap(), home_region: Region::us_east_1(), id: Uuid::from_u128(9) },
+        version: 1,
+        name: "store".into(),
+        advanced_event_selectors: vec![AdvancedEventSelector { name: None, field_selectors: vec![management] }],
+        multi_region: true,
+        retention_days: 30,
+        termination_protection: false,
+        billing_mode: BillingMode::default(),
+        ingesting: true,
+        gone_at: None,
+        event_configuration: EventConfiguration::default(),
+        tags: Vec::new(),
+        created: NOW,
+        updated: NOW,
+    }
+}
+
+/// The directory with an event data store that has come to the end of the journal.
+async fn with_store() -> World {
+    let world = world().await;
+    let catalog = Arc::new(SqliteCatalog::open(&world.path("catalog.sqlite")).await.unwrap());
+    let segments = SegmentsOptions { segment_bytes: 64 << 10, ..SegmentsOptions::default() };
+    let journal: Arc<dyn Journal> = Arc::new(SegmentsJournal::open(&world.path("journal"), segments).unwrap());
+    let tasks = TaskGroup::new(Shutdown::new());
+    let tables = Tables::start(TablesDeps {
+        catalog: Arc::clone(&catalog) as Arc<dyn Catalog>,
+        feed: Feed::new(Arc::clone(&journal)),
+        clock: Arc::new(ManualClock::new(NOW)),
+        tags: Arc::new(NoTags),
+        dir: world.path("tables/stores"),
+        options: TablesOptions::default(),
+        tasks: tasks.clone(),
+    })
+    .await
+    .unwrap();
+    Stores::new(Arc::clone(&catalog) as Arc<dyn Catalog>).create(&store()).await.unwrap();
+    append(&*journal, Source::Control, vec![StoreChange::PutEventDataStore(Box::new(store())).to_bytes()]).await;
+    append(&*journal, Source::Records, (0..RECORDS).map(|number| record(5000 + number)).collect()).await;
+    while tables.stores().is_empty() {
+        tokio::task::yield_now().await;
+    }
+    tasks.shutdown().begin();
+    tasks.join(Duration::from_secs(60)).await;
+    journal.close().await;
+    catalog.close().await;
+    world
+}
+
+fn table() -> String {
+    format!("tables/stores/{}", store().key.id)
+}
+
+#[tokio::test]
+async fn a_sound_store_is_compared_row_by_row() {
+    let world = with_store().await;
+    let report = world.check().await;
+    assert_eq!(report.findings, []);
+    let checked = &report.areas[Area::Stores as usize].checked;
+    assert_eq!((checked["tables"], checked["rows"], checked["files"]), (1, RECORDS, checked["checksums of files"]));
+}
+
+#[tokio::test]
+async fn damage_of_a_file_is_named() {
+    let world = with_store().await;
+    let [file] = &world.files(&table(), "flush-")[..] else { panic!("one file") };
+    world.flip(file, 1000);
+    let report = world.check().await;
+    assert_eq!(&damage(&report, Area::Stores, "its bytes are not those that were written").path, file);
+    assert_eq!(damaged(&report), [Area::Stores]);
+    world.remove(file);
+    damage(&world.check().await, Area::Stores, "cannot be read");
+}
+
+#[tokio::test]
+async fn rows_that_are_not_the_journals_are_damage() {
+    let world = with_store().await;
+    let key = store().key.to_string();
+    // As if the store had been made later: some of its rows came before it.
+    world
+        .edit("store-tables", &key, |mut state| {
+            state["begin"] = json!(LAST + 3);
+            state
+        })
+        .await;
+    damage(&world.check().await, Area::Stores, "where the table begins");
+    world
+        .edit("store-tables", &key, |mut state| {
+            state["begin"] = json!(LAST + 1000);
+            state
+        })
+        .await;
+    damage(&world.check().await, Area::Stores, "but the journal ends at");
+}
+
+#[tokio::test]
+async fn what_a_crash_leaves_is_only_worth_a_remark() {
+    let world = with_store().await;
+    fs::remove_dir_all(world.path(&table())).unwrap();
+    fs::create_dir_all(world.path("tables/stores/stray")).unwrap();
+    let report = world.check().await;
+    remark(&report, Area::Stores, "the next start makes it from the journal");
+    remark(&report, Area::Stores, "the table of no store");
+    assert!(report.is_sound());
+    let dropped = |mut state: serde_json::Value| {
+        state["dropped"] = json!(true);
+        state
+    };
+    world.edit("store-tables", &store().key.to_string(), dropped).await;
+    remark(&world.check().await, Area::Stores, "removes what is left of its table");
+}
