@@ -93,7 +93,7 @@ class Story(Organization):
             ("put-event-selectors", "--trail-name", ARN, "--event-selectors", '[{"ReadWriteType":"ReadOnly"}]'),
             ("remove-tags", "--resource-id", ARN, "--tags-list", "Key=k"),
         ]:
-            output = run(AWS, "cloudtrail", *arguments, environment=environment, code=254, errors_too=True)
+            output = run(AWS, "cloudtrail", *arguments, environment=environment, code=255, errors_too=True)
             self.refusals[re.search(r"\((\w+)\)", output)[1]] += 1
             self.put(MEMBER)
 
@@ -232,5 +232,5 @@ def test_our_own_verification_finds_all_in_order(story):
     assert "INVALID" not in verdict
     assert all(account in verdict for account in story.accounts()), verdict
     assert story.server.stop() == 0
-    opentrail_offline("fsck", story.server.data)
+    opentrail_offline("fsck", "--data-dir", story.server.data)
     story.server.start()
