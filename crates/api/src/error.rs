@@ -18,7 +18,7 @@ use crate::page_token::PageTokenError;
 use crate::policy::{RuleError, TargetError};
 use crate::store::{ConfigurationError, InactiveStore, StoreReferenceError, StoreSettingsError};
 use crate::tag::{ResourceError, TagError};
-use crate::trail::{DestinationError, NotHomeRegion, SettingsError, TrailReferenceError};
+use crate::trail::{DestinationError, NotHomeRegion, OrganizationTrailError, SettingsError, TrailReferenceError};
 
 /// Why an operation was not done, as the client is told.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -176,6 +176,21 @@ impl From<NotHomeRegion> for ApiError {
     }
 }
 
+impl From<OrganizationTrailError> for ApiError {
+    fn from(error: OrganizationTrailError) -> Self {
+        let message = error.to_string();
+        Self(match error {
+            OrganizationTrailError::NotInUse { .. } => Exception::organizations_not_in_use(message),
+            OrganizationTrailError::NotAdministrator { .. }
+            | OrganizationTrailError::NotManagement
+            | OrganizationTrailError::Shadow { .. } => Exception::not_organization_master_account(message),
+            OrganizationTrailError::Dependency => Exception::insufficient_dependency_service_access_permission(message),
+            OrganizationTrailError::NotAllFeatures { .. } => Exception::organization_not_in_all_features_mode(message),
+            OrganizationTrailError::NoAccess { .. } => Exception::cloud_trail_access_not_enabled(message),
+        })
+    }
+}
+
 impl From<SettingsError> for ApiError {
     fn from(error: SettingsError) -> Self {
         let message = error.to_string();
@@ -185,7 +200,6 @@ impl From<SettingsError> for ApiError {
             SettingsError::LogGroupWithoutRole => Exception::invalid_cloud_watch_logs_role_arn(message),
             SettingsError::RoleWithoutLogGroup => Exception::invalid_cloud_watch_logs_log_group_arn(message),
             SettingsError::NotBuilt { .. } => Exception::unsupported_operation(message),
-            SettingsError::Organization => Exception::organizations_not_in_use(message),
         })
     }
 }
@@ -214,9 +228,9 @@ impl From<DestinationError> for ApiError {
         let message = error.to_string();
         Self(match error {
             DestinationError::BucketName { .. } => Exception::invalid_s3_bucket_name(message),
-            DestinationError::PrefixTooLong { .. } | DestinationError::Prefix { .. } => {
-                Exception::invalid_s3_prefix(message)
-            }
+            DestinationError::PrefixTooLong { .. }
+            | DestinationError::Prefix { .. }
+            | DestinationError::PrefixAmongLogs { .. } => Exception::invalid_s3_prefix(message),
         })
     }
 }

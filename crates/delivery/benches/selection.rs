@@ -99,6 +99,7 @@ fn trails() -> Vec<Trail> {
         bucket: "logs".into(),
         prefix: None,
         kms_key: None,
+        organization: None,
         include_global_service_events: true,
         multi_region: true,
         log_file_validation: true,

@@ -1,13 +1,14 @@
 //! The windows of a digest chain: one per trail, account and Region.
 //!
-//! A chain opens when logging with validation starts (for the trail's home Region) or when the first file of a Region
-//! is delivered; a choice, as CloudTrail's own rule for idle Regions is not documented. From then on every interval
-//! gets its digest, empty ones too, each beginning where the one before ended. When logging stops, validation is
-//! turned off or the trail is deleted, the chain gets one last digest and closes.
+//! A chain opens when logging with validation starts or an account joins the organization (for the trail's home Region)
+//! or when the first file of a Region is delivered; a choice, as CloudTrail's own rule for idle Regions is not
+//! documented. From then on every interval gets its digest, empty ones too, each beginning where the one before ended.
+//! When logging stops, validation is turned off, the trail is deleted or the account leaves, the chain gets one last
+//! digest and closes.
 
 use std::time::Duration;
 
-use opentrail_model::{AccountId, Region, Timestamp};
+use opentrail_model::{AccountId, OrganizationId, Region, Timestamp};
 use serde::{Deserialize, Serialize};
 
 /// Digest times are whole seconds, so that no window is shorter.
@@ -18,6 +19,9 @@ const SHORTEST: Duration = Duration::from_secs(1);
 pub(crate) struct Chain {
     pub(crate) account: AccountId,
     pub(crate) region: Region,
+    /// The organization below which its digests lie. It outlives the account's membership, for the last of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) organization: Option<OrganizationId>,
     /// Where the next window starts; for a closed chain the earliest moment at which it may start again.
     pub(crate) start: Timestamp,
     /// Whether windows are running.
@@ -45,7 +49,7 @@ impl Chain {
     /// A chain that opens at `now`.
     pub(crate) fn new(account: AccountId, region: Region, now: Timestamp) -> Self {
         let start = now.floor_secs();
-        Self { account, region, start, open: true, previous: None, closing: None, reopen: None }
+        Self { account, region, organization: None, start, open: true, previous: None, closing: None, reopen: None }
     }
 
     /// Opens the chain unless it is open.

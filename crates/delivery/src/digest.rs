@@ -4,7 +4,7 @@
 //! validation". The signature covers the hash of the very bytes, so that they are made once and kept.
 
 use aws_lc_rs::digest::{SHA256, digest as hash};
-use opentrail_model::{AccountId, Timestamp};
+use opentrail_model::{AccountId, OrganizationId, Timestamp};
 use serde::{Deserialize, Serialize, Serializer};
 
 use crate::chain::Link;
@@ -20,6 +20,9 @@ pub(crate) struct PendingDigest {
     pub(crate) bucket: String,
     /// The trail's prefix, which is in the key.
     pub(crate) prefix: Option<String>,
+    /// The organization in the key, for an organization's trail.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) organization: Option<OrganizationId>,
     pub(crate) key: String,
     /// `digestEndTime`.
     pub(crate) end: Timestamp,

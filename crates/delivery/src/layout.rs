@@ -6,7 +6,7 @@
 use std::fmt;
 
 use aws_lc_rs::digest::{SHA256, digest as hash};
-use opentrail_model::{AccountId, Arn, Position, Region, Timestamp};
+use opentrail_model::{AccountId, Arn, OrganizationId, Position, Region, Timestamp};
 use opentrail_trails::TrailKey;
 use serde::{Deserialize, Serialize};
 
@@ -62,34 +62,43 @@ impl fmt::Display for Group {
     }
 }
 
-/// The key of a log file that is delivered at `at`.
-///
-/// `suffix` is [`suffix`]'s; `prefix` is the trail's `S3KeyPrefix`.
-pub fn log_file(prefix: Option<&str>, group: &Group, at: Timestamp, suffix: &str) -> String {
+/// Where a trail's keys begin.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Root<'a> {
+    /// The trail's `S3KeyPrefix`.
+    pub prefix: Option<&'a str>,
+    /// The organization whose trail it is.
+    pub organization: Option<&'a OrganizationId>,
+}
+
+impl Root<'_> {
+    /// What all keys of `account`'s log files and digests begin with.
+    fn of(self, account: AccountId) -> String {
+        let prefix = self.prefix.map(|prefix| format!("{prefix}/")).unwrap_or_default();
+        let organization = self.organization.map(|id| format!("{id}/")).unwrap_or_default();
+        format!("{prefix}AWSLogs/{organization}{account}")
+    }
+}
+
+/// The key of a log file that is delivered at `at`. `suffix` is [`suffix`]'s.
+pub fn log_file(root: Root<'_>, group: &Group, at: Timestamp, suffix: &str) -> String {
     let Group { account, region, kind } = group;
     let folder = kind.folder();
     let day = at.format("%Y/%m/%d");
     let minute = at.format("%Y%m%dT%H%MZ");
-    let root = root(prefix, *account);
+    let root = root.of(*account);
     format!("{root}/{folder}/{region}/{day}/{account}_{folder}_{region}_{minute}_{suffix}.json.gz")
 }
 
 /// The key of the digest of `account`'s log files in `region` that ends at `end`.
-pub fn digest(prefix: Option<&str>, account: AccountId, region: &Region, trail: &TrailKey, end: Timestamp) -> String {
+pub fn digest(root: Root<'_>, account: AccountId, region: &Region, trail: &TrailKey, end: Timestamp) -> String {
     let TrailKey { home_region, name, .. } = trail;
     let day = end.format("%Y/%m/%d");
     let second = end.format("%Y%m%dT%H%M%SZ");
-    let root = root(prefix, account);
+    let root = root.of(account);
     format!(
         "{root}/CloudTrail-Digest/{region}/{day}/{account}_CloudTrail-Digest_{region}_{name}_{home_region}_{second}.json.gz"
     )
-}
-
-fn root(prefix: Option<&str>, account: AccountId) -> String {
-    match prefix {
-        Some(prefix) => format!("{prefix}/AWSLogs/{account}"),
-        None => format!("AWSLogs/{account}"),
-    }
 }
 
 const SUFFIX_CHARS: usize = 16;
@@ -137,14 +146,15 @@ mod tests {
 
     #[test]
     fn log_files_stand_where_the_user_guide_says() {
-        let key = log_file(None, &group(), AT.parse().unwrap(), "Mu0KsOhtH1ar15ZZ");
+        let key = log_file(Root::default(), &group(), AT.parse().unwrap(), "Mu0KsOhtH1ar15ZZ");
         assert_eq!(
             key,
             "AWSLogs/111122223333/CloudTrail/us-east-2/2015/08/01/\
              111122223333_CloudTrail_us-east-2_20150801T0210Z_Mu0KsOhtH1ar15ZZ.json.gz"
         );
         let insight = Group { kind: FileKind::Insight, ..group() };
-        let key = log_file(Some("a/b"), &insight, AT.parse().unwrap(), "Mu0KsOhtH1ar15ZZ");
+        let root = Root { prefix: Some("a/b"), organization: None };
+        let key = log_file(root, &insight, AT.parse().unwrap(), "Mu0KsOhtH1ar15ZZ");
         assert_eq!(
             key,
             "a/b/AWSLogs/111122223333/CloudTrail-Insight/us-east-2/2015/08/01/\
@@ -155,7 +165,8 @@ mod tests {
     #[test]
     fn digests_stand_where_validate_logs_looks() {
         let Group { account, region, .. } = group();
-        let key = digest(Some("p"), account, &region, &trail(), AT.parse().unwrap());
+        let root = Root { prefix: Some("p"), organization: None };
+        let key = digest(root, account, &region, &trail(), AT.parse().unwrap());
         assert_eq!(
             key,
             "p/AWSLogs/111122223333/CloudTrail-Digest/us-east-2/2015/08/01/\
@@ -163,6 +174,25 @@ mod tests {
         );
         // validate-logs reads the time at these places from the end.
         assert_eq!(&key[key.len() - 24..key.len() - 8], "20150801T021059Z");
+    }
+
+    #[test]
+    fn what_an_organization_trail_delivers_stands_below_the_organization() {
+        let id = "o-exampleorgid".parse().unwrap();
+        let root = Root { prefix: None, organization: Some(&id) };
+        let key = log_file(root, &group(), AT.parse().unwrap(), "Mu0KsOhtH1ar15ZZ");
+        assert_eq!(
+            key,
+            "AWSLogs/o-exampleorgid/111122223333/CloudTrail/us-east-2/2015/08/01/\
+             111122223333_CloudTrail_us-east-2_20150801T0210Z_Mu0KsOhtH1ar15ZZ.json.gz"
+        );
+        let Group { account, region, .. } = group();
+        let key = digest(Root { prefix: Some("p"), ..root }, account, &region, &trail(), AT.parse().unwrap());
+        assert_eq!(
+            key,
+            "p/AWSLogs/o-exampleorgid/111122223333/CloudTrail-Digest/us-east-2/2015/08/01/\
+             111122223333_CloudTrail-Digest_us-east-2_main_us-east-1_20150801T021059Z.json.gz"
+        );
     }
 
     #[test]

@@ -9,9 +9,11 @@ use std::time::Duration;
 use bytes::Bytes;
 use object_store::path::Path;
 use object_store::{Attribute, Attributes, ObjectStore, PutOptions};
-use opentrail_model::Timestamp;
+use opentrail_model::{AccountId, Timestamp};
 use opentrail_runtime::{Clock, Random};
 use opentrail_trails::{Buckets, Delivery, TrailKey};
+
+use crate::layout::Root;
 
 /// Why a put failed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -55,6 +57,17 @@ impl PutError {
     }
 }
 
+/// Where something is put, and whose it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Destination<'a> {
+    pub(crate) bucket: &'a str,
+    pub(crate) root: Root<'a>,
+    /// The key that it is to be sealed with.
+    pub(crate) kms_key: Option<&'a str>,
+    /// The account whose log files they are.
+    pub(crate) recipient: AccountId,
+}
+
 /// Opens buckets and puts objects, each within a time limit.
 #[derive(Clone, Debug)]
 pub(crate) struct Putter {
@@ -64,16 +77,15 @@ pub(crate) struct Putter {
 }
 
 impl Putter {
-    /// The bucket, checked for `trail`; what is put into it is sealed with `kms_key`.
+    /// The bucket, checked for `trail`.
     pub(crate) async fn open(
         &self,
         trail: &TrailKey,
-        bucket: &str,
-        prefix: Option<&str>,
-        kms_key: Option<&str>,
+        destination: Destination<'_>,
     ) -> Result<Arc<dyn ObjectStore>, PutError> {
-        let arn = trail.arn();
-        let delivery = Delivery { bucket, prefix, trail: &arn, kms_key, account: trail.account };
+        let Destination { bucket, root: Root { prefix, organization }, kms_key, recipient } = destination;
+        let (arn, account) = (trail.arn(), trail.account);
+        let delivery = Delivery { bucket, prefix, trail: &arn, kms_key, account, recipient, organization };
         self.limited(self.buckets.open(delivery)).await?.map_err(|error| PutError::Refused {
             code: error.code().to_owned(),
             reason: error.to_string(),

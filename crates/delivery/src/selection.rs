@@ -1,5 +1,6 @@
 //! Which events a trail takes: its settings compiled once per version, matched over columns without parsing JSON.
 
+use std::collections::BTreeSet;
 use std::ops::Range;
 
 use opentrail_event::{Event, EventBatch};
@@ -26,7 +27,8 @@ const STS: &str = "sts.amazonaws.com";
 /// A trail's settings, ready to be matched.
 #[derive(Clone, Debug)]
 pub struct Selection {
-    owner: AccountId,
+    /// Whose events are taken.
+    accounts: BTreeSet<AccountId>,
     home: Region,
     /// Where the trail's partition records global services.
     global_region: Region,
@@ -49,7 +51,7 @@ impl Selection {
     /// Compiles the settings of `trail`.
     pub fn of(trail: &Trail) -> Self {
         Self {
-            owner: trail.key.account,
+            accounts: trail.accounts().collect(),
             home: trail.key.home_region.clone(),
             global_region: trail.key.home_region.of_global_services(),
             multi_region: trail.multi_region,
@@ -79,7 +81,7 @@ impl Selection {
         let concerned = |row: &usize| {
             let event = batch.event(*row);
             event.source() != Source::Import
-                && event.account() == self.owner
+                && self.accounts.contains(&event.account())
                 && self.takes(place_of(event.region()), event)
                 && (self.recursive || !is_own_delivery(event))
         };

@@ -3,17 +3,20 @@
 use std::collections::BTreeMap;
 
 use opentrail_catalog::{Change, Expect};
-use opentrail_model::{AccountId, Position, Region, Timestamp};
+use opentrail_model::{AccountId, OrganizationId, Position, Region, Timestamp};
 use opentrail_trails::{Trail, TrailKey};
 use serde::{Deserialize, Serialize};
 
 use crate::chain::Chain;
-use crate::layout::Group;
+use crate::layout::{Group, Root};
+use crate::put::Destination;
 
 /// One [`WorkerState`] per trail, by the trail's key.
 pub(crate) const WORKERS: &str = "delivery-workers";
 /// One [`DeliveredFile`] per log file that no digest lists yet, by [`file_key`].
 pub(crate) const FILES: &str = "delivery-files";
+/// One [`Chain`] per digest chain, by [`chain_key`].
+pub(crate) const CHAINS: &str = "delivery-chains";
 /// One [`crate::digest::PendingDigest`] per chain whose digest is on its way, by [`chain_key`].
 pub(crate) const DIGESTS: &str = "delivery-digests";
 /// The supervisor's [`Position`], by [`SUPERVISOR_KEY`].
@@ -34,7 +37,9 @@ pub(crate) struct WorkerState {
     pub(crate) ahead: Vec<(Group, Position)>,
     /// Files that are fixed and on their way.
     pub(crate) cut: Option<Cut>,
-    /// Digest chains by account and Region.
+    /// Digest chains by account and Region, as releases stored them that gave them no documents of their own
+    /// ([`CHAINS`]). They move there with the next commit.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub(crate) chains: BTreeMap<String, Chain>,
 }
 
@@ -62,6 +67,9 @@ pub(crate) struct FileIntent {
     pub(crate) bucket: String,
     /// The trail's prefix, which is in the key.
     pub(crate) prefix: Option<String>,
+    /// The organization in the key, for an organization's trail.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) organization: Option<OrganizationId>,
     /// The key that it is to be sealed with.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) kms_key: Option<String>,
@@ -111,6 +119,11 @@ impl WorkerState {
         self.is_logging() && self.trail.as_ref().is_some_and(|trail| trail.log_file_validation)
     }
 
+    /// The trail whose delivered files go into digests.
+    pub(crate) fn digested_trail(&self) -> Option<&Trail> {
+        self.trail.as_ref().filter(|_| self.is_digesting())
+    }
+
     /// The last position of `group` that was delivered, when that is ahead of the cursor.
     pub(crate) fn delivered_through(&self, group: &Group) -> Position {
         self.ahead.iter().find(|(ahead, _)| ahead == group).map_or(self.cursor, |(_, through)| *through)
@@ -128,16 +141,22 @@ impl WorkerState {
         self.cut = None;
     }
 
-    /// Makes sure that the chain of `account` and `region` is open.
-    pub(crate) fn open_chain(&mut self, account: AccountId, region: &Region, now: Timestamp) {
-        let chain = self.chains.entry(chain_name(account, region));
-        chain.and_modify(|chain| chain.open(now)).or_insert_with(|| Chain::new(account, region.clone(), now));
-    }
-
     /// The change that stores this state over `revision`; 0 for a worker without a document.
     pub(crate) fn store(&self, trail: &TrailKey, revision: u64) -> Change {
         let expect = if revision == 0 { Expect::Absent } else { Expect::Revision(revision) };
         Change::put(WORKERS, trail.to_string(), expect, self)
+    }
+}
+
+impl FileIntent {
+    /// Where it is put.
+    pub(crate) fn destination(&self) -> Destination<'_> {
+        Destination {
+            bucket: &self.bucket,
+            root: Root { prefix: self.prefix.as_deref(), organization: self.organization.as_ref() },
+            kms_key: self.kms_key.as_deref(),
+            recipient: self.group.account,
+        }
     }
 }
 
@@ -173,6 +192,7 @@ mod tests {
         FileIntent {
             bucket: "b".into(),
             prefix: None,
+            organization: None,
             kms_key: None,
             key: String::new(),
             group: Group {

@@ -13,6 +13,8 @@
 //! first. Digests go through the same three steps (intent with bytes and signature, put, done) beside the files, and
 //! neither waits for the other.
 
+mod buffers;
+mod chains;
 mod digests;
 mod files;
 mod fold;
@@ -25,24 +27,30 @@ use std::time::Duration;
 use futures::FutureExt;
 use opentrail_catalog::{CatalogError, CatalogExt, Change, Expect};
 use opentrail_journal::ReadError;
-use opentrail_model::{Position, Region, Timestamp};
+use opentrail_model::{AccountId, Position, Region, Timestamp};
 use opentrail_projection::Progress;
 use opentrail_runtime::{CrashPoint, Shutdown};
 use opentrail_trails::{TrailChange, TrailKey, TrailStatus};
 
+use self::buffers::Buffers;
+use self::chains::Chains;
+use crate::chain::Chain;
 use crate::digest::PendingDigest;
 use crate::log_file::{Buffer, Sealed};
 use crate::put::BackOff;
 use crate::registry::Post;
 use crate::selection::Selection;
 use crate::signing::SigningError;
-use crate::state::{DIGESTS, Deleted, FILES, WORKERS, WorkerState};
+use crate::state::{CHAINS, DIGESTS, Deleted, FILES, WORKERS, WorkerState};
 use crate::supervisor::Context;
 
 /// How often the cursor is saved while nothing is delivered, so that the journal can be trimmed.
 const SAVE_EVERY: Duration = Duration::from_secs(10);
 const FIRST_RETRY: Duration = Duration::from_millis(500);
 const LONGEST_RETRY: Duration = Duration::from_secs(30);
+/// Digests made one after another before it is the files' turn: a trail of an organization can have thousands due at the
+/// same moment.
+const DIGESTS_IN_A_ROW: u32 = 16;
 
 /// What a worker is and has for its whole life.
 #[derive(Debug)]
@@ -140,7 +148,7 @@ struct Session<'w> {
     selection: Option<Selection>,
     /// Everything up to here is buffered, delivered or not the trail's.
     read: Position,
-    buffers: Vec<Buffer>,
+    buffers: Buffers,
     /// A change of the trail right after `read`; reading stops until it is applied.
     change: Option<(Position, TrailChange)>,
     /// The bytes of `state.cut`, unless they must be collected from the journal first.
@@ -148,10 +156,12 @@ struct Session<'w> {
     /// Which files of `state.cut` are known to be in their bucket.
     put: Vec<bool>,
     cut_backoff: BackOff,
+    chains: Chains,
     /// Digests whose bytes are fixed, by chain.
     pending: BTreeMap<String, PendingDigest>,
-    digest_backoff: BTreeMap<String, BackOff>,
-    statuses: BTreeMap<Region, TrailStatus>,
+    /// How many digests were worked on since anything else was.
+    digests_in_a_row: u32,
+    statuses: BTreeMap<(AccountId, Region), TrailStatus>,
     /// Compressed bytes by bytes, once known.
     ratio: Option<f64>,
     /// When the cursor was last saved.
@@ -188,12 +198,22 @@ impl<'w> Session<'w> {
         let Some(found) = catalog.find::<WorkerState>(WORKERS, &worker.key.to_string()).await? else {
             return Ok(None);
         };
-        let state = found.value;
+        let mut state = found.value;
         let prefix = format!("{}/", worker.key);
-        let pending = catalog.all::<PendingDigest>(DIGESTS, &prefix).await?;
         let chain_of = |key: &str| key.strip_prefix(&prefix).unwrap_or(key).to_owned();
+        let pending = catalog.all::<PendingDigest>(DIGESTS, &prefix).await?;
         let pending: BTreeMap<String, PendingDigest> =
             pending.into_iter().map(|document| (chain_of(&document.key), document.value)).collect();
+        let stored = catalog.all::<Chain>(CHAINS, &prefix).await?;
+        // Chains without a document are of an earlier release. They leave the state in the commit that stores them.
+        let earlier = std::mem::take(&mut state.chains);
+        let move_chains = !earlier.is_empty();
+        let mut all = earlier;
+        all.extend(stored.into_iter().map(|document| (chain_of(&document.key), document.value)));
+        let mut chains = Chains::new(worker.context.settings.digest_interval, all, pending.keys());
+        if move_chains {
+            chains.store_all();
+        }
         worker.progress.advance(state.cursor);
         let mut session = Self {
             worker,
@@ -201,14 +221,15 @@ impl<'w> Session<'w> {
             selection: None,
             // Buffers are empty: when a cut is found, reading goes on where it ends.
             read: state.cut.as_ref().map_or(state.cursor, |cut| cut.cursor),
-            buffers: Vec::new(),
+            buffers: Buffers::default(),
             change: None,
             sealed: None,
             put: vec![false; state.cut.as_ref().map_or(0, |cut| cut.files.len())],
             // What was on its way at a crash may have arrived.
             cut_backoff: BackOff::in_doubt(),
-            digest_backoff: pending.keys().map(|chain| (chain.clone(), BackOff::in_doubt())).collect(),
+            chains,
             pending,
+            digests_in_a_row: 0,
             statuses: BTreeMap::new(),
             ratio: None,
             saved: worker.context.clock.now(),
@@ -291,22 +312,28 @@ impl<'w> Session<'w> {
 
     /// Decides what to do; changes nothing.
     fn next_work(&self, now: Timestamp) -> Work {
-        let due = |at: Option<Timestamp>| at.is_none_or(|at| at <= now);
-        if self.state.cut.is_some() && due(self.cut_backoff.next()) {
+        if self.state.cut.is_some() && self.cut_backoff.next().is_none_or(|at| at <= now) {
             return Work::Deliver;
         }
-        let mut wake: Vec<Timestamp> = Vec::new();
-        for (name, at) in self.digests_due() {
-            if at <= now {
-                return Work::Digest(name);
-            }
-            wake.push(at);
+        let digest = self.chains.next();
+        let due = digest.filter(|(_, at)| *at <= now).map(|(name, _)| Work::Digest(name.to_owned()));
+        if self.digests_in_a_row < DIGESTS_IN_A_ROW
+            && let Some(due) = due
+        {
+            return due;
         }
+        match (self.next_work_on_files(now), due, digest) {
+            (Work::Wait(_), Some(due), _) => due,
+            (Work::Wait(until), None, Some((_, at))) => Work::Wait(Some(until.map_or(at, |until| until.min(at)))),
+            (work, _, _) => work,
+        }
+    }
+
+    fn next_work_on_files(&self, now: Timestamp) -> Work {
         if self.state.cut.is_some() {
-            wake.extend(self.cut_backoff.next());
-            return Work::Wait(wake.into_iter().min());
+            return Work::Wait(self.cut_backoff.next());
         }
-        let all = || (0..self.buffers.len()).collect::<Vec<_>>();
+        let all = || self.buffers.to_close(|_| true);
         if self.change.is_some() {
             return if self.buffers.is_empty() { Work::Apply } else { Work::Cut(all()) };
         }
@@ -318,11 +345,11 @@ impl<'w> Session<'w> {
         } else if flushing || self.holds_too_much() {
             return Work::Cut(all());
         }
-        let cut: Vec<usize> = all().into_iter().filter(|i| self.is_due(&self.buffers[*i], now)).collect();
+        let cut = self.buffers.to_close(|buffer| self.is_due(buffer, now));
         if !cut.is_empty() {
             return Work::Cut(cut);
         }
-        wake.extend(self.buffers.iter().map(|buffer| self.age_limit(buffer, now)));
+        let mut wake = self.buffers.iter().map(|buffer| self.age_limit(buffer, now)).min();
         if self.is_ended() {
             return Work::End;
         }
@@ -331,12 +358,13 @@ impl<'w> Session<'w> {
             if at <= now {
                 return Work::Save;
             }
-            wake.push(at);
+            wake = Some(wake.map_or(at, |wake| wake.min(at)));
         }
-        Work::Wait(wake.into_iter().min())
+        Work::Wait(wake)
     }
 
     async fn perform(&mut self, work: Work) -> Result<(), WorkerError> {
+        self.digests_in_a_row = if matches!(work, Work::Digest(_)) { self.digests_in_a_row + 1 } else { 0 };
         match work {
             Work::Deliver => self.deliver().await,
             Work::Digest(chain) => self.digest(&chain).await,
@@ -363,11 +391,7 @@ impl<'w> Session<'w> {
             }
             TrailChange::DeleteTrail(_) => state.deleted = Some(Deleted { position, at: now }),
         }
-        match (self.state.is_digesting(), state.is_digesting()) {
-            (true, false) => state.chains.values_mut().for_each(|chain| chain.close(now)),
-            (false, true) => state.open_chain(self.worker.key.account, &self.worker.key.home_region, now),
-            _ => {}
-        }
+        self.chains.obey(self.state.digested_trail(), state.digested_trail(), now);
         state.cursor = position;
         state.ahead.clear();
         CrashPoint::DeliveryObey.reach();
@@ -389,7 +413,7 @@ impl<'w> Session<'w> {
 
     /// Whether the trail is gone and nothing is left to deliver for it.
     fn is_ended(&self) -> bool {
-        self.state.deleted.is_some() && self.state.chains.values().all(|chain| !chain.open)
+        self.state.deleted.is_some() && self.chains.are_closed()
     }
 
     /// Removes everything that is stored for the trail, unless it comes back.
@@ -401,7 +425,7 @@ impl<'w> Session<'w> {
         }
         let prefix = format!("{key}/");
         let mut changes = TrailStatus::remove_all(&context.catalog, key).await?;
-        for kind in [FILES, DIGESTS] {
+        for kind in [FILES, DIGESTS, CHAINS] {
             let all = context.catalog.all::<serde_json::Value>(kind, &prefix).await?;
             changes.extend(all.into_iter().map(|document| Change::delete(kind, document.key, Expect::Anything)));
         }
@@ -433,8 +457,9 @@ impl<'w> Session<'w> {
         Ok(())
     }
 
-    /// Makes `state` and `others` durable in one transaction.
+    /// Makes `state`, the chains and `others` durable in one transaction.
     async fn commit(&mut self, state: WorkerState, mut others: Vec<Change>) -> Result<(), WorkerError> {
+        others.extend(self.chains.take_changes(&self.worker.key));
         others.push(state.store(&self.worker.key, self.revision));
         self.worker.context.catalog.commit(others).await?;
         self.revision += 1;
@@ -443,14 +468,15 @@ impl<'w> Session<'w> {
         Ok(())
     }
 
-    /// The status of the trail in `region`.
-    async fn status(&mut self, region: &Region) -> Result<&mut TrailStatus, WorkerError> {
-        if !self.statuses.contains_key(region) {
+    /// The status of the trail for `account` in `region`.
+    async fn status(&mut self, account: AccountId, region: &Region) -> Result<&mut TrailStatus, WorkerError> {
+        let place = (account, region.clone());
+        if !self.statuses.contains_key(&place) {
             let Worker { key, context, .. } = self.worker;
-            let status = TrailStatus::load(&context.catalog, key, region).await?;
-            self.statuses.insert(region.clone(), status);
+            let status = TrailStatus::load(&context.catalog, key, account, region).await?;
+            self.statuses.insert(place.clone(), status);
         }
-        Ok(self.statuses.entry(region.clone()).or_default())
+        Ok(self.statuses.entry(place).or_default())
     }
 
     fn ask_for_flush(&mut self, number: u64) {

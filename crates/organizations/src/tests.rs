@@ -85,7 +85,10 @@ async fn everything_is_the_same_after_a_restart() {
         assert_eq!(*organizations.of(account(2)).unwrap(), ours);
         let view = organizations.view();
         assert_eq!(**view.handshake(&handshake.id, NOW).unwrap(), handshake);
-        assert_eq!(view.requests(&ours.id).map(|found| (**found).clone()).collect::<Vec<_>>(), [request.clone()]);
+        assert_eq!(
+            view.requests(&ours.id).map(|found| (**found).clone()).collect::<Vec<_>>(),
+            std::slice::from_ref(&request)
+        );
     }
 }
 

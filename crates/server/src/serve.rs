@@ -90,7 +90,8 @@ pub(crate) async fn serve(args: ServeArgs) -> anyhow::Result<u8> {
         clock: Arc::clone(&clock),
         random: Arc::clone(&random),
     }));
-    let buckets: Arc<dyn Buckets> = Arc::new(TrailBuckets::new(store.clone(), kms_keys.clone(), &config.destinations)?);
+    let buckets: Arc<dyn Buckets> =
+        Arc::new(TrailBuckets::new(store.clone(), kms_keys.clone(), Arc::clone(&organizations), &config.destinations)?);
 
     let feed = Feed::new(Arc::clone(&journal));
     let history_dir = data.join("tables/history");

@@ -3,7 +3,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use object_store::ObjectStore;
-use opentrail_model::{AccountId, Arn};
+use opentrail_model::{AccountId, Arn, OrganizationId};
 
 /// What CloudTrail wants to do with a bucket: deliver for `trail` below `prefix`.
 #[derive(Clone, Copy, Debug)]
@@ -16,15 +16,20 @@ pub struct Delivery<'a> {
     pub trail: &'a Arn,
     /// `KmsKeyId`: the ARN of the key that what is put is to be sealed with. Not looked at by [`Buckets::check`].
     pub kms_key: Option<&'a str>,
-    /// The trail's owner, as `aws:SourceAccount`; also the account in the path that is tried.
+    /// The trail's owner, as `aws:SourceAccount`.
     pub account: AccountId,
+    /// Whose log files they are: the account in the path that is tried.
+    pub recipient: AccountId,
+    /// The organization whose trail it is, in that path and as `aws:SourceOrgID`.
+    pub organization: Option<&'a OrganizationId>,
 }
 
 /// The buckets that trails deliver to: the embedded store's and those of configured S3-compatible endpoints.
 #[async_trait]
 pub trait Buckets: fmt::Debug + Send + Sync + 'static {
     /// Whether the bucket exists and lets CloudTrail read its ACL and put objects below
-    /// `[prefix/]AWSLogs/<account>/`. (User Guide, "Amazon S3 bucket policy for CloudTrail".)
+    /// `[prefix/]AWSLogs/<recipient>/`, for an organization's trail `[prefix/]AWSLogs/<organization>/<recipient>/`.
+    /// (User Guide, "Amazon S3 bucket policy for CloudTrail".)
     async fn check(&self, delivery: Delivery<'_>) -> Result<(), BucketError>;
 
     /// The bucket to put objects into, checked as by [`Self::check`]. Keys are relative to the bucket, prefix included.

@@ -1,14 +1,14 @@
 use std::sync::Arc;
 
 use opentrail_catalog::{Catalog, CatalogError, CatalogExt, Change, Expect};
-use opentrail_model::{Region, Timestamp};
+use opentrail_model::{AccountId, Region, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::TrailKey;
 
 const KIND: &str = "trail-status";
 
-/// How a trail's delivery fares in one Region: what GetTrailStatus answers. Written by delivery, read by the API.
+/// How a trail's delivery fares for one account in one Region: what GetTrailStatus answers. Written by delivery, read by the API.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct TrailStatus {
@@ -25,22 +25,27 @@ pub struct TrailStatus {
 }
 
 impl TrailStatus {
-    fn document_key(trail: &TrailKey, region: &Region) -> String {
-        format!("{trail}/{region}")
+    fn document_key(trail: &TrailKey, account: AccountId, region: &Region) -> String {
+        if account == trail.account { format!("{trail}/{region}") } else { format!("{trail}/{region}/{account}") }
     }
 
-    /// The status of `trail` in `region`; the default when nothing was delivered there yet.
-    pub async fn load(catalog: &Arc<dyn Catalog>, trail: &TrailKey, region: &Region) -> Result<Self, CatalogError> {
-        let found = catalog.find::<Self>(KIND, &Self::document_key(trail, region)).await?;
+    /// The status of `trail` for `account` in `region`; the default when nothing was delivered there yet.
+    pub async fn load(
+        catalog: &Arc<dyn Catalog>,
+        trail: &TrailKey,
+        account: AccountId,
+        region: &Region,
+    ) -> Result<Self, CatalogError> {
+        let found = catalog.find::<Self>(KIND, &Self::document_key(trail, account, region)).await?;
         Ok(found.map(|document| document.value).unwrap_or_default())
     }
 
     /// The change that stores this status.
-    pub fn store(&self, trail: &TrailKey, region: &Region) -> Change {
-        Change::put(KIND, Self::document_key(trail, region), Expect::Anything, self)
+    pub fn store(&self, trail: &TrailKey, account: AccountId, region: &Region) -> Change {
+        Change::put(KIND, Self::document_key(trail, account, region), Expect::Anything, self)
     }
 
-    /// The changes that remove every Region's status of `trail`.
+    /// The changes that remove every status of `trail`.
     pub async fn remove_all(catalog: &Arc<dyn Catalog>, trail: &TrailKey) -> Result<Vec<Change>, CatalogError> {
         let all = catalog.all::<Self>(KIND, &format!("{trail}/")).await?;
         Ok(all.into_iter().map(|document| Change::delete(KIND, document.key, Expect::Anything)).collect())

@@ -1,6 +1,7 @@
+use std::collections::BTreeSet;
 use std::fmt;
 
-use opentrail_model::{AccountId, Arn, Region, Selectors, Timestamp, TrailName};
+use opentrail_model::{AccountId, Arn, OrganizationId, Region, Selectors, Timestamp, TrailName};
 use serde::{Deserialize, Serialize};
 
 /// What names a trail: its owner, its home Region, its name.
@@ -39,6 +40,17 @@ pub struct Tag {
     pub value: Option<String>,
 }
 
+/// Whose accounts an organization trail logs, from one version of the trail to the next: so that who is a member has a
+/// place in the journal, as every setting has.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OrganizationScope {
+    /// The organization, which is in the keys of what is delivered.
+    pub id: OrganizationId,
+    /// The accounts, the management account among them. It is alone while the organization gives CloudTrail no trusted
+    /// access.
+    pub members: BTreeSet<AccountId>,
+}
+
 /// A trail's settings.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Trail {
@@ -54,6 +66,9 @@ pub struct Trail {
     /// `KmsKeyId`: the ARN of the key that seals what is delivered.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kms_key: Option<String>,
+    /// `IsOrganizationTrail`: present when the owner, a management account, logs its organization.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub organization: Option<OrganizationScope>,
     /// `IncludeGlobalServiceEvents`.
     pub include_global_service_events: bool,
     /// `IsMultiRegionTrail`.
@@ -86,6 +101,26 @@ impl Trail {
     /// flag falls back to false when the default is put again (Terraform does so when selector blocks are removed).
     pub fn has_custom_selectors(&self) -> bool {
         self.selectors != Selectors::default()
+    }
+
+    /// The accounts whose events the trail logs: its owner, or the organization's.
+    pub fn accounts(&self) -> impl Iterator<Item = AccountId> {
+        let members = self.organization.as_ref().map(|organization| organization.members.iter().copied());
+        let owner = self.organization.is_none().then_some(self.key.account);
+        members.into_iter().flatten().chain(owner)
+    }
+
+    /// Whether the trail logs what is recorded for `account`.
+    pub fn logs(&self, account: AccountId) -> bool {
+        match &self.organization {
+            None => account == self.key.account,
+            Some(organization) => organization.members.contains(&account),
+        }
+    }
+
+    /// Whether `account` sees the trail as a shadow: it is logged by it and does not own it.
+    pub fn is_shadow_in(&self, account: AccountId) -> bool {
+        account != self.key.account && self.logs(account)
     }
 
     /// Whether the trail is seen in `region`: at home, and everywhere when it is multi-Region.

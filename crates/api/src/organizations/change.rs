@@ -6,6 +6,7 @@ use opentrail_catalog::CatalogError;
 use opentrail_organizations::{Changing, Edit, Organization};
 
 use crate::context::{Context, JournalChange, RecordOrder};
+use crate::trail::scope_of;
 use crate::turn::Turn;
 
 /// What is changed together with an organization, in the same transaction.
@@ -31,14 +32,14 @@ pub(crate) struct Committed {
 /// Commits what an organization has become: `before` is `None` for a new one, `after` for one that is deleted; when
 /// both are the same, only what is `beside` changes. One transaction has it all, and afterwards everybody sees it.
 ///
-/// The organization's trails are of all its accounts, so whatever changes about accounts, trusted services or features
-/// changes them too: their documents are to go into `documents`, and their entries with the turn of the management
-/// account into what is returned.
+/// The organization's trails are of all its accounts, so whatever changes about accounts or trusted services changes them
+/// too, in the same transaction. Whoever makes or changes a trail of the management account has the same turn, so that
+/// none is missed.
 ///
 /// # Errors
 /// When the catalog does not take it; nothing has changed then.
 pub(crate) async fn commit(
-    _cx: Context<'_>,
+    cx: Context<'_>,
     changing: Changing<'_>,
     before: Option<Arc<Organization>>,
     after: Option<Organization>,
@@ -46,8 +47,16 @@ pub(crate) async fn commit(
 ) -> Result<Committed, CatalogError> {
     let mut edits = beside.edits;
     let mut documents = Vec::new();
-    let committed = Committed { changes: Vec::new(), order: RecordOrder::RecordFirst, turn: None };
+    let mut committed = Committed { changes: Vec::new(), order: RecordOrder::RecordFirst, turn: None };
     if before.as_deref() != after.as_ref() {
+        if let Some(Organization { management, .. }) = before.as_deref().or(after.as_ref()) {
+            committed.turn = Some(cx.services.turns.take(*management).await);
+            let scope = after.as_ref().map(scope_of);
+            for (document, change) in cx.services.trails.rescoped(*management, scope.as_ref()).await? {
+                documents.push(document);
+                committed.changes.push(change.into());
+            }
+        }
         match (&before, after) {
             (_, Some(after)) => edits.push(Edit::PutOrganization(Box::new(after))),
             (Some(before), None) => edits.push(Edit::DeleteOrganization(before.id.clone())),
@@ -60,6 +69,9 @@ pub(crate) async fn commit(
     changing.commit(&edits, documents).await?;
     if let Some((identities, changed)) = beside.identities {
         identities.applied(&changed);
+    }
+    if committed.changes.is_empty() {
+        committed.turn = None;
     }
     Ok(committed)
 }

@@ -82,9 +82,7 @@ impl Context<'_> {
     pub(super) async fn tagged(&self, operation: &str, text: &str, tags: &[Tag], from: From) -> Outcome<Tagged> {
         let key = key(self, text);
         let found = match &key {
-            Ok(Key::Trail(key)) if key.account == self.account() => {
-                self.services.trails.find(key).await?.map(Tagged::Trail)
-            }
+            Ok(Key::Trail(key)) => self.find_seen(key).await?.map(Tagged::Trail),
             Ok(Key::Store(key)) if key.account == self.account() => {
                 self.services.stores.find(key, self.now()).await?.map(Tagged::Store)
             }
@@ -95,6 +93,9 @@ impl Context<'_> {
 
         key?;
         let found = found.ok_or_else(|| not_found(self, text))?;
+        if let (Tagged::Trail(trail), From::Home) = (&found, from) {
+            self.require_changeable(&trail.value)?;
+        }
         if !found.is_reachable(self.region(), from) {
             return Err(ResourceError::Region { here: self.region().to_string() }.into());
         }

@@ -1,5 +1,6 @@
-use opentrail_trails::{Trail, TrailChange};
+use opentrail_trails::{Trail, TrailChange, TrailError};
 
+use super::organization::scope_of;
 use crate::context::{Context, JournalChange, Outcome, RecordOrder};
 use crate::turn::Turn;
 
@@ -31,9 +32,11 @@ impl<T> Changed<T> {
 
 impl Context<'_> {
     /// Stores a new trail.
-    pub(crate) async fn create(&self, trail: Trail) -> Outcome<Change> {
+    pub(crate) async fn create(&self, mut trail: Trail) -> Outcome<Change> {
         let turn = self.services.turns.take(trail.key.account).await;
-        self.services.trails.create(&trail).await?;
+        self.bring_up_to_date(&mut trail)?;
+        let shadows = if trail.key.account == self.account() { self.shadows().await? } else { Vec::new() };
+        self.services.trails.create(&trail, &shadows).await?;
         Ok(Change { change: TrailChange::PutTrail(trail.into()).into(), order: RecordOrder::ChangeFirst, turn })
     }
 
@@ -41,8 +44,19 @@ impl Context<'_> {
     pub(crate) async fn replace(&self, mut trail: Trail, revision: u64, order: RecordOrder) -> Outcome<Change> {
         let turn = self.services.turns.take(trail.key.account).await;
         trail.version += 1;
+        self.bring_up_to_date(&mut trail)?;
         self.services.trails.replace(&trail, revision).await?;
         Ok(Change { change: TrailChange::PutTrail(trail.into()).into(), order, turn })
+    }
+
+    /// Gives an organization trail the members of this moment. Changes of the organization take the same turn, so that
+    /// none comes between this and the commit.
+    fn bring_up_to_date(&self, trail: &mut Trail) -> Outcome<()> {
+        let Some(scope) = &mut trail.organization else { return Ok(()) };
+        let found = self.services.organizations.of(trail.key.account);
+        let organization = found.filter(|found| found.management == trail.key.account).ok_or(TrailError::Changed)?;
+        *scope = scope_of(&organization);
+        Ok(())
     }
 
     /// Removes a trail that was read at `revision`.

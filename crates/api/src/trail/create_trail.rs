@@ -12,23 +12,26 @@ use crate::tag;
 
 /// Creates a trail. It does not log until StartLogging.
 ///
-/// The order of the checks is a choice where clients do not pin it: name, settings, tags, name of the bucket, prefix,
-/// name taken, trails in the Region, bucket there, bucket policy, KMS key.
+/// The order of the checks is a choice where clients do not pin it: name, settings, organization, tags, name of the
+/// bucket, prefix, name taken, trails in the Region, bucket there, bucket policy, KMS key.
 pub(crate) async fn create_trail(cx: Context<'_>, input: CreateTrailInput) -> Outcome<Changed<CreateTrailOutput>> {
     let tags = tag::from_wire(input.tags_list.unwrap_or_default());
-    let arn = named::expand(&cx, &input.name);
+    let of_organization = input.is_organization_trail.unwrap_or(false);
+    let owner = cx.owner_of_new(of_organization);
+    let arn = named::expand(&cx, owner, &input.name);
     cx.authorize(Access::on("CreateTrail", &arn).requesting(&tags))?;
     if !tags.is_empty() {
         cx.authorize(Access::on("AddTags", &arn).requesting(&tags))?;
     }
 
     let mut trail = Trail {
-        key: named::parse_new(&cx, &input.name)?,
+        key: named::parse_new(&cx, owner, &input.name)?,
         // Later than any version of an earlier trail of this name, whatever became of the entry that deleted it.
         version: u64::try_from(cx.now().as_millis()).unwrap_or_default(),
         bucket: input.s3_bucket_name,
         prefix: input.s3_key_prefix.filter(|prefix| !prefix.is_empty()),
         kms_key: None,
+        organization: None,
         include_global_service_events: input.include_global_service_events.unwrap_or(true),
         multi_region: input.is_multi_region_trail.unwrap_or(false),
         log_file_validation: input.enable_log_file_validation.unwrap_or(false),
@@ -45,9 +48,11 @@ pub(crate) async fn create_trail(cx: Context<'_>, input: CreateTrailInput) -> Ou
         sns_topic_name: input.sns_topic_name.as_deref(),
         log_group_arn: input.cloud_watch_logs_log_group_arn.as_deref(),
         log_role_arn: input.cloud_watch_logs_role_arn.as_deref(),
-        organization: input.is_organization_trail,
     }
     .refuse()?;
+    if of_organization {
+        trail.organization = Some(cx.require_organization()?);
+    }
     trail.tags = tag::validation::put(&[], tags)?;
     validate_bucket(&trail.bucket)?;
     validate_prefix(trail.prefix.as_deref().unwrap_or_default())?;

@@ -14,7 +14,13 @@ pub(crate) async fn describe_trails(cx: Context<'_>, input: DescribeTrailsInput)
         let shadows = input.include_shadow_trails.unwrap_or(true);
         let seen = |trail: &Trail| trail.key.home_region == *cx.region() || (shadows && trail.multi_region);
         let all = cx.services.trails.of_account(cx.account()).await?;
-        all.into_iter().filter(seen).collect()
+        let mut trails: Vec<Trail> = all.into_iter().filter(seen).collect();
+        if shadows {
+            // An organization trail is a shadow in a member account, whatever the Region.
+            let organization = cx.shadows().await?;
+            trails.extend(organization.into_iter().filter(|trail| trail.is_visible_in(cx.region())));
+        }
+        trails
     } else {
         named(cx, &names).await?
     };

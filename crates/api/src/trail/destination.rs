@@ -2,6 +2,8 @@
 
 use std::net::Ipv4Addr;
 
+use opentrail_model::{AccountId, OrganizationId};
+
 /// `S3KeyPrefix`, in characters. (API Reference, CreateTrail.)
 const MAX_PREFIX: usize = 200;
 
@@ -18,6 +20,8 @@ pub(crate) enum DestinationError {
         "S3 key prefix {prefix:?} is not valid: it is written before '/AWSLogs/', so it cannot begin or end with '/', hold an empty part or the parts '.' and '..', or control characters."
     )]
     Prefix { prefix: String },
+    #[error("S3 key prefix {prefix:?} is not valid: it leads into log files of an account or organization.")]
+    PrefixAmongLogs { prefix: String },
 }
 
 /// Checks a bucket's name by S3's naming rules. (S3 User Guide, "General purpose bucket naming rules".)
@@ -47,7 +51,18 @@ pub(crate) fn validate_prefix(prefix: &str) -> Result<(), DestinationError> {
     if !prefix.is_empty() && (prefix.split('/').any(bad_part) || prefix.contains(char::is_control)) {
         return Err(DestinationError::Prefix { prefix: prefix.to_owned() });
     }
+    if leads_among_logs(prefix) {
+        return Err(DestinationError::PrefixAmongLogs { prefix: prefix.to_owned() });
+    }
     Ok(())
+}
+
+/// Whether what is put below the prefix would lie below `AWSLogs/<account>/` or `AWSLogs/<organization>/`: with it a
+/// trail of one account could write where a bucket's policy means to let another's trail alone. A choice.
+fn leads_among_logs(prefix: &str) -> bool {
+    let parts: Vec<&str> = prefix.split('/').collect();
+    let of_somebody = |part: &str| part.parse::<AccountId>().is_ok() || part.parse::<OrganizationId>().is_ok();
+    parts.windows(2).any(|pair| pair[0] == "AWSLogs" && of_somebody(pair[1]))
 }
 
 #[cfg(test)]
@@ -73,6 +88,16 @@ mod tests {
         assert_eq!(validate_prefix(&"a".repeat(201)), Err(DestinationError::PrefixTooLong { length: 201 }));
         for bad in ["/", "/a", "a/", "a//b", ".", "a/../b", "a\nb"] {
             assert!(matches!(validate_prefix(bad), Err(DestinationError::Prefix { .. })), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn no_prefix_leads_into_the_log_files_of_somebody() {
+        for good in ["AWSLogs", "a/AWSLogs/b", "AWSLogs/o-short", "o-exampleorgid/AWSLogs"] {
+            assert_eq!(validate_prefix(good), Ok(()), "{good}");
+        }
+        for bad in ["AWSLogs/o-exampleorgid", "p/AWSLogs/111122223333", "AWSLogs/111122223333/CloudTrail"] {
+            assert!(matches!(validate_prefix(bad), Err(DestinationError::PrefixAmongLogs { .. })), "{bad:?}");
         }
     }
 }

@@ -4,10 +4,11 @@ use opentrail_wire::cloudtrail::{GetTrailStatusInput, GetTrailStatusOutput};
 
 use crate::context::{Context, Outcome};
 
-/// Whether a trail logs, and how its delivery fares in the Region called.
+/// Whether a trail logs, and how its delivery fares in the Region called; in a member account of an organization, that
+/// account's own.
 pub(crate) async fn get_trail_status(cx: Context<'_>, input: GetTrailStatusInput) -> Outcome<GetTrailStatusOutput> {
     let trail = cx.authorize_trail("GetTrailStatus", &input.name).await?.require_visible(&cx)?;
-    let status = TrailStatus::load(&cx.services.catalog, &trail.key, cx.region()).await?;
+    let status = TrailStatus::load(&cx.services.catalog, &trail.key, cx.account(), cx.region()).await?;
     Ok(answer(&trail, of_this_trail(&trail, status)))
 }
 

@@ -1,13 +1,14 @@
 use opentrail_catalog::Versioned;
-use opentrail_model::{Arn, ParseTrailNameError};
+use opentrail_model::{AccountId, Arn, ParseTrailNameError};
 use opentrail_trails::{Trail, TrailError, TrailKey};
 
 use crate::access::Access;
 use crate::context::{Context, Outcome};
 
-/// A trail as a request names it, looked up in the caller's account.
+/// A trail as a request names it, looked up among those that the caller's account sees.
 ///
-/// A bare name stands for the trail of that name whose home is the Region called; any other needs its ARN.
+/// A bare name stands for the account's own trail of that name whose home is the Region called; any other, an
+/// organization trail in a member account too, needs its ARN.
 /// (API Reference, GetTrail, `Name`.)
 #[derive(Debug)]
 pub(crate) struct NamedTrail {
@@ -45,14 +46,21 @@ impl Context<'_> {
         Ok(trail)
     }
 
-    /// Looks up the trail called `text`, of the caller's account.
+    /// Looks up the trail called `text`, which the caller's account owns or sees as a shadow.
     pub(crate) async fn find_trail(&self, text: &str) -> Outcome<NamedTrail> {
         let key = parse(self, text);
         let found = match &key {
-            Ok(key) if key.account == self.account() => self.services.trails.find(key).await?,
-            _ => None,
+            Ok(key) => self.find_seen(key).await?,
+            Err(_) => None,
         };
-        Ok(NamedTrail { arn: expand(self, text), key, found })
+        Ok(NamedTrail { arn: expand(self, self.account(), text), key, found })
+    }
+
+    /// The trail, if the caller's account owns it or sees it as a shadow.
+    pub(crate) async fn find_seen(&self, key: &TrailKey) -> Outcome<Option<Versioned<Trail>>> {
+        let found = self.services.trails.find(key).await?;
+        let seen = |trail: &Trail| key.account == self.account() || trail.is_shadow_in(self.account());
+        Ok(found.filter(|found| seen(&found.value)))
     }
 }
 
@@ -63,9 +71,10 @@ impl NamedTrail {
         Ok(self.found.ok_or_else(|| TrailError::NotFound { arn: key.arn(), account: cx.account() })?)
     }
 
-    /// The trail, which must be changed in its home Region.
+    /// The trail, which must be changed in its home Region and by whoever may.
     pub(crate) fn require_at_home(self, cx: &Context<'_>) -> Outcome<Versioned<Trail>> {
         let trail = self.require(cx)?;
+        cx.require_changeable(&trail.value)?;
         let home = &trail.value.key.home_region;
         if home == cx.region() {
             return Ok(trail);
@@ -93,24 +102,24 @@ impl NamedTrail {
     }
 }
 
-/// The key of a trail to be created in the Region called, by its name. A text with colons is no name, so an ARN is not
-/// taken either.
-pub(crate) fn parse_new(cx: &Context<'_>, name: &str) -> Result<TrailKey, TrailReferenceError> {
-    Ok(TrailKey { account: cx.account(), home_region: cx.region().clone(), name: name.parse()? })
+/// The key of `owner`'s trail to be created in the Region called, by its name. A text with colons is no name, so an ARN is
+/// not taken either.
+pub(crate) fn parse_new(cx: &Context<'_>, owner: AccountId, name: &str) -> Result<TrailKey, TrailReferenceError> {
+    Ok(TrailKey { account: owner, home_region: cx.region().clone(), name: name.parse()? })
 }
 
-/// The ARN that a name or an ARN stands for.
-pub(crate) fn expand(cx: &Context<'_>, text: &str) -> String {
+/// The ARN that a name, of a trail of `owner`, or an ARN stands for.
+pub(crate) fn expand(cx: &Context<'_>, owner: AccountId, text: &str) -> String {
     if is_arn(text) {
         return text.to_owned();
     }
-    format!("arn:{}:cloudtrail:{}:{}:trail/{text}", cx.region().partition(), cx.region(), cx.account())
+    format!("arn:{}:cloudtrail:{}:{owner}:trail/{text}", cx.region().partition(), cx.region())
 }
 
 /// The key of the trail that a name or an ARN stands for.
 fn parse(cx: &Context<'_>, text: &str) -> Result<TrailKey, TrailReferenceError> {
     if !is_arn(text) {
-        return parse_new(cx, text);
+        return parse_new(cx, cx.account(), text);
     }
     let partition = cx.region().partition();
     parse_arn(text, partition).ok_or_else(|| TrailReferenceError::Arn { text: text.to_owned(), partition })

@@ -23,10 +23,6 @@ pub(crate) enum SettingsError {
     RoleWithoutLogGroup,
     #[error("{member} cannot be set: {what} is not available yet. Leave the member out, or empty.")]
     NotBuilt { member: &'static str, what: &'static str },
-    #[error(
-        "IsOrganizationTrail cannot be true: organization trails are not available yet, and the account is in no organization."
-    )]
-    Organization,
 }
 
 /// The settings whose destinations are not built yet, as a request gives them. Terraform sends empty texts to say that
@@ -36,7 +32,6 @@ pub(crate) struct Destinations<'a> {
     pub(crate) sns_topic_name: Option<&'a str>,
     pub(crate) log_group_arn: Option<&'a str>,
     pub(crate) log_role_arn: Option<&'a str>,
-    pub(crate) organization: Option<bool>,
 }
 
 impl Destinations<'_> {
@@ -55,12 +50,11 @@ impl Destinations<'_> {
             return not_built("SnsTopicName", "notification of deliveries through Amazon SNS");
         }
         match (is_set(self.log_group_arn), is_set(self.log_role_arn)) {
-            (true, false) => return Err(SettingsError::LogGroupWithoutRole),
-            (false, true) => return Err(SettingsError::RoleWithoutLogGroup),
-            (true, true) => return not_built("CloudWatchLogsLogGroupArn", "delivery to CloudWatch Logs"),
-            (false, false) => {}
+            (true, false) => Err(SettingsError::LogGroupWithoutRole),
+            (false, true) => Err(SettingsError::RoleWithoutLogGroup),
+            (true, true) => not_built("CloudWatchLogsLogGroupArn", "delivery to CloudWatch Logs"),
+            (false, false) => Ok(()),
         }
-        if self.organization == Some(true) { Err(SettingsError::Organization) } else { Ok(()) }
     }
 }
 
@@ -78,12 +72,20 @@ impl Context<'_> {
         if self.services.trails.find(&trail.key).await?.is_some() {
             return Err(TrailError::AlreadyExists { key: trail.key.clone() }.into());
         }
-        Ok(self.services.trails.require_room(trail).await?)
+        let shadows = if trail.key.account == self.account() { self.shadows().await? } else { Vec::new() };
+        Ok(self.services.trails.require_room(trail, &shadows).await?)
     }
 
-    /// Checks that the trail's bucket is there and lets CloudTrail in.
+    /// Checks that the trail's bucket is there and lets CloudTrail in. An organization trail's policy must allow what
+    /// the owner's own trail would put as well. (User Guide, "Amazon S3 bucket policy for CloudTrail", "Organization
+    /// trails".)
     pub(crate) async fn check_bucket(&self, trail: &Trail) -> Outcome<()> {
-        Ok(self.services.buckets.check(delivery(trail, &trail.arn())).await?)
+        let arn = trail.arn();
+        let delivery = delivery(trail, &arn);
+        if delivery.organization.is_some() {
+            self.services.buckets.check(Delivery { organization: None, ..delivery }).await?;
+        }
+        Ok(self.services.buckets.check(delivery).await?)
     }
 
     /// The ARN of the key that `KmsKeyId` names, checked for the trail; none for an empty text.
@@ -109,6 +111,8 @@ fn delivery<'a>(trail: &'a Trail, arn: &'a Arn) -> Delivery<'a> {
         trail: arn,
         kms_key: trail.kms_key.as_deref(),
         account: trail.key.account,
+        recipient: trail.key.account,
+        organization: trail.organization.as_ref().map(|organization| &organization.id),
     }
 }
 
@@ -118,12 +122,7 @@ mod tests {
 
     #[test]
     fn empty_texts_clear_and_are_taken() {
-        let empty = Destinations {
-            sns_topic_name: Some(""),
-            log_group_arn: Some(""),
-            log_role_arn: Some(""),
-            organization: Some(false),
-        };
+        let empty = Destinations { sns_topic_name: Some(""), log_group_arn: Some(""), log_role_arn: Some("") };
         assert_eq!(empty.refuse(), Ok(()));
         assert_eq!(Destinations::default().refuse(), Ok(()));
     }

@@ -17,7 +17,7 @@ pub(crate) fn trail(trail: &Trail) -> wire::Trail {
         log_file_validation_enabled: Some(trail.log_file_validation),
         has_custom_event_selectors: Some(trail.has_custom_selectors()),
         has_insight_selectors: Some(false),
-        is_organization_trail: Some(false),
+        is_organization_trail: Some(trail.organization.is_some()),
         recursive_logging: Some(trail.recursive_logging),
         ..wire::Trail::default()
     }
@@ -34,7 +34,7 @@ pub(crate) fn created(trail: &Trail) -> wire::CreateTrailOutput {
         is_multi_region_trail: Some(trail.multi_region),
         trail_arn: Some(trail.arn().to_string()),
         log_file_validation_enabled: Some(trail.log_file_validation),
-        is_organization_trail: Some(false),
+        is_organization_trail: Some(trail.organization.is_some()),
         recursive_logging: Some(trail.recursive_logging),
         ..wire::CreateTrailOutput::default()
     }
@@ -51,7 +51,7 @@ pub(crate) fn updated(trail: &Trail) -> wire::UpdateTrailOutput {
         is_multi_region_trail: Some(trail.multi_region),
         trail_arn: Some(trail.arn().to_string()),
         log_file_validation_enabled: Some(trail.log_file_validation),
-        is_organization_trail: Some(false),
+        is_organization_trail: Some(trail.organization.is_some()),
         recursive_logging: Some(trail.recursive_logging),
         ..wire::UpdateTrailOutput::default()
     }

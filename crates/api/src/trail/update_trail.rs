@@ -11,26 +11,28 @@ use crate::error::ApiError;
 
 /// Changes the settings that the request gives, and no others.
 ///
-/// The bucket is checked when the request gives it or the prefix, even unchanged; a choice, so that other settings can
-/// be changed while a bucket is away.
+/// The bucket is checked when the request gives it or the prefix, even unchanged, and when the trail becomes an
+/// organization's or is one no more; a choice, so that other settings can be changed while a bucket is away.
 pub(crate) async fn update_trail(cx: Context<'_>, input: UpdateTrailInput) -> Outcome<Changed<UpdateTrailOutput>> {
     let trail = cx.authorize_trail("UpdateTrail", &input.name).await?.require_at_home(&cx)?;
     Destinations {
         sns_topic_name: input.sns_topic_name.as_deref(),
         log_group_arn: input.cloud_watch_logs_log_group_arn.as_deref(),
         log_role_arn: input.cloud_watch_logs_role_arn.as_deref(),
-        organization: input.is_organization_trail,
     }
     .refuse()?;
 
-    let moves = input.s3_bucket_name.is_some() || input.s3_key_prefix.is_some();
+    let organization = cx.converted(&trail.value, input.is_organization_trail)?;
+    let converts = organization.is_some() != trail.value.organization.is_some();
+    let moves = input.s3_bucket_name.is_some() || input.s3_key_prefix.is_some() || converts;
     let key = input.kms_key_id.clone();
-    let mut changed = with_changes(trail.value.clone(), input);
+    let mut changed = with_changes(Trail { organization, ..trail.value.clone() }, input);
     settings::validate(&changed)?;
     validate_bucket(&changed.bucket)?;
     validate_prefix(changed.prefix.as_deref().unwrap_or_default())?;
     if changed.multi_region && !trail.value.multi_region {
-        cx.services.trails.require_room(&changed).await.map_err(no_room)?;
+        let shadows = if changed.key.account == cx.account() { cx.shadows().await? } else { Vec::new() };
+        cx.services.trails.require_room(&changed, &shadows).await.map_err(no_room)?;
     }
     if moves {
         cx.check_bucket(&changed).await?;

@@ -123,7 +123,11 @@ async fn bad_settings_are_refused_by_their_own_errors() {
             "UnsupportedOperationException",
             "not available yet",
         ),
-        (json!({ "IsOrganizationTrail": true }), "OrganizationsNotInUseException", "not available yet"),
+        (
+            json!({ "IsOrganizationTrail": true }),
+            "OrganizationsNotInUseException",
+            "is not a member of an organization",
+        ),
         (json!({ "S3BucketName": null }), "ValidationException", "Value null at 's3BucketName'"),
         (json!({ "IsMultiRegionTrail": "yes" }), "SerializationException", "isMultiRegionTrail"),
     ];

@@ -9,7 +9,7 @@ use crate::support::{ACCOUNT, Api, arn};
 async fn store(api: &Api, region: &str, status: &TrailStatus) {
     let key =
         TrailKey { account: ACCOUNT.parse().unwrap(), home_region: Region::us_east_1(), name: "main".parse().unwrap() };
-    api.services.catalog.commit(vec![status.store(&key, &region.parse().unwrap())]).await.unwrap();
+    api.services.catalog.commit(vec![status.store(&key, key.account, &region.parse().unwrap())]).await.unwrap();
 }
 
 #[tokio::test]

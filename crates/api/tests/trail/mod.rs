@@ -5,6 +5,7 @@ mod describe_trails;
 mod get_trail;
 mod get_trail_status;
 mod list_trails;
+mod organization;
 mod start_logging;
 mod stop_logging;
 mod update_trail;

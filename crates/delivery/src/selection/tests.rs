@@ -22,6 +22,7 @@ fn trail(selectors: Vec<EventSelector>) -> Trail {
         bucket: "b".into(),
         prefix: None,
         kms_key: None,
+        organization: None,
         include_global_service_events: true,
         multi_region: false,
         log_file_validation: false,

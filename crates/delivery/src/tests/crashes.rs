@@ -4,7 +4,27 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use super::world::{HOME, Life, Mishap, World, listed, trail};
+use opentrail_trails::{OrganizationScope, Trail};
+
+use super::world::{HOME, Life, Mishap, OWNER, World, listed, trail};
+
+/// What a life does, at each step of which there is a mishap.
+#[derive(Clone, Copy, Debug)]
+enum Script {
+    /// A trail of one account delivers, moves and is deleted.
+    Account,
+    /// A trail of an organization that accounts join and leave.
+    Organization,
+}
+
+impl Script {
+    async fn survive(self, world: &World, steps: i64, mishap: Mishap) -> bool {
+        match self {
+            Self::Account => survive(world, steps, mishap).await,
+            Self::Organization => survive_organization(world, steps, mishap).await,
+        }
+    }
+}
 
 /// Runs the script with a first life to which `mishap` happens at step `steps`. Returns whether it came to that.
 async fn survive(world: &World, steps: i64, mishap: Mishap) -> bool {
@@ -57,6 +77,61 @@ async fn survive(world: &World, steps: i64, mishap: Mishap) -> bool {
     *fuse.blown.borrow()
 }
 
+/// The same with an organization: an account joins, another leaves, the organization ends.
+async fn survive_organization(world: &World, steps: i64, mishap: Mishap) -> bool {
+    const MEMBERS: [&str; 2] = ["444455556666", "777788889999"];
+    world.make_bucket("logs");
+    let mut life = world.try_to_live(steps, mishap).await.unwrap();
+    let fuse = std::sync::Arc::clone(&life.fuse);
+    let mut crashed = false;
+    let mut wanted: Vec<String> = Vec::new();
+    let mut trail = trail("main", "logs");
+    let of = |trail: &Trail, members: &[&str]| {
+        let members = members.iter().chain([&OWNER]).map(|account| account.parse().unwrap()).collect();
+        let organization = Some(OrganizationScope { id: "o-exampleorgid".parse().unwrap(), members });
+        Trail { organization, version: trail.version + 1, ..trail.clone() }
+    };
+
+    trail = of(&trail, &MEMBERS[..1]);
+    world.put_trail(&trail).await;
+    world.record(HOME, &["a1"]).await;
+    world.record_for(MEMBERS[0], HOME, &["a2"]).await;
+    world.record_for(MEMBERS[1], HOME, &["early"]).await;
+    trail = of(&trail, &MEMBERS);
+    world.put_trail(&trail).await;
+    world.record_for(MEMBERS[1], HOME, &["a3"]).await;
+    settle(world, &mut life, &mut crashed, &mut wanted, &["a1", "a2", "a3"]).await;
+    world.clock.advance(world.settings.digest_interval);
+
+    world.record_for(MEMBERS[0], HOME, &["b1"]).await;
+    trail = of(&trail, &MEMBERS[1..]);
+    world.put_trail(&trail).await;
+    world.record_for(MEMBERS[0], HOME, &["late"]).await;
+    world.record_for(MEMBERS[1], HOME, &["b2"]).await;
+    settle(world, &mut life, &mut crashed, &mut wanted, &["b1", "b2"]).await;
+
+    trail = Trail { organization: None, version: trail.version + 1, ..trail };
+    world.put_trail(&trail).await;
+    world.record_for(MEMBERS[1], HOME, &["later"]).await;
+    world.record(HOME, &["c1"]).await;
+    settle(world, &mut life, &mut crashed, &mut wanted, &["c1"]).await;
+    world.delete_trail(&trail).await;
+    until(world, &mut life, &mut crashed, "the trail is gone", async || world.catalog_is_empty().await).await;
+
+    assert_eq!(world.delivered().await, wanted, "{mishap:?} at step {steps}");
+    let mut in_digests = Vec::new();
+    for account in [OWNER, MEMBERS[0], MEMBERS[1]] {
+        in_digests.extend(listed(&world.checked_digests_of(&trail, account, HOME).await));
+    }
+    let unique: BTreeSet<_> = in_digests.iter().collect();
+    assert_eq!(
+        (unique.len(), in_digests.len()),
+        (in_digests.len(), world.log_files().await.len()),
+        "{mishap:?} at step {steps}"
+    );
+    *fuse.blown.borrow()
+}
+
 async fn settle(world: &World, life: &mut Life, crashed: &mut bool, wanted: &mut Vec<String>, ids: &[&str]) {
     wanted.extend(ids.iter().map(|id| (*id).to_owned()));
     world.clock.advance(world.settings.max_age);
@@ -98,11 +173,11 @@ async fn until(world: &World, life: &mut Life, crashed: &mut bool, what: &str, m
 }
 
 /// Lets the mishap happen at each step in turn. Returns how many there are.
-async fn survive_each_step(mishap: Mishap) -> i64 {
+async fn survive_each_step(script: Script, mishap: Mishap) -> i64 {
     let first = World::new();
-    survive(&first, i64::MAX, mishap).await;
+    script.survive(&first, i64::MAX, mishap).await;
     let mut steps = 0;
-    while survive(&World::with_keys_of(&first).await, steps, mishap).await {
+    while script.survive(&World::with_keys_of(&first).await, steps, mishap).await {
         steps += 1;
     }
     steps
@@ -110,12 +185,24 @@ async fn survive_each_step(mishap: Mishap) -> i64 {
 
 #[tokio::test]
 async fn a_crash_at_any_step_loses_nothing_and_doubles_nothing() {
-    let steps = survive_each_step(Mishap::Crash).await;
+    let steps = survive_each_step(Script::Account, Mishap::Crash).await;
     assert!(steps > 40, "the script has more steps than {steps}");
 }
 
 #[tokio::test]
 async fn a_commit_or_put_that_fails_whether_kept_or_not_loses_nothing_and_doubles_nothing() {
-    let steps = survive_each_step(Mishap::Failure).await;
+    let steps = survive_each_step(Script::Account, Mishap::Failure).await;
+    assert!(steps > 40, "the script has more steps than {steps}");
+}
+
+#[tokio::test]
+async fn a_crash_at_any_step_leaves_an_organizations_trail_whole() {
+    let steps = survive_each_step(Script::Organization, Mishap::Crash).await;
+    assert!(steps > 40, "the script has more steps than {steps}");
+}
+
+#[tokio::test]
+async fn a_failure_at_any_step_leaves_an_organizations_trail_whole() {
+    let steps = survive_each_step(Script::Organization, Mishap::Failure).await;
     assert!(steps > 40, "the script has more steps than {steps}");
 }

@@ -4,4 +4,5 @@ mod crashes;
 mod digests;
 mod failures;
 mod files;
+mod organizations;
 mod world;

@@ -39,6 +39,8 @@ pub(super) const HOME: &str = "us-east-1";
 pub(super) enum Fault {
     Missing,
     Denied,
+    /// Denies what is the account's.
+    DeniedFor(AccountId),
     Hangs,
     /// Stores the object and then says that it failed.
     FailsAfterStoring,
@@ -123,6 +125,7 @@ pub(super) fn trail(name: &str, bucket: &str) -> Trail {
         bucket: bucket.into(),
         prefix: None,
         kms_key: None,
+        organization: None,
         include_global_service_events: true,
         multi_region: true,
         log_file_validation: true,
@@ -223,7 +226,11 @@ impl World {
     }
 
     async fn append(&self, source: Source, bodies: Vec<Bytes>) -> Position {
-        let entry = |body| NewEntry { source, account: OWNER.parse().unwrap(), received: self.clock.now(), body };
+        self.append_for(OWNER, source, bodies).await
+    }
+
+    async fn append_for(&self, account: &str, source: Source, bodies: Vec<Bytes>) -> Position {
+        let entry = |body| NewEntry { source, account: account.parse().unwrap(), received: self.clock.now(), body };
         self.journal.append(bodies.into_iter().map(entry).collect()).await.unwrap().last
     }
 
@@ -251,6 +258,11 @@ impl World {
     /// Appends one record per id.
     pub(super) async fn record(&self, region: &str, ids: &[&str]) -> Position {
         self.append(Source::Gateway, ids.iter().map(|id| record(id, region).into()).collect()).await
+    }
+
+    /// Appends one record per id, of another account than the trails' owner.
+    pub(super) async fn record_for(&self, account: &str, region: &str, ids: &[&str]) -> Position {
+        self.append_for(account, Source::Gateway, ids.iter().map(|id| record(id, region).into()).collect()).await
     }
 
     pub(super) async fn import(&self, region: &str, id: &str) {
@@ -342,14 +354,30 @@ impl World {
     }
 
     pub(super) async fn status(&self, trail: &Trail, region: &str) -> TrailStatus {
-        let catalog = Arc::clone(&self.catalog) as Arc<dyn Catalog>;
-        TrailStatus::load(&catalog, &trail.key, &region.parse().unwrap()).await.unwrap()
+        self.status_of(trail, OWNER, region).await
     }
 
-    /// Every digest of `region` in all buckets, checked as `validate-logs` checks them, in the order of time.
+    pub(super) async fn status_of(&self, trail: &Trail, account: &str, region: &str) -> TrailStatus {
+        let catalog = Arc::clone(&self.catalog) as Arc<dyn Catalog>;
+        let (account, region) = (account.parse().unwrap(), region.parse().unwrap());
+        TrailStatus::load(&catalog, &trail.key, account, &region).await.unwrap()
+    }
+
+    /// How many objects a bucket holds.
+    pub(super) async fn objects_in(&self, bucket: &str) -> usize {
+        let store = Arc::clone(&self.buckets.lock()[bucket]);
+        store.list(None).count().await
+    }
+
+    /// Every digest of the owner in `region`, see [`Self::checked_digests_of`].
     pub(super) async fn checked_digests(&self, trail: &Trail, region: &str) -> Vec<Value> {
+        self.checked_digests_of(trail, OWNER, region).await
+    }
+
+    /// Every digest of `account` and `region` in all buckets, checked as `validate-logs` checks them, in the order of time.
+    pub(super) async fn checked_digests_of(&self, trail: &Trail, account: &str, region: &str) -> Vec<Value> {
         let names: Vec<String> = self.buckets.lock().keys().cloned().collect();
-        let infix = format!("_CloudTrail-Digest_{region}_{}_", trail.key.name);
+        let infix = format!("/{account}_CloudTrail-Digest_{region}_{}_", trail.key.name);
         let mut digests = Vec::new();
         let mut log_files = BTreeMap::new();
         for bucket in names {
@@ -494,6 +522,9 @@ impl Buckets for TestBuckets {
         match (fault, self.stores.get(&bucket)) {
             (Some(Fault::Missing), _) | (_, None) => Err(BucketError::NoSuchBucket { bucket }),
             (Some(Fault::Denied), _) => Err(BucketError::AccessDenied { bucket }),
+            (Some(Fault::DeniedFor(account)), _) if account == delivery.recipient => {
+                Err(BucketError::AccessDenied { bucket })
+            }
             (_, Some(store)) => Ok(Arc::new(TestStore {
                 inner: Arc::clone(store),
                 bucket,
@@ -585,8 +616,8 @@ impl ObjectStore for TestStore {
 impl World {
     /// Whether no document of any trail's delivery is left.
     pub(super) async fn catalog_is_empty(&self) -> bool {
-        use crate::state::{DIGESTS, FILES, WORKERS};
-        for kind in [WORKERS, FILES, DIGESTS, "trail-status"] {
+        use crate::state::{CHAINS, DIGESTS, FILES, WORKERS};
+        for kind in [WORKERS, CHAINS, FILES, DIGESTS, "trail-status"] {
             if !self.catalog.list(kind, "", "", 1).await.unwrap().is_empty() {
                 return false;
             }

@@ -7,33 +7,23 @@ use opentrail_runtime::CrashPoint;
 use super::{Session, Worker, WorkerError};
 use crate::chain::{Chain, Link};
 use crate::digest::{Contents, PendingDigest, SIGNATURE_ALGORITHM};
-use crate::layout;
+use crate::layout::{self, Root};
 use crate::log_file::{Effort, Sealed};
-use crate::put::{BackOff, PutError};
+use crate::put::{BackOff, Destination, PutError};
 use crate::state::{DIGESTS, DeliveredFile, FILES, chain_key};
 
 impl Session<'_> {
-    /// Each chain's name and when it next needs work.
-    pub(super) fn digests_due(&self) -> impl Iterator<Item = (String, Timestamp)> {
-        let interval = self.worker.context.settings.digest_interval;
-        self.state.chains.iter().filter_map(move |(name, chain)| {
-            let due = chain.due(interval)?;
-            let retry = self.digest_backoff.get(name).and_then(|backoff| backoff.next());
-            Some((name.clone(), retry.map_or(due, |retry| retry.max(due))))
-        })
-    }
-
     /// Delivers the next digest of the chain `name`. A failure is noted for later; the next one waits for this one.
     pub(super) async fn digest(&mut self, name: &str) -> Result<(), WorkerError> {
-        let Some(chain) = self.state.chains.get(name).cloned() else { return Ok(()) };
+        let Some(chain) = self.chains.get(name).cloned() else { return Ok(()) };
         let digest = match self.pending.get(name) {
-            Some(digest) if self.stays(name, digest) => digest.clone(),
+            Some(digest) if self.stays(name, &chain, digest) => digest.clone(),
             _ => match self.make(name, &chain).await? {
                 Some(digest) => digest,
                 None => return Ok(()),
             },
         };
-        let outcome = self.put_digest(&digest).await;
+        let outcome = self.put_digest(&chain, &digest).await;
         let now = self.worker.context.clock.now();
         match outcome {
             Ok(()) => self.digest_delivered(name, chain, digest, now).await,
@@ -43,10 +33,11 @@ impl Session<'_> {
 
     /// A digest that was not put before the trail got another bucket is made anew for that one, unless it may be in its
     /// own already.
-    fn stays(&self, name: &str, digest: &PendingDigest) -> bool {
+    fn stays(&self, name: &str, chain: &Chain, digest: &PendingDigest) -> bool {
         let trail = self.state.trail.as_ref();
-        trail.is_none_or(|trail| trail.bucket == digest.bucket && trail.prefix == digest.prefix)
-            || !self.digest_backoff.get(name).is_some_and(BackOff::may_move)
+        let right = trail.is_none_or(|trail| trail.bucket == digest.bucket && trail.prefix == digest.prefix);
+        (right && chain.organization == digest.organization)
+            || !self.chains.backoff(name).is_some_and(BackOff::may_move)
     }
 
     /// Step 1: fixes the bytes and the signature of the chain's current window, durably.
@@ -60,7 +51,8 @@ impl Session<'_> {
         // Whatever was delivered before the window's end and is in no digest yet: each file gets into exactly one.
         let (listed, files): (Vec<_>, Vec<_>) =
             all.into_iter().filter(|file| file.value.delivered < end).map(|file| (file.key, file.value)).unzip();
-        let object = layout::digest(trail.prefix.as_deref(), chain.account, &chain.region, key, end);
+        let root = Root { prefix: trail.prefix.as_deref(), organization: chain.organization.as_ref() };
+        let object = layout::digest(root, chain.account, &chain.region, key, end);
         let signer = context.signing.key_for(&chain.region, end).await?;
         let (bucket, prefix) = (trail.bucket.clone(), trail.prefix.clone());
         let chain = chain.clone();
@@ -75,7 +67,8 @@ impl Session<'_> {
                 files: &files,
             };
             let (body, sha256, signature) = contents.sign(&signer)?;
-            Ok(PendingDigest { bucket, prefix, key: object, end, body, sha256, signature, files: listed })
+            let organization = chain.organization;
+            Ok(PendingDigest { bucket, prefix, organization, key: object, end, body, sha256, signature, files: listed })
         });
         let digest = signed.await?.map_err(WorkerError::Signing)?;
         CrashPoint::DeliveryDigestSigned.reach();
@@ -87,11 +80,13 @@ impl Session<'_> {
     }
 
     /// Step 2.
-    async fn put_digest(&self, digest: &PendingDigest) -> Result<(), PutError> {
+    async fn put_digest(&self, chain: &Chain, digest: &PendingDigest) -> Result<(), PutError> {
         let Worker { key, context, .. } = self.worker;
         // The trail's key as it is now: a digest that waits for a key can go on with another.
         let kms_key = self.state.trail.as_ref().and_then(|trail| trail.kms_key.as_deref());
-        let store = context.putter.open(key, &digest.bucket, digest.prefix.as_deref(), kms_key).await?;
+        let root = Root { prefix: digest.prefix.as_deref(), organization: digest.organization.as_ref() };
+        let destination = Destination { bucket: &digest.bucket, root, kms_key, recipient: chain.account };
+        let store = context.putter.open(key, destination).await?;
         let metadata =
             [("signature", digest.signature.clone()), ("signature-algorithm", SIGNATURE_ALGORITHM.to_owned())];
         let gzip = Sealed::of(digest.body.as_bytes(), Effort::Usual).gzip;
@@ -112,19 +107,17 @@ impl Session<'_> {
         let mut changes: Vec<Change> =
             files.into_iter().map(|file| Change::delete(FILES, file, Expect::Anything)).collect();
         changes.push(Change::delete(DIGESTS, chain_key(key, chain.account, &chain.region), Expect::Anything));
-        let status = self.status(&chain.region).await?;
+        let status = self.status(chain.account, &chain.region).await?;
         status.latest_digest_delivery = Some(now);
         status.latest_digest_delivery_error = None;
-        changes.push(status.store(key, &chain.region));
+        changes.push(status.store(key, chain.account, &chain.region));
         chain.advance(end, Link { bucket, key: object, sha256, signature });
-        let mut state = self.state.clone();
-        state.chains.insert(name.to_owned(), chain);
+        self.chains.advanced(name, chain);
         CrashPoint::DeliveryDigestPut.reach();
         // A crash before this commit puts the same bytes again; after it, the next window is current.
-        self.commit(state, changes).await?;
+        self.commit(self.state.clone(), changes).await?;
         CrashPoint::DeliveryDigestDelivered.reach();
         self.pending.remove(name);
-        self.digest_backoff.remove(name);
         crate::metrics::digest(key.arn().as_str());
         Ok(())
     }
@@ -137,20 +130,20 @@ impl Session<'_> {
         now: Timestamp,
     ) -> Result<(), WorkerError> {
         let Worker { key, context, .. } = self.worker;
-        let backoff = self.digest_backoff.entry(name.to_owned()).or_default();
-        if backoff.is_clear() {
+        if self.chains.backoff(name).is_none_or(BackOff::is_clear) {
             tracing::warn!(
-                trail.name = %key, region = %chain.region, %error,
+                trail.name = %key, account.id = %chain.account, region = %chain.region, %error,
                 "a digest cannot be delivered; trying again with growing pauses"
             );
         }
-        backoff.failed(error, now, context.settings.longest_pause, &*context.random);
+        let longest = context.settings.longest_pause;
+        self.chains.delay(name, |backoff| backoff.failed(error, now, longest, &*context.random));
         crate::metrics::failed(key.arn().as_str(), error.status_code().unwrap_or("Timeout"));
-        let status = self.status(&chain.region).await?;
+        let status = self.status(chain.account, &chain.region).await?;
         if let Some(code) = error.status_code() {
             status.latest_digest_delivery_error = Some(code.to_owned());
         }
-        let change = status.store(key, &chain.region);
+        let change = status.store(key, chain.account, &chain.region);
         let over = |at: Timestamp| now.since(at) >= context.settings.give_up_after;
         if !self.state.deleted.is_some_and(|deleted| over(deleted.at)) {
             context.catalog.commit(vec![change]).await?;
@@ -158,8 +151,7 @@ impl Session<'_> {
         }
         tracing::error!(trail.name = %key, region = %chain.region, "the deleted trail's last digests are given up");
         chain.shut();
-        let mut state = self.state.clone();
-        state.chains.insert(name.to_owned(), chain);
-        self.commit(state, vec![change]).await
+        self.chains.advanced(name, chain);
+        self.commit(self.state.clone(), vec![change]).await
     }
 }

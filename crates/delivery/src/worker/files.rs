@@ -13,9 +13,9 @@ use opentrail_trails::Trail;
 
 use super::fold::group_of;
 use super::{Session, Worker, WorkerError};
-use crate::layout::{log_file, suffix};
+use crate::layout::{Group, Root, log_file, suffix};
 use crate::log_file::{Buffer, Effort, Sealed};
-use crate::put::{BackOff, PutError};
+use crate::put::{BackOff, Destination, PutError};
 use crate::state::{Cut, DeliveredFile, FILES, FileIntent, file_key};
 
 /// A trail that is so many entries behind the journal's tail compresses in a hurry: at 40,000 records/s, half a second.
@@ -23,18 +23,11 @@ const FAR_BEHIND: u64 = 20_000;
 /// Puts of one trail that run at once.
 const PUTS_AT_ONCE: usize = 4;
 
-/// Bucket, prefix and KMS key.
-type Destination<'a> = (&'a str, Option<&'a str>, Option<&'a str>);
-
 impl Session<'_> {
     /// Step 1: closes the files of the buffers `which` and commits the intent to deliver them.
     pub(super) async fn cut(&mut self, which: &[usize]) -> Result<(), WorkerError> {
         let Some(trail) = self.state.trail.clone() else { return Ok(()) };
-        let (mut cut, mut kept) = (Vec::new(), Vec::new());
-        for (index, buffer) in std::mem::take(&mut self.buffers).into_iter().enumerate() {
-            if which.contains(&index) { cut.push(buffer) } else { kept.push(buffer) }
-        }
-        self.buffers = kept;
+        let cut = self.buffers.take(which);
         let now = self.worker.context.clock.now();
         let (files, sealed) = self.seal(&trail, cut, now).await?;
         let mut state = self.state.clone();
@@ -92,12 +85,17 @@ impl Session<'_> {
         let mut puts = Vec::new();
         let mut failure = None;
         for (index, (file, sealed)) in cut.files.iter().zip(sealed).enumerate().filter(|(i, _)| !self.put[*i]) {
-            let destination = (file.bucket.as_str(), file.prefix.as_deref(), file.kms_key.as_deref());
+            let destination = file.destination();
             let store = match stores.get(&destination) {
                 Some(store) => Arc::clone(store),
-                None => match putter.open(key, destination.0, destination.1, destination.2).await {
+                None => match putter.open(key, destination).await {
                     Ok(store) => Arc::clone(stores.entry(destination).or_insert(store)),
-                    Err(error) => {
+                    // What one account is refused others may have.
+                    Err(error @ PutError::Refused { .. }) => {
+                        failure = Some(error);
+                        continue;
+                    }
+                    Err(error @ PutError::TimedOut { .. }) => {
                         failure = Some(error);
                         break;
                     }
@@ -138,16 +136,17 @@ impl Session<'_> {
                     delivered: now,
                 };
                 changes.push(Change::put(FILES, file_key(&self.worker.key, file), Expect::Anything, &document));
-                state.open_chain(file.group.account, &file.group.region, now);
+                self.chains.open(file.group.account, &file.group.region, file.organization.as_ref(), now);
             }
         }
-        let regions: Vec<_> = cut.files.iter().zip(&self.put).map(|(file, put)| (&file.group.region, *put)).collect();
-        for (region, _) in regions.into_iter().filter(|(_, put)| *put) {
-            let status = self.status(region).await?;
+        let groups: Vec<_> = cut.files.iter().zip(&self.put).map(|(file, put)| (&file.group, *put)).collect();
+        for (Group { account, region, .. }, _) in groups.into_iter().filter(|(_, put)| *put) {
+            let key = &self.worker.key;
+            let status = self.status(*account, region).await?;
             status.latest_delivery = Some(now);
             status.latest_delivery_attempt = Some(now);
             status.latest_delivery_error = None;
-            changes.push(self.statuses[region].store(&self.worker.key, region));
+            changes.push(status.store(key, *account, region));
         }
         state.finish_cut(cut);
         CrashPoint::DeliveryAllPut.reach();
@@ -174,12 +173,13 @@ impl Session<'_> {
         let mut changes = Vec::new();
         for (index, file) in cut.files.iter().enumerate().filter(|(index, _)| !self.put[*index]).collect::<Vec<_>>() {
             debug_assert!(!self.put[index]);
-            let status = self.status(&file.group.region).await?;
+            let Group { account, region, .. } = &file.group;
+            let status = self.status(*account, region).await?;
             status.latest_delivery_attempt = Some(now);
             if let Some(code) = error.status_code() {
                 status.latest_delivery_error = Some(code.to_owned());
             }
-            changes.push(self.statuses[&file.group.region].store(key, &file.group.region));
+            changes.push(status.store(key, *account, region));
         }
         context.catalog.commit(changes).await?;
         // Who asked for everything to be delivered now learns that it has been tried.
@@ -216,7 +216,8 @@ impl Session<'_> {
         let Some(trail) = self.state.trail.as_ref() else { return Ok(()) };
         for (file, _) in cut.files.iter_mut().zip(&self.put).filter(|(_, put)| !**put) {
             let suffix = suffix(&trail.arn(), trail.created, &file.group, file.first, file.last);
-            file.key = log_file(prefix.as_deref(), &file.group, now, &suffix);
+            let root = Root { prefix: prefix.as_deref(), organization: file.organization.as_ref() };
+            file.key = log_file(root, &file.group, now, &suffix);
             file.bucket.clone_from(&bucket);
             file.prefix.clone_from(&prefix);
             file.kms_key.clone_from(&kms_key);
@@ -294,6 +295,7 @@ impl Session<'_> {
                 *file = FileIntent {
                     bucket: kept.bucket,
                     prefix: kept.prefix,
+                    organization: kept.organization,
                     kms_key: kept.kms_key,
                     key: kept.key,
                     ..again
@@ -335,11 +337,14 @@ impl Session<'_> {
 /// What the file of `buffer` is, but for its hash.
 fn intent(trail: &Trail, buffer: &Buffer, now: Timestamp) -> FileIntent {
     let suffix = suffix(&trail.arn(), trail.created, &buffer.group, buffer.first, buffer.last);
+    let organization = trail.organization.as_ref().map(|organization| organization.id.clone());
+    let root = Root { prefix: trail.prefix.as_deref(), organization: organization.as_ref() };
     FileIntent {
         bucket: trail.bucket.clone(),
         prefix: trail.prefix.clone(),
         kms_key: trail.kms_key.clone(),
-        key: log_file(trail.prefix.as_deref(), &buffer.group, now, &suffix),
+        key: log_file(root, &buffer.group, now, &suffix),
+        organization,
         group: buffer.group.clone(),
         first: buffer.first,
         last: buffer.last,

@@ -83,21 +83,20 @@ impl Session<'_> {
     /// Puts the event into its buffer and returns which; `None` when it was delivered before.
     fn buffer_for(&mut self, selection: &Selection, event: Event<'_>, now: Timestamp) -> Option<usize> {
         let (region, kind) = (event.region().unwrap_or_default(), FileKind::of(event.category()));
-        let of_event = |buffer: &Buffer| buffer.group.kind == kind && buffer.group.region.as_str() == region;
-        if let Some(index) = self.buffers.iter().position(of_event) {
-            self.buffers[index].push(event);
+        if let Some(index) = self.buffers.find(event.account(), region, kind) {
+            self.buffers.push(index, event);
             return Some(index);
         }
         let group = group_of(selection, event);
         if event.position() <= self.state.delivered_through(&group) {
             return None;
         }
-        if let Some(index) = self.buffers.iter().position(|buffer| buffer.group == group) {
-            self.buffers[index].push(event);
+        // The record's Region may be none, so that its file is another than its text says.
+        if let Some(index) = self.buffers.find(group.account, group.region.as_str(), kind) {
+            self.buffers.push(index, event);
             return Some(index);
         }
-        self.buffers.push(Buffer::open(group, event, now));
-        Some(self.buffers.len() - 1)
+        Some(self.buffers.open(group, event, now))
     }
 
     /// The first entry of the batch that changes this trail.
@@ -136,7 +135,7 @@ impl Session<'_> {
     }
 
     pub(super) fn holds_too_much(&self) -> bool {
-        self.buffers.iter().map(Buffer::size_bytes).sum::<usize>() >= BUFFERED_BYTES
+        self.buffers.size_bytes() >= BUFFERED_BYTES
     }
 
     pub(super) fn is_due(&self, buffer: &Buffer, now: Timestamp) -> bool {

@@ -9,6 +9,7 @@ use opentrail_identity::{Context, Policy, PolicyUse};
 use opentrail_kms::KmsError;
 use opentrail_model::Arn;
 use opentrail_objects::{ObjectPlace, Store, WantedKey};
+use opentrail_organizations::Organizations;
 use opentrail_trails::{BucketError, Buckets, Delivery, KeyError};
 use parking_lot::Mutex;
 
@@ -24,6 +25,7 @@ const CLOUDTRAIL: &str = "cloudtrail.amazonaws.com";
 pub(crate) struct TrailBuckets {
     embedded: Store,
     kms: KmsKeys,
+    organizations: Arc<Organizations>,
     elsewhere: HashMap<String, Elsewhere>,
 }
 
@@ -57,7 +59,12 @@ impl Elsewhere {
 impl TrailBuckets {
     /// # Errors
     /// When a destination's settings make no S3 client.
-    pub(crate) fn new(embedded: Store, kms: KmsKeys, destinations: &[DestinationSection]) -> anyhow::Result<Self> {
+    pub(crate) fn new(
+        embedded: Store,
+        kms: KmsKeys,
+        organizations: Arc<Organizations>,
+        destinations: &[DestinationSection],
+    ) -> anyhow::Result<Self> {
         let mut elsewhere: HashMap<String, Elsewhere> = HashMap::new();
         for destination in destinations {
             for bucket in &destination.buckets {
@@ -67,7 +74,26 @@ impl TrailBuckets {
                 elsewhere.insert(bucket.clone(), Elsewhere { destination, plain, sealing });
             }
         }
-        Ok(Self { embedded, kms, elsewhere })
+        Ok(Self { embedded, kms, organizations, elsewhere })
+    }
+
+    /// The condition keys of what CloudTrail asks of other services for the delivery. (IAM User Guide, "AWS global
+    /// condition context keys", `aws:SourceArn` and its like.)
+    fn conditions(&self, delivery: Delivery<'_>) -> Context {
+        let mut context = Context::new();
+        context.insert("aws:SourceArn", delivery.trail.as_str());
+        context.insert("aws:SourceAccount", delivery.account.to_string());
+        if let Some(organization) = self.organizations.of(delivery.account) {
+            context.insert("aws:SourceOrgID", organization.id.as_str());
+            let parent = organization.members.get(&delivery.account).map(|member| &member.parent);
+            context.insert_all("aws:SourceOrgPaths", parent.map(|parent| organization.path(parent)));
+        }
+        context
+    }
+
+    fn keys(&self, delivery: Delivery<'_>) -> TrailKeys {
+        let conditions = self.conditions(delivery);
+        TrailKeys { kms: self.kms.clone(), trail: delivery.trail.clone(), account: delivery.account, conditions }
     }
 
     fn check_embedded(&self, delivery: Delivery<'_>) -> Result<(), BucketError> {
@@ -80,14 +106,11 @@ impl TrailBuckets {
         let policy = found.policy.as_deref().and_then(|text| Policy::parse(text, PolicyUse::Resource).ok());
         let policy = policy.ok_or(BucketError::AccessDenied { bucket: bucket.clone() })?;
 
-        let mut context = Context::new();
-        context.insert("aws:SourceArn", delivery.trail.as_str());
-        context.insert("aws:SourceAccount", delivery.account.to_string());
+        let mut context = self.conditions(delivery);
         let bucket_arn = format!("arn:aws:s3:::{}", delivery.bucket);
         let may_read_acl = policy.allows_service(CLOUDTRAIL, "s3:GetBucketAcl", &bucket_arn, &context);
         context.insert("s3:x-amz-acl", "bucket-owner-full-control");
-        let prefix = delivery.prefix.map(|prefix| format!("{prefix}/")).unwrap_or_default();
-        let object_arn = format!("{bucket_arn}/{prefix}AWSLogs/{}/CloudTrail/log.json.gz", delivery.account);
+        let object_arn = format!("{bucket_arn}/{}", tried_key(delivery));
         let may_put = policy.allows_service(CLOUDTRAIL, "s3:PutObject", &object_arn, &context);
         if may_read_acl && may_put { Ok(()) } else { Err(BucketError::AccessDenied { bucket }) }
     }
@@ -122,7 +145,7 @@ impl Buckets for TrailBuckets {
         }
         self.check_embedded(delivery)?;
         let Some(key) = delivery.kms_key else { return Ok(self.embedded.object_store(delivery.bucket)) };
-        let keys = TrailKeys { kms: self.kms.clone(), trail: delivery.trail.clone(), account: delivery.account };
+        let keys = self.keys(delivery);
         let wanted = WantedKey { key_id: Some(key.to_owned()), ..WantedKey::default() };
         Ok(self.embedded.sealing_object_store(delivery.bucket, Arc::new(keys), wanted))
     }
@@ -161,14 +184,20 @@ impl Buckets for TrailBuckets {
             // Its endpoint asks KMS for data keys, with other rights than ours.
             return Ok(arn);
         }
-        let keys = TrailKeys { kms: self.kms.clone(), trail: delivery.trail.clone(), account: delivery.account };
+        let keys = self.keys(delivery);
         // What a delivery does, for an object that is not put: CloudTrail checks so too.
-        let prefix = delivery.prefix.map(|prefix| format!("{prefix}/")).unwrap_or_default();
-        let object = format!("{prefix}AWSLogs/{}/CloudTrail/log.json.gz", delivery.account);
+        let object = tried_key(delivery);
         let place = ObjectPlace { bucket: delivery.bucket, key: &object, region: &region, owner: delivery.account };
         keys.data_key(place, &arn).await.map_err(told)?;
         Ok(arn)
     }
+}
+
+/// The key of a log file that could be delivered so.
+fn tried_key(delivery: Delivery<'_>) -> String {
+    let prefix = delivery.prefix.map(|prefix| format!("{prefix}/")).unwrap_or_default();
+    let organization = delivery.organization.map(|id| format!("{id}/")).unwrap_or_default();
+    format!("{prefix}AWSLogs/{organization}{}/CloudTrail/log.json.gz", delivery.recipient)
 }
 
 /// The key of a bucket elsewhere, which only its endpoint knows: nothing is checked but the ARN's form and Region. That

@@ -127,13 +127,15 @@ pub(crate) struct TrailKeys {
     pub(crate) kms: KmsKeys,
     pub(crate) trail: Arn,
     pub(crate) account: AccountId,
+    /// What is said to KMS of the trail: `aws:SourceArn` and its like.
+    pub(crate) conditions: Conditions,
 }
 
 impl TrailKeys {
     /// A data key for a log file or digest of the trail. (User Guide, "How AWS CloudTrail uses AWS KMS".)
     pub(crate) async fn data_key(&self, object: ObjectPlace<'_>, key: &str) -> Result<DataKey, KmsError> {
-        let (conditions, context) = (self.conditions(), self.context(object));
-        let requester = Requester::Service { name: CLOUDTRAIL, conditions: &conditions };
+        let context = self.context(object);
+        let requester = Requester::Service { name: CLOUDTRAIL, conditions: &self.conditions };
         self.kms.generate_data_key(requester, (key, self.account, object.region), &context).await
     }
 
@@ -142,10 +144,6 @@ impl TrailKeys {
             ("aws:cloudtrail:arn".to_owned(), self.trail.to_string()),
             ("aws:s3:arn".to_owned(), object.arn()),
         ])
-    }
-
-    fn conditions(&self) -> Conditions {
-        Conditions::new().with("aws:SourceArn", self.trail.as_str()).with("aws:SourceAccount", self.account.to_string())
     }
 }
 
@@ -157,8 +155,7 @@ impl ObjectKeys for TrailKeys {
     }
 
     async fn open(&self, key: &SealedKey) -> Result<Material, KeyRefusal> {
-        let conditions = self.conditions();
-        let requester = Requester::Service { name: CLOUDTRAIL, conditions: &conditions };
+        let requester = Requester::Service { name: CLOUDTRAIL, conditions: &self.conditions };
         let data_key = data_key(key)?;
         self.kms.open_data_key(requester, &key.kms_key, &data_key, &key.context).await.map_err(refusal)
     }

@@ -27,6 +27,7 @@ pub(super) struct Documents {
     pub(super) readable: bool,
     pub(super) trails: BTreeMap<String, Trail>,
     pub(super) workers: BTreeMap<String, Worker>,
+    pub(super) chains: BTreeMap<String, Chain>,
     pub(super) files: BTreeMap<String, File>,
     pub(super) digests: BTreeMap<String, Digest>,
     /// How far changes of trails were seen by delivery.
@@ -87,6 +88,8 @@ pub(super) struct Worker {
     pub(super) deleted: Option<IgnoredAny>,
     pub(super) ahead: Vec<(IgnoredAny, u64)>,
     pub(super) cut: Option<Cut>,
+    /// Chains that an earlier release stored here.
+    #[serde(default)]
     pub(super) chains: BTreeMap<String, Chain>,
 }
 
@@ -108,7 +111,7 @@ pub(super) struct Intent {
     pub(super) count: u64,
 }
 
-/// Where a digest chain stands.
+/// `delivery-chains`: where a digest chain stands.
 #[derive(Debug, Deserialize)]
 pub(super) struct Chain {
     pub(super) previous: Option<Link>,
@@ -252,6 +255,7 @@ impl Documents {
                 hex::decode(root.sealed_secret).map_err(|_| "the sealed secret is not hexadecimal")?;
             }
             "delivery-workers" => drop(self.workers.insert(key, parse(body)?)),
+            "delivery-chains" => drop(self.chains.insert(key, parse(body)?)),
             "delivery-files" => drop(self.files.insert(key, parse(body)?)),
             "delivery-digests" => drop(self.digests.insert(key, parse(body)?)),
             "delivery-supervisor" => self.supervisor = parse(body)?,

@@ -193,9 +193,16 @@ fn delivered(documents: &Documents) -> Vec<Delivered> {
         for Intent { bucket, key, sha256, count, .. } in worker.cut.iter().flat_map(|cut| &cut.files) {
             add(source.clone(), bucket, key, sha256, Kind::Intent { count: *count });
         }
-        for link in worker.chains.values().filter_map(|chain| chain.previous.as_ref()) {
+    }
+    let earlier = documents
+        .workers
+        .iter()
+        .flat_map(|(key, worker)| worker.chains.values().map(move |chain| (format!("delivery-workers/{key}"), chain)));
+    let chains = documents.chains.iter().map(|(key, chain)| (format!("delivery-chains/{key}"), chain));
+    for (source, chain) in earlier.chain(chains) {
+        if let Some(link) = &chain.previous {
             let kind = Kind::Digest { signature: link.signature.clone() };
-            add(source.clone(), &link.bucket, &link.key, &link.sha256, kind);
+            add(source, &link.bucket, &link.key, &link.sha256, kind);
         }
     }
     for (key, pending) in &documents.digests {

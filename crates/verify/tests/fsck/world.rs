@@ -173,6 +173,7 @@ pub fn trail() -> Trail {
         bucket: BUCKET.into(),
         prefix: Some("v1.2/prefix".into()),
         kms_key: None,
+        organization: None,
         include_global_service_events: true,
         multi_region: true,
         log_file_validation: true,
