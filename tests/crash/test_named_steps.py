@@ -145,7 +145,11 @@ class World:
                    "delivery of everything acknowledged", 30, 0.1)  # fmt: skip
         events, requests = delivered(self.server)
         good = judge("log files", events, acknowledged) & judge("log files, by call", requests, calls)
-        wait_until(lambda: set(acknowledged) <= set(in_store(self.server, self.store)[0]), "the store's flush", 30, 0.1)
+        def stored_all():
+            events, requests = in_store(self.server, self.store)
+            return set(acknowledged) <= set(events) and set(calls) <= set(requests)
+
+        wait_until(stored_all, "the store's flush of everything acknowledged", 30, 0.1)
         events, requests = in_store(self.server, self.store)
         good &= judge("the store", events, acknowledged) & judge("the store, by call", requests, calls)
         events, requests = looked_up(self.server, since)
