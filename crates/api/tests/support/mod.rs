@@ -176,17 +176,6 @@ impl Caller<'_> {
         answer(reply)
     }
 
-    /// Calls an operation of Organizations, which must succeed.
-    pub(crate) async fn organizations(&self, operation: &str, input: Value) -> Reply {
-        let mut headers = HeaderMap::new();
-        let target = format!("AWSOrganizationsV20161128.{operation}");
-        headers.insert("x-amz-target", HeaderValue::from_str(&target).unwrap());
-        let body = input.to_string().into();
-        let reply = opentrail_api::organizations(&self.api.services, &self.call, &headers, &body).await;
-        assert_eq!(reply.response.status(), StatusCode::OK, "{:?}", reply.response.body());
-        reply
-    }
-
     /// What a call that must succeed answers.
     pub(crate) async fn ok(&self, operation: &str, input: Value) -> Value {
         let answer = self.call(operation, input).await;
