@@ -198,11 +198,18 @@ impl Scratch {
 
     /// Removes a file, durably. `false` when there was none.
     pub(crate) fn remove_durably(&self, path: &Path) -> io::Result<bool> {
-        let existed = self.remove(path)?;
-        if existed {
-            self.sync_parent(path)?;
+        if !self.remove(path)? {
+            return Ok(false);
         }
-        Ok(existed)
+        // Whoever removed the last file beside this one may have pruned the directories meanwhile. Then what lacks
+        // them is made durable, which is where their removal shows.
+        for directory in path.ancestors().skip(1) {
+            match self.sync_dir(directory) {
+                Err(error) if is_absence(&error) => {}
+                synced => return synced.map(|()| true),
+            }
+        }
+        Ok(true)
     }
 
     /// Removes a directory and all in it, if it is there.

@@ -176,7 +176,8 @@ mod tests {
                 "Principal": { "Service": SERVICE }, "Action": "cloudtrail:StartQuery", "Condition": condition,
             })))
         };
-        assert!(service(json!({ "ArnLike": { "aws:SourceArn": "a" } })).contains("operator ArnLike"));
+        let dashboard = "arn:aws:cloudtrail:us-east-1:111122223333:dashboard/d";
+        assert!(service(json!({ "ArnLike": { "aws:SourceArn": dashboard } })).contains("operator ArnLike"));
         assert!(service(json!({ "StringLike": { "aws:SourceIp": "a" } })).contains("key aws:SourceIp"));
         assert!(check("{", &STORE.parse().expect("an ARN")).is_err());
     }

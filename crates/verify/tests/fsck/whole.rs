@@ -23,7 +23,7 @@ async fn a_sound_directory_is_clean_and_left_as_it_is() {
     let checked = |area: Area, what: &str| report.areas[area as usize].checked.get(what).copied().unwrap_or_default();
     assert_eq!(checked(Area::Journal, "entries"), LAST);
     assert!(checked(Area::Journal, "segments") > 2);
-    assert_eq!(checked(Area::Catalog, "documents"), 6);
+    assert_eq!(checked(Area::Catalog, "documents"), 7);
     assert!(checked(Area::History, "checkpoints") > 0);
     assert_eq!(checked(Area::History, "records compared with the journal"), checked(Area::History, "rows"));
     assert!(checked(Area::History, "rows") > 200);
