@@ -1,4 +1,4 @@
-//! One call under way, and its one record.
+//! One call under way, and its records: one, and another one where it came to a VPC endpoint.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -7,18 +7,22 @@ use http::request::Parts;
 use http::{HeaderMap, Method, StatusCode, Uri, Version};
 use opentrail_model::Timestamp;
 use opentrail_recorder::tap::{Ending, Seen, Watch};
-use opentrail_recorder::{Break, Caller, Captured, Exchange, credential, record, record_broken};
+use opentrail_recorder::{
+    Break, Caller, Captured, Crossing, Exchange, Recorded, credential, record, record_broken, record_crossing,
+};
 use opentrail_runtime::OnError;
 use tokio::sync::OwnedSemaphorePermit;
 
 use crate::connection::Peer;
 use crate::gateway::Shared;
+use crate::vpc_endpoint::VpcEndpoint;
 
 /// A call under way. When it is dropped before [`Call::ended`], whatever the reason, the client has gone away, and that
 /// is recorded.
 pub(crate) struct Call {
     /// `None` once it is recorded.
     open: Option<Open>,
+    peer: Peer,
     shared: Arc<Shared>,
 }
 
@@ -31,6 +35,8 @@ struct Open {
     headers: HeaderMap,
     request: Watch,
     response: Option<(StatusCode, HeaderMap)>,
+    /// Whether the policy of the VPC endpoint denied it.
+    denied: bool,
     /// Given back once the record is handed over.
     permit: OwnedSemaphorePermit,
 }
@@ -47,7 +53,7 @@ impl Call {
     ) -> Self {
         metrics::gauge!("opentrail_gateway_calls_open").increment(1.0);
         let open = Open {
-            peer,
+            peer: peer.clone(),
             started,
             method: head.method.clone(),
             uri: head.uri.clone(),
@@ -55,14 +61,27 @@ impl Call {
             headers: head.headers.clone(),
             request,
             response: None,
+            denied: false,
             permit,
         };
-        Self { open: Some(open), shared }
+        Self { open: Some(open), peer, shared }
+    }
+
+    /// Who calls.
+    pub(crate) fn peer(&self) -> &Peer {
+        &self.peer
     }
 
     /// How the request's body stands.
     pub(crate) fn request_seen(&self) -> Option<Seen> {
         self.open.as_ref().map(|open| open.request.seen())
+    }
+
+    /// The policy of the VPC endpoint does not let it pass.
+    pub(crate) fn denied(&mut self) {
+        if let Some(open) = &mut self.open {
+            open.denied = true;
+        }
     }
 
     /// There is a response; its body follows.
@@ -89,13 +108,10 @@ impl Call {
         let received = shared.clock.now();
         // Made in a task of its own: the client need not wait for it, and a drop cannot.
         self.shared.records.spawn("hand over a record", OnError::Log, async move {
+            let denied = open.denied;
             let (exchange, permit) = open.into_exchange(&shared, response);
             count(&exchange, received, broken);
-            let recorded = match broken {
-                None => record(&exchange),
-                Some(by) => record_broken(&exchange, by),
-            };
-            if let Some(recorded) = recorded {
+            for recorded in records(&shared, &exchange, broken, denied) {
                 shared.sink.record(recorded, received).await;
             }
             drop(permit);
@@ -139,6 +155,20 @@ impl Open {
         };
         (exchange, self.permit)
     }
+}
+
+/// What is recorded of a call.
+fn records(shared: &Shared, exchange: &Exchange, broken: Option<Break>, denied: bool) -> Vec<Recorded> {
+    if let Some(VpcEndpoint { id, owner, .. }) = &shared.config.vpc_endpoint {
+        let (event_id, shared_id) = (shared.random.uuid(), shared.random.uuid());
+        let crossing = Crossing { endpoint_id: id, owner: *owner, denied, broken, event_id, shared_id };
+        return record_crossing(exchange, &crossing);
+    }
+    let recorded = match broken {
+        None => record(exchange),
+        Some(by) => record_broken(exchange, by),
+    };
+    recorded.into_iter().collect()
 }
 
 fn count(exchange: &Exchange, ended: Timestamp, broken: Option<Break>) {

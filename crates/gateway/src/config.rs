@@ -6,6 +6,8 @@ use http::Uri;
 use opentrail_model::{AccountId, Region};
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
 
+use crate::vpc_endpoint::VpcEndpoint;
+
 /// What a gateway is told. [`Default`] fills in what rarely differs.
 #[derive(Clone, Debug)]
 pub struct GatewayConfig {
@@ -19,6 +21,8 @@ pub struct GatewayConfig {
     pub region: Region,
     /// The service of calls that nothing else tells; `s3` when absent.
     pub service: Option<String>,
+    /// The VPC endpoint that it is, if it is one.
+    pub vpc_endpoint: Option<VpcEndpoint>,
     /// TLS towards clients, if any.
     pub tls: Option<Arc<ServerConfig>>,
     /// TLS towards an `https` upstream. The default trusts nobody.
@@ -60,6 +64,7 @@ impl Default for GatewayConfig {
             account: AccountId::from_u64(100_000_000_001).expect("a number of twelve digits"),
             region: Region::us_east_1(),
             service: None,
+            vpc_endpoint: None,
             tls: None,
             upstream_tls: Arc::new(nobody),
             s3_hosts: Vec::new(),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::request::Parts;
-use http::{Request, Response, StatusCode, Version};
+use http::{Method, Request, Response, StatusCode, Version};
 use http_body::Body;
 use http_body_util::{Either, Empty, Full};
 use hyper::body::Incoming;
@@ -16,9 +16,9 @@ use crate::answer::{Framing, Refusal};
 use crate::call::Call;
 use crate::connection::Peer;
 use crate::gateway::Shared;
-use crate::headers;
 use crate::stall::{Prompt, Stalled};
 use crate::upstream::{RequestBody, SendError, Slot};
+use crate::{headers, vpc_endpoint};
 
 /// A response's body on its way: the upstream's, or one of ours.
 pub(crate) type ResponseBody = Tapped<Either<Prompt<Incoming>, Full<Bytes>>>;
@@ -31,15 +31,23 @@ pub(crate) async fn carry(shared: Arc<Shared>, peer: Peer, request: Request<Inco
     let started = shared.clock.now();
     let (mut head, body) = request.into_parts();
     let capture = wanted_capture(&head, &shared.endpoint);
-    let framing = Framing::of(&head);
+    let framing = Framing::of(&head, &shared.endpoint);
+    let asks_for_head = head.method == Method::HEAD;
     let client_timeout = shared.config.client_timeout;
     let (body, watch) = tap::watched(Prompt::new(body, client_timeout), capture.request.for_request());
     let mut call = Call::begin(Arc::clone(&shared), peer, started, &head, watch, permit);
 
-    headers::for_upstream(&mut head);
-    head.extensions.clear();
-    let body = if body.is_end_stream() { Either::Right(Empty::new()) } else { Either::Left(body) };
-    let (head, body, slot) = match send(&shared, head, body, &call).await {
+    let admitted = vpc_endpoint::admit(&shared, &head, call.peer(), body).await;
+    let sent = match admitted {
+        Ok(body) => {
+            headers::for_upstream(&mut head);
+            head.extensions.clear();
+            let body = if body.is_end_stream() { Either::Right(Empty::new()) } else { Either::Left(body) };
+            send(&shared, head, body, &call).await
+        }
+        Err(refusal) => Err(refusal),
+    };
+    let (head, body, slot) = match sent {
         Ok((response, slot)) => {
             let (mut head, body) = response.into_parts();
             headers::for_client(&mut head.headers);
@@ -49,9 +57,13 @@ pub(crate) async fn carry(shared: Arc<Shared>, peer: Peer, request: Request<Inco
             (head, Either::Left(Prompt::new(body, shared.config.upstream_timeout)), slot)
         }
         Err(refusal) => {
-            metrics::counter!("opentrail_gateway_refusals_total", "reason" => format!("{refusal:?}")).increment(1);
+            metrics::counter!("opentrail_gateway_refusals_total", "reason" => refusal.reason()).increment(1);
+            if matches!(refusal, Refusal::Denied(_)) {
+                call.denied();
+            }
             let (head, body) = refusal.answer(framing, &shared.random.uuid().to_string()).into_parts();
-            (head, Either::Right(Full::new(body)), None)
+            // The answer to HEAD has no body, and none that nobody reads.
+            (head, Either::Right(Full::new(if asks_for_head { Bytes::new() } else { body })), None)
         }
     };
     call.answered(head.status, &head.headers);

@@ -16,8 +16,8 @@ use tracing::{info, warn};
 
 use crate::config::GatewayConfig;
 use crate::connection::{ClientLimits, Connection};
-use crate::forward;
 use crate::upstream::Upstream;
+use crate::{forward, vpc_endpoint};
 
 /// How long records may take to be handed over once every call has ended.
 const HAND_OVER: Duration = Duration::from_secs(30);
@@ -70,6 +70,8 @@ pub(crate) struct Shared {
     pub(crate) callers: Arc<dyn CallerLookup>,
     /// One permit per call, given back once its record is handed over.
     pub(crate) calls: Arc<Semaphore>,
+    /// One permit per long document that is judged.
+    pub(crate) long_documents: Arc<Semaphore>,
     /// Hands records over.
     pub(crate) records: TaskGroup,
 }
@@ -99,7 +101,19 @@ impl Gateway {
         let calls = Arc::new(Semaphore::new(config.max_calls.clamp(1, Semaphore::MAX_PERMITS)));
         // Records outlive the shutdown: they are what it waits for.
         let records = TaskGroup::new(Shutdown::new());
-        let shared = Arc::new(Shared { config, endpoint, upstream, clock, random, sink, callers, calls, records });
+        let long_documents = vpc_endpoint::long_documents();
+        let shared = Arc::new(Shared {
+            config,
+            endpoint,
+            upstream,
+            clock,
+            random,
+            sink,
+            callers,
+            calls,
+            long_documents,
+            records,
+        });
         Ok(Self { socket, address, tls, shared })
     }
 

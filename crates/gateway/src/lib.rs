@@ -5,8 +5,11 @@
 //! Once the response has ended, or the client has gone away, exactly one record goes to the [`RecordSink`]. While the
 //! sink takes no more, no new call is let through.
 //!
-//! Life of a call: [`gateway`] accepts, [`connection`] speaks TLS and HTTP with the client, [`forward`] carries it over
-//! and back by the [`upstream`]'s connections, [`call`] makes the record.
+//! A gateway may be a VPC endpoint ([`VpcEndpoint`]): then its policy is asked first, and each call is a network activity
+//! event as well.
+//!
+//! Life of a call: [`gateway`] accepts, [`connection`] speaks TLS and HTTP with the client, [`vpc_endpoint`] lets it
+//! pass, [`forward`] carries it over and back by the [`upstream`]'s connections, [`call`] makes its records.
 
 mod answer;
 mod call;
@@ -18,7 +21,9 @@ mod headers;
 mod patience;
 mod stall;
 mod upstream;
+mod vpc_endpoint;
 
 pub use config::GatewayConfig;
 pub use connection::{ClientLimits, Connection, Peer};
 pub use gateway::{CallerLookup, Gateway, GatewayError, RecordSink};
+pub use vpc_endpoint::{EndpointCall, EndpointPolicy, VpcEndpoint};

@@ -52,6 +52,8 @@ pub enum PolicyKind {
     Session,
     /// To a user or role, as the bound of what its policies may give.
     PermissionsBoundary,
+    /// To a VPC endpoint.
+    VpcEndpoint,
 }
 
 impl fmt::Display for PolicyKind {
@@ -61,6 +63,7 @@ impl fmt::Display for PolicyKind {
             Self::ResourceBased => "resource-based policy",
             Self::Session => "session policy",
             Self::PermissionsBoundary => "permissions boundary",
+            Self::VpcEndpoint => "VPC endpoint policy",
         })
     }
 }
@@ -166,6 +169,24 @@ pub(crate) fn is_allowed_by_resource(principal: &Principal, caller: &Context, re
     let requester = Requester::Identity(principal);
     let question = Question { action: &action, resource: request.resource, requester, facts: &facts };
     request.resource_policy.is_some_and(|policy| matches!(policy.verdict(&question), Verdict::Allow(_)))
+}
+
+/// What the policy of a VPC endpoint says by itself: other policies decide behind it. However directly it names the caller,
+/// it lets through.
+pub(crate) fn decide_by_endpoint(
+    policy: &Policy,
+    requester: Requester<'_>,
+    caller: &Context,
+    request: &AccessRequest<'_>,
+) -> Decision {
+    let facts = Facts::new(caller, request.context);
+    let action = request.action.to_ascii_lowercase();
+    let question = Question { action: &action, resource: request.resource, requester, facts: &facts };
+    match policy.verdict(&question) {
+        Verdict::Allow(_) => Decision::Allowed,
+        Verdict::Silent => Decision::ImplicitDeny { missing: PolicyKind::VpcEndpoint },
+        Verdict::Deny => Decision::ExplicitDeny { by: PolicyKind::VpcEndpoint },
+    }
 }
 
 fn identity_verdict(policies: &[&Policy], question: &Question<'_>) -> Verdict {

@@ -27,8 +27,8 @@ use std::path::Path;
 use opentrail_model::AccountId;
 use toml::{Table, Value};
 
-use crate::Secret;
 use crate::spec::{AccessKeySpec, AccountSpec, IdentityError, IdentityProblem, PolicySpec, RoleSpec, UserSpec};
+use crate::{Policy, PolicyUse, Secret};
 
 /// Reads the value of `account`, a list of tables. Relative policy files are looked up in `directory`, that of the
 /// configuration file.
@@ -50,6 +50,25 @@ pub fn accounts_from_toml(value: &Value, directory: &Path) -> Result<Vec<Account
         }
     };
     if reader.problems.is_empty() { Ok(accounts) } else { Err(reader.problems) }
+}
+
+/// Reads a policy that stands by itself under `key`, with the same forms.
+///
+/// # Errors
+/// What is wrong with its shape, or with the document as a policy of `purpose`.
+pub fn policy_from_toml(
+    key: &str,
+    value: &Value,
+    directory: &Path,
+    purpose: PolicyUse,
+) -> Result<Policy, Vec<IdentityError>> {
+    let mut reader = Reader { directory, problems: Vec::new() };
+    let parsed = reader.policy(key, value).map(|text| Policy::parse(&text.0, purpose));
+    match parsed {
+        Some(Ok(policy)) => Ok(policy),
+        Some(Err(error)) => Err(vec![IdentityError { key: key.to_owned(), problem: IdentityProblem::Policy(error) }]),
+        None => Err(reader.problems),
+    }
 }
 
 struct Reader<'a> {

@@ -5,13 +5,14 @@ use std::sync::Arc;
 use opentrail_model::{AccountId, Arn, Timestamp};
 use parking_lot::{Mutex, RwLock};
 
-use crate::authorize::{AccessRequest, Decision, PolicyKind, decide, is_allowed_by_resource};
+use crate::authorize::{AccessRequest, Decision, PolicyKind, decide, decide_by_endpoint, is_allowed_by_resource};
 use crate::entity::{AccessKey, KeyUse, Role, name_key};
 use crate::identities::{Account, Attached, Edit, Identities};
+use crate::policy::Requester;
 use crate::principal::Principal;
 use crate::session::{Claims, Sealer};
 use crate::spec::{AccountSpec, IdentityError};
-use crate::{Context, Secret};
+use crate::{Context, Policy, Secret};
 
 mod builder;
 
@@ -221,6 +222,23 @@ impl Directory {
                 Decision::ImplicitDeny { missing: PolicyKind::ResourceBased }
             }
             decision => decision,
+        }
+    }
+
+    /// Whether `policy`, of a VPC endpoint, lets through what `request` says, whoever else may forbid it. `None` is
+    /// somebody unknown, or nobody. The request's own resource policy is not asked.
+    pub fn authorize_by_endpoint(
+        &self,
+        policy: &Policy,
+        principal: Option<&Principal>,
+        request: &AccessRequest<'_>,
+    ) -> Decision {
+        match principal {
+            Some(principal) => {
+                let caller = self.caller_context(principal);
+                decide_by_endpoint(policy, Requester::Identity(principal), &caller, request)
+            }
+            None => decide_by_endpoint(policy, Requester::Unknown, &Context::new(), request),
         }
     }
 

@@ -25,7 +25,7 @@ mod sts;
 
 pub use authorize::{AccessRequest, Decision, PolicyKind};
 pub use aws_policies::aws_policies;
-pub use config::accounts_from_toml;
+pub use config::{accounts_from_toml, policy_from_toml};
 pub use context::Context;
 pub use directory::{Credential, Directory, KeyError, is_alias};
 pub use entity::{

@@ -6,6 +6,7 @@
 
 mod account;
 mod arn;
+mod network_source;
 mod organization;
 mod position;
 mod record;
@@ -16,6 +17,7 @@ mod trail;
 
 pub use account::{AccountId, ParseAccountIdError};
 pub use arn::{Arn, ParseArnError};
+pub use network_source::is_network_source;
 pub use organization::{OrganizationId, ParseOrganizationIdError};
 pub use position::Position;
 pub use record::{MAX_RECORD_BYTES, Record, RecordError, Source};

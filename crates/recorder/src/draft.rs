@@ -7,6 +7,7 @@ use http::HeaderMap;
 use opentrail_model::{AccountId, Region};
 use serde_json::{Map, Value, json};
 
+use crate::crossing::Crossing;
 use crate::exchange::{Break, Exchange};
 use crate::limits;
 
@@ -17,7 +18,7 @@ pub struct Recorded {
     pub account: AccountId,
     /// The record: one JSON object, compact, keys in CloudTrail's order.
     pub body: Bytes,
-    /// Whether it is a management event; else a data event.
+    /// Whether it is a management event; else a data event or a network activity event.
     pub management: bool,
     /// Its `eventName`.
     pub operation: String,
@@ -69,8 +70,13 @@ pub(crate) fn object_or_null(members: Map<String, Value>) -> Value {
     if members.is_empty() { Value::Null } else { Value::Object(members) }
 }
 
-/// Writes the record.
-pub(crate) fn write(exchange: &Exchange, mut draft: Draft, broken: Option<Break>) -> Recorded {
+/// Writes the record, of a call that broke off or crossed a VPC endpoint where it did.
+pub(crate) fn write(
+    exchange: &Exchange,
+    mut draft: Draft,
+    broken: Option<Break>,
+    crossing: Option<&Crossing<'_>>,
+) -> Recorded {
     if let Some(by) = broken {
         note_break(exchange, &mut draft, by);
     }
@@ -114,6 +120,9 @@ pub(crate) fn write(exchange: &Exchange, mut draft: Draft, broken: Option<Break>
     }
     put("managementEvent", draft.management.into());
     put("recipientAccountId", exchange.endpoint.account.to_string().into());
+    if let Some(crossing) = crossing {
+        crossing.note_in(exchange.endpoint.account, &mut put);
+    }
     put("eventCategory", if draft.management { "Management" } else { "Data" }.into());
     if let Some(tls) = &exchange.tls {
         let mut details = json!({ "tlsVersion": tls.version, "cipherSuite": tls.cipher_suite });
@@ -127,7 +136,7 @@ pub(crate) fn write(exchange: &Exchange, mut draft: Draft, broken: Option<Break>
     }
     Recorded {
         account: exchange.endpoint.account,
-        body: Bytes::from(Value::Object(record).to_string()),
+        body: limits::event(record),
         management: draft.management,
         operation: draft.event_name,
         event_source: draft.event_source,

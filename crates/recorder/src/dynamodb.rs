@@ -1,9 +1,13 @@
 //! DynamoDB's item calls: records show key values and the names of attributes, never their values. From the DynamoDB
 //! guide's page on logging; where it is silent (expressions' values, old-style conditions) names only, too.
 
+mod asked;
+
 use serde_json::{Map, Value};
 
 use crate::redact::HIDDEN;
+
+pub(crate) use asked::asked;
 
 /// What stands for a literal in a PartiQL statement.
 const REDACTED: &str = "***(Redacted)";

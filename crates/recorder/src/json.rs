@@ -2,8 +2,12 @@
 //! same documents in CBOR and the operation in the path.
 
 use std::borrow::Cow;
+use std::collections::HashSet;
+use std::fmt;
 
 use http::StatusCode;
+use serde::de::{Error as _, MapAccess, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 
 use crate::draft::{Draft, Failure, header, object_or_null};
@@ -135,6 +139,68 @@ fn api_version(known: &JsonService) -> Option<Cow<'static, str>> {
         "dynamodb.amazonaws.com" => Some(known.api_version.into()),
         "logs.amazonaws.com" => Some(known.api_version.replace('-', "").into()),
         _ => None,
+    }
+}
+
+/// Whether a body is one document that every reader understands alike: no member is in it twice. An empty one is.
+pub(crate) fn is_document(body: &[u8]) -> bool {
+    body.is_empty() || serde_json::from_slice::<Unrepeated>(body).is_ok()
+}
+
+/// Any JSON value in whose objects no member is repeated.
+struct Unrepeated;
+
+impl<'de> Deserialize<'de> for Unrepeated {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(Self)
+    }
+}
+
+impl<'de> Visitor<'de> for Unrepeated {
+    type Value = Self;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON value without repeated members")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self, A::Error> {
+        let mut names = HashSet::new();
+        while let Some(name) = map.next_key::<String>()? {
+            if !names.insert(name) {
+                return Err(A::Error::custom("a member is repeated"));
+            }
+            map.next_value::<Self>()?;
+        }
+        Ok(self)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self, A::Error> {
+        while list.next_element::<Self>()?.is_some() {}
+        Ok(self)
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_str<E>(self, _: &str) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_unit<E>(self) -> Result<Self, E> {
+        Ok(self)
     }
 }
 

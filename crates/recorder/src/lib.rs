@@ -7,10 +7,12 @@
 //! [`rest`]) says what the call was as a [`draft::Draft`], and [`draft`] writes the record. Secrets are taken out in
 //! [`redact`] and nowhere else.
 
+mod asked;
 mod capture;
 mod cbor;
 mod classify;
 mod credential;
+mod crossing;
 mod draft;
 mod dynamodb;
 mod exchange;
@@ -20,6 +22,7 @@ mod iam;
 mod json;
 mod limits;
 mod organizations;
+mod partiql;
 mod query;
 mod redact;
 mod resources;
@@ -35,19 +38,22 @@ mod tests;
 mod tls;
 mod xml;
 
+pub use asked::{Ask, asked, is_asked_in_body};
 pub use capture::{Capture, CaptureMode, MAX_CAPTURE, wanted_capture};
 pub use credential::{Credential, credential};
+pub use crossing::Crossing;
 pub use draft::Recorded;
 pub use exchange::{Break, Caller, Captured, Endpoint, Exchange};
 pub use service_use::ServiceUse;
 pub use shared::shared;
 pub use tls::TlsDetails;
 
+use opentrail_model::is_network_source;
 use service::Protocol;
 
 /// The record of a finished call; `None` for what is no API call (a CORS pre-flight).
 pub fn record(exchange: &Exchange) -> Option<Recorded> {
-    draft_of(exchange).map(|draft| draft::write(exchange, draft, None))
+    draft_of(exchange).map(|draft| draft::write(exchange, draft, None, None))
 }
 
 /// The record of a finished call to a service that knows what the call was about: `resources` as the record lists them,
@@ -57,7 +63,7 @@ pub fn record_about(exchange: &Exchange, resources: Vec<serde_json::Value>) -> O
     if !resources.is_empty() {
         draft.resources = resources;
     }
-    Some(draft::write(exchange, draft, None))
+    Some(draft::write(exchange, draft, None, None))
 }
 
 /// The record of a call that broke off. Its shape is a choice, since no source shows one:
@@ -67,7 +73,22 @@ pub fn record_about(exchange: &Exchange, resources: Vec<serde_json::Value>) -> O
 ///   `additionalEventData.interruptedBy` `client` show it;
 /// - the upstream broke off its response: `errorCode` `ServiceUnavailable`, `interruptedBy` `upstream`.
 pub fn record_broken(exchange: &Exchange, by: Break) -> Option<Recorded> {
-    draft_of(exchange).map(|draft| draft::write(exchange, draft, Some(by)))
+    draft_of(exchange).map(|draft| draft::write(exchange, draft, Some(by), None))
+}
+
+/// The records of a call that came to a VPC endpoint: the ordinary one, and the network activity event where the source
+/// has them. A call that the endpoint's policy denied leaves the second alone, since the service never had it (S3 User
+/// Guide, "Amazon S3 CloudTrail events", requests denied by a VPC endpoint policy); of a source without such events it
+/// leaves the ordinary one, a choice, so that no denial goes unseen. Calls through Multi-Region Access Points have none
+/// either. (User Guide, "Logging network activity events".)
+pub fn record_crossing(exchange: &Exchange, crossing: &Crossing<'_>) -> Vec<Recorded> {
+    let Some(draft) = draft_of(exchange) else { return Vec::new() };
+    let of_s3 = draft.event_source == "s3.amazonaws.com";
+    let has_activity = is_network_source(&draft.event_source) && !(of_s3 && s3::is_multi_region(exchange));
+    let activity = has_activity.then(|| crossing.activity(exchange, &draft));
+    let ordinary = !(crossing.denied && has_activity);
+    let ordinary = ordinary.then(|| draft::write(exchange, draft, crossing.broken, Some(crossing)));
+    ordinary.into_iter().chain(activity).collect()
 }
 
 fn draft_of(exchange: &Exchange) -> Option<draft::Draft> {

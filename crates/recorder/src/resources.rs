@@ -1,5 +1,7 @@
 //! The resources that a request names, for the services whose records list them.
 
+pub(crate) mod dynamodb;
+
 use opentrail_model::Region;
 use serde_json::{Value, json};
 
@@ -27,7 +29,7 @@ pub(crate) fn named(endpoint: &Endpoint, region: &Region, event_source: &str, re
         }
         "sts.amazonaws.com" => one("AWS::IAM::Role", text("RoleArn").map(str::to_owned)),
         "ssm.amazonaws.com" => parameters(request, &place),
-        "dynamodb.amazonaws.com" => tables(request, &place),
+        "dynamodb.amazonaws.com" => dynamodb::named(request, &place),
         _ => Vec::new(),
     }
 }
@@ -89,48 +91,4 @@ fn parameters(request: &Value, place: &Place<'_>) -> Vec<Value> {
             json!({ "accountId": account, "ARN": place.arn("ssm", prefix, name) })
         })
         .collect()
-}
-
-/// Tables wherever they are named: `TableName`, the keys of `RequestItems`, items of transactions; and streams with
-/// their table.
-fn tables(request: &Value, place: &Place<'_>) -> Vec<Value> {
-    let mut names: Vec<&str> = Vec::new();
-    collect_tables(request, 0, &mut names);
-    let mut found: Vec<Value> = Vec::new();
-    for name in names {
-        let arn = place.arn("dynamodb", "table/", name);
-        let table = match arn.split_once("/stream/") {
-            Some((table, _)) => {
-                found.push(place.resource("AWS::DynamoDB::Stream", &arn));
-                table.to_owned()
-            }
-            None => arn,
-        };
-        let table = place.resource("AWS::DynamoDB::Table", &table);
-        if !found.contains(&table) {
-            found.push(table);
-        }
-    }
-    found
-}
-
-fn collect_tables<'a>(value: &'a Value, depth: usize, names: &mut Vec<&'a str>) {
-    if depth > 6 {
-        return;
-    }
-    match value {
-        Value::Array(items) => items.iter().for_each(|item| collect_tables(item, depth + 1, names)),
-        Value::Object(members) => {
-            for (name, value) in members {
-                match (name.as_str(), value) {
-                    ("TableName" | "StreamArn", Value::String(table)) => names.push(table),
-                    ("RequestItems", Value::Object(tables)) => names.extend(tables.keys().map(String::as_str)),
-                    // Items and keys are the caller's own and may look like anything.
-                    ("Item" | "Key" | "Keys" | "ExpressionAttributeValues", _) => {}
-                    _ => collect_tables(value, depth + 1, names),
-                }
-            }
-        }
-        _ => {}
-    }
 }

@@ -1,12 +1,14 @@
 //! S3: the operation is told from method, path, query and headers, and most of what a record shows is in them too.
 
 mod address;
+mod asked;
 mod failure;
 mod operation;
 mod parameters;
+mod resources;
 
 use http::request::Parts;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use crate::capture::{Capture, CaptureMode, MAX_CAPTURE};
 use crate::draft::{Draft, header};
@@ -15,8 +17,10 @@ use crate::generated::s3_operations::Level;
 use crate::service::Call;
 use crate::{classify, draft};
 
-use address::Address;
+use address::{AccessPointKind, Address};
 use operation::{Matched, matched};
+
+pub(crate) use asked::{asked, is_asked_in_body};
 
 const SOURCE: &str = "s3.amazonaws.com";
 
@@ -43,7 +47,7 @@ pub(crate) fn draft(exchange: &Exchange, call: &Call<'_>) -> Draft {
         request_id: header(&exchange.response_headers, "x-amz-request-id")
             .or_else(|| header(&exchange.response_headers, "x-amzn-requestid"))
             .map(|id| id.into_owned()),
-        resources: resources(exchange, &address, management),
+        resources: resources::of(exchange, &call.region, &address, management),
         api_version: None,
         bracket_user_agent: true,
         event_name: matched.event_name,
@@ -112,21 +116,8 @@ fn applied_encryption(exchange: &Exchange) -> Option<&'static str> {
     })
 }
 
-/// A data event names its object, or the set of them, and the bucket; a management event the bucket.
-fn resources(exchange: &Exchange, address: &Address, management: bool) -> Vec<Value> {
-    let Some(bucket) = &address.bucket else { return Vec::new() };
-    let arn = format!("arn:{}:s3:::{bucket}", exchange.endpoint.region.partition());
-    let mut resources = Vec::with_capacity(2);
-    if !management {
-        resources.push(match &address.key {
-            Some(key) => json!({ "type": "AWS::S3::Object", "ARN": format!("{arn}/{key}") }),
-            None => json!({ "type": "AWS::S3::Object", "ARNPrefix": format!("{arn}/") }),
-        });
-    }
-    resources.push(json!({
-        "accountId": exchange.endpoint.account.to_string(),
-        "type": "AWS::S3::Bucket",
-        "ARN": arn,
-    }));
-    resources
+/// Whether the call goes to a Multi-Region Access Point.
+pub(crate) fn is_multi_region(exchange: &Exchange) -> bool {
+    let address = Address::of(exchange.uri.path(), draft::host(exchange).as_deref(), &exchange.endpoint);
+    address.access_point.is_some_and(|point| point.kind == AccessPointKind::MultiRegion)
 }

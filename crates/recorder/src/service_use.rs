@@ -1,6 +1,5 @@
-use bytes::Bytes;
 use opentrail_model::{AccountId, Region, Timestamp};
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use crate::draft::Recorded;
@@ -73,7 +72,7 @@ impl ServiceUse {
         put("eventCategory", "Management".into());
         Recorded {
             account,
-            body: Bytes::from(json!(record).to_string()),
+            body: limits::event(record),
             management: true,
             operation: self.operation.clone(),
             event_source: self.event_source.clone(),
@@ -84,6 +83,7 @@ impl ServiceUse {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::json;
 
     #[test]
     fn a_services_call_shows_the_caller_and_that_a_service_made_it() {

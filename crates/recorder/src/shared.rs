@@ -28,7 +28,8 @@ fn role_of_another_account(record: &Recorded) -> Option<(Map<String, Value>, Acc
     (owner != record.account && !body.contains_key("errorCode")).then_some((body, owner))
 }
 
-fn reduced(identity: &Value) -> Value {
+/// A caller as accounts other than its own see it.
+pub(crate) fn reduced(identity: &Value) -> Value {
     json!({ "type": "AWSAccount", "principalId": identity["principalId"], "accountId": identity["accountId"] })
 }
 

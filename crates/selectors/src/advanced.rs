@@ -1,11 +1,11 @@
 //! What makes advanced event selectors valid. (API Reference, AdvancedEventSelector and AdvancedFieldSelector; User
 //! Guide, "Filtering data events by using advanced event selectors" and "Logging network activity events".)
 
-use opentrail_model::{AdvancedEventSelector, Arn, FieldSelector, SelectorField};
+use opentrail_model::{AdvancedEventSelector, Arn, FieldSelector, SelectorField, is_network_source};
 
 use crate::basic::EXCLUDABLE_SOURCES;
 use crate::error::{FieldError, SelectorError};
-use crate::known::{Arns, data_type, is_network_source};
+use crate::known::{Arns, data_type};
 use crate::{Holder, SelectorError as E};
 
 /// Values over all conditions of all selectors.

@@ -1,4 +1,4 @@
-//! What AWS's documentation names: resource types of data events and sources of network activity events.
+//! What AWS's documentation names: resource types of data events.
 //!
 //! The list of types grows often, so any type of the right form is taken; those known here are checked more closely.
 
@@ -54,18 +54,6 @@ const DATA_TYPES: &str = "\
     Transform::AgentInstance TransformCustom::Campaign TransformCustom::Conversation TransformCustom::KnowledgeItem \
     TransformCustom::Package VerifiedPermissions::PolicyStore=verifiedpermissions XRay::Trace=-";
 
-/// User Guide, "Logging network activity events", without `.amazonaws.com`.
-const NETWORK_SOURCES: &str = "\
-    aco-automation appconfig application-signals appmesh athena b2bi backup-gateway bcm-data-exports \
-    bcm-pricing-calculator bedrock-agentcore bedrock billing cassandra ce cloudcontrolapi cloudformation cloudhsm \
-    cloudoptimization cloudtrail codedeploy comprehend comprehendmedical config ds dynamodb ec2 ecs \
-    elasticfilesystem elasticloadbalancing events firehose frauddetector freetier fsx glue healthlake invoicing iot \
-    iotfleetwise iotsecuredtunneling kms lakeformation lambda license-manager lookoutequipment lookoutvision \
-    monitoring nova-act personalize qbusiness rds rekognition rolesanywhere s3 sagemaker scheduler secretsmanager \
-    servicediscovery sns sqs ssm-contacts ssm storagegateway swf textract transcribe transcribestreaming \
-    transform-agents transform-custom transform translate user-subscriptions verifiedpermissions voiceid workmail \
-    workmailmessageflow";
-
 /// What is known of the ARNs of a type's resources.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Arns {
@@ -99,12 +87,6 @@ pub(crate) fn data_type(kind: &str) -> Option<Arns> {
     })
 }
 
-/// Whether network activity events of `event_source` exist.
-pub(crate) fn is_network_source(event_source: &str) -> bool {
-    let name = event_source.strip_suffix(".amazonaws.com");
-    name.is_some_and(|name| NETWORK_SOURCES.split_whitespace().any(|known| known == name))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -129,12 +111,5 @@ mod tests {
         for bad in bad {
             assert_eq!(data_type(bad), None, "{bad}");
         }
-    }
-
-    #[test]
-    fn network_sources_are_those_of_the_guide() {
-        assert_eq!(NETWORK_SOURCES.split_whitespace().count(), 76);
-        assert!(is_network_source("s3.amazonaws.com") && is_network_source("ssm-contacts.amazonaws.com"));
-        assert!(!is_network_source("s3") && !is_network_source("iam.amazonaws.com"));
     }
 }

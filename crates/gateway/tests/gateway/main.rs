@@ -8,4 +8,5 @@ mod failures;
 mod http2;
 mod shutdown;
 mod signed;
+mod vpc_endpoint;
 mod world;

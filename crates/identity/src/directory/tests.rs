@@ -145,6 +145,49 @@ fn the_caller_s_tags_come_from_the_directory() {
 }
 
 #[test]
+fn the_policy_of_an_endpoint_decides_by_itself_and_for_everybody() {
+    let directory = directory();
+    let judge = |policy: &Policy, key: Option<&str>| {
+        let principal = key.map(|key| who(&directory, key));
+        let context = Context::new();
+        let request = AccessRequest {
+            action: "s3:GetObject",
+            resource: "arn:aws:s3:::b/k",
+            context: &context,
+            resource_policy: None,
+            resource_account: Some("111122223333".parse().unwrap()),
+        };
+        directory.authorize_by_endpoint(policy, principal.as_ref(), &request)
+    };
+    let missing = Decision::ImplicitDeny { missing: PolicyKind::VpcEndpoint };
+    let allow = |principal: Value, conditions: Value| {
+        resource_policy(json!({ "Effect": "Allow", "Principal": principal, "Action": "s3:*", "Resource": "*",
+            "Condition": conditions }))
+    };
+    // Bob has no policy of his own, and the root no other: neither is asked for.
+    let anybody = allow(json!("*"), json!({}));
+    for key in [Some("AKIABOB"), Some("AKIATHEIRS"), None] {
+        assert_eq!(judge(&anybody, key), Decision::Allowed, "{key:?}");
+    }
+    let account = allow(json!({ "AWS": "111122223333" }), json!({}));
+    assert_eq!(judge(&account, Some("AKIABOB")), Decision::Allowed, "the account is all who are in it");
+    assert_eq!((judge(&account, Some("AKIATHEIRS")), judge(&account, None)), (missing, missing));
+    let ours = allow(json!("*"), json!({ "StringEquals": { "aws:PrincipalAccount": "111122223333" } }));
+    assert_eq!(judge(&ours, Some("AKIAALICE")), Decision::Allowed);
+    assert_eq!((judge(&ours, Some("AKIATHEIRS")), judge(&ours, None)), (missing, missing));
+    let blue = allow(json!("*"), json!({ "StringEquals": { "aws:PrincipalTag/team": "blue" } }));
+    assert_eq!((judge(&blue, Some("AKIAALICE")), judge(&blue, Some("AKIABOB"))), (Decision::Allowed, missing));
+    let denied = resource_policy(json!([
+        { "Effect": "Allow", "Principal": "*", "Action": "*", "Resource": "*" },
+        { "Effect": "Deny", "Principal": "*", "Action": "s3:Get*", "Resource": "arn:aws:s3:::b/*" },
+    ]));
+    let denied = judge(&denied, Some("AKIAROOT"));
+    assert_eq!(denied, Decision::ExplicitDeny { by: PolicyKind::VpcEndpoint });
+    let told = denied.message(&who(&directory, "AKIAROOT"), "s3:GetObject", "arn:aws:s3:::b/k", false);
+    assert!(told.ends_with("with an explicit deny in a VPC endpoint policy"), "{told}");
+}
+
+#[test]
 fn refusals_read_like_aws_s() {
     let directory = directory();
     let alice = who(&directory, "AKIAALICE");

@@ -9,6 +9,8 @@ pub(crate) enum Requester<'a> {
     Identity(&'a Principal),
     /// A service by itself, e.g. `cloudtrail.amazonaws.com`.
     Service(&'a str),
+    /// Somebody who is not known, or who did not sign: only `*` names them.
+    Unknown,
 }
 
 /// One entry of a `Principal` or `NotPrincipal` element.

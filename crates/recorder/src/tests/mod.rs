@@ -1,9 +1,11 @@
 //! Records of whole exchanges, one file per protocol.
 
+mod crossing;
 mod forms;
 mod hostile;
 mod json;
 mod real;
+mod resources;
 mod s3;
 
 use bytes::Bytes;
