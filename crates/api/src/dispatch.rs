@@ -10,6 +10,7 @@ use crate::context::{Call, Context, Outcome, RecordOrder, Reply, Services};
 use crate::delegation::{deregister_organization_delegated_admin, register_organization_delegated_admin};
 use crate::error::ApiError;
 use crate::event::lookup_events;
+use crate::event_configuration::{get_event_configuration, put_event_configuration};
 use crate::key::list_public_keys;
 use crate::organizations::change::Committed;
 use crate::request::read;
@@ -27,6 +28,7 @@ pub const BUILT: &[&str] = &[
     "DeleteTrail",
     "DeregisterOrganizationDelegatedAdmin",
     "DescribeTrails",
+    "GetEventConfiguration",
     "GetEventSelectors",
     "GetTrail",
     "GetTrailStatus",
@@ -34,6 +36,7 @@ pub const BUILT: &[&str] = &[
     "ListTags",
     "ListTrails",
     "LookupEvents",
+    "PutEventConfiguration",
     "PutEventSelectors",
     "RegisterOrganizationDelegatedAdmin",
     "RemoveTags",
@@ -109,6 +112,8 @@ async fn handle(cx: Context<'_>, operation: Operation, body: &Bytes) -> Outcome<
         Operation::StopLogging => changed(cx, stop_logging(cx, read(operation, body)?).await?),
         Operation::PutEventSelectors => changed(cx, put_event_selectors(cx, read(operation, body)?).await?),
         Operation::GetEventSelectors => answered(cx, &get_event_selectors(cx, read(operation, body)?).await?),
+        Operation::PutEventConfiguration => changed(cx, put_event_configuration(cx, read(operation, body)?).await?),
+        Operation::GetEventConfiguration => answered(cx, &get_event_configuration(cx, read(operation, body)?).await?),
         Operation::AddTags => changed(cx, add_tags(cx, read(operation, body)?).await?),
         Operation::RemoveTags => changed(cx, remove_tags(cx, read(operation, body)?).await?),
         Operation::ListTags => answered(cx, &list_tags(cx, read(operation, body)?).await?),

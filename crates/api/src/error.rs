@@ -13,6 +13,7 @@ use tracing::error;
 
 use crate::delegation::DelegationError;
 use crate::event::AttributeError;
+use crate::event_configuration::EventConfigurationError;
 use crate::page_token::PageTokenError;
 use crate::tag::{ResourceError, TagError};
 use crate::trail::{DestinationError, NotHomeRegion, SettingsError, TrailReferenceError};
@@ -180,6 +181,23 @@ impl From<SelectorError> for ApiError {
             | SelectorError::Values { .. }
             | SelectorError::Advanced { .. }
             | SelectorError::Mixed { .. } => Exception::invalid_event_selectors(message),
+        })
+    }
+}
+
+impl From<EventConfigurationError> for ApiError {
+    fn from(error: EventConfigurationError) -> Self {
+        let message = error.to_string();
+        Self(match error {
+            EventConfigurationError::BothTargets
+            | EventConfigurationError::NotOfTrails { .. }
+            | EventConfigurationError::NotOfStores => Exception::invalid_parameter_combination(message),
+            // Which of the two errors it is for no target is not documented.
+            EventConfigurationError::NoTarget
+            | EventConfigurationError::Nothing
+            | EventConfigurationError::NoDataEvents { .. } => Exception::invalid_parameter(message),
+            EventConfigurationError::Store { .. } => Exception::event_data_store_arn_invalid(message),
+            EventConfigurationError::StoreNotFound { .. } => Exception::event_data_store_not_found(message),
         })
     }
 }

@@ -28,6 +28,7 @@ fn invalid(operation: Operation, violations: &[Violation]) -> Exception {
         (Operation::PutEventSelectors, "eventSelectors" | "advancedEventSelectors") => {
             Exception::invalid_event_selectors(message)
         }
+        (Operation::PutEventConfiguration, _) => Exception::invalid_parameter(message),
         (Operation::AddTags | Operation::CreateTrail | Operation::RemoveTags, "tagsList") => {
             Exception::invalid_tag_parameter(message)
         }

@@ -10,12 +10,13 @@
 //!
 //! While files are on their way nothing is read, so that memory is bounded by what was cut and the journal keeps the
 //! rest. A change of the trail is obeyed at its position: everything before it is delivered under the old settings
-//! first. Digests go through the same three steps (intent with bytes and signature, put, done) beside the files, and
+//! first. Windows of aggregated events ([`rounds`]) are files that go the same way. Digests go through the same three steps (intent with bytes and signature, put, done) beside the files, and
 //! neither waits for the other.
 
 mod digests;
 mod files;
 mod fold;
+mod rounds;
 
 use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
@@ -30,6 +31,7 @@ use opentrail_projection::Progress;
 use opentrail_runtime::{CrashPoint, Shutdown};
 use opentrail_trails::{TrailChange, TrailKey, TrailStatus};
 
+use crate::aggregation::Aggregator;
 use crate::digest::PendingDigest;
 use crate::log_file::{Buffer, Sealed};
 use crate::put::BackOff;
@@ -141,6 +143,12 @@ struct Session<'w> {
     /// Everything up to here is buffered, delivered or not the trail's.
     read: Position,
     buffers: Vec<Buffer>,
+    /// When the server received the last record up to `read`.
+    read_received: Timestamp,
+    /// Windows of aggregated events, while the trail has them.
+    windows: Option<Aggregator>,
+    /// The windows are to be filled again with what is before `read`, after a restart.
+    refold: bool,
     /// A change of the trail right after `read`; reading stops until it is applied.
     change: Option<(Position, TrailChange)>,
     /// The bytes of `state.cut`, unless they must be collected from the journal first.
@@ -171,6 +179,10 @@ enum Work {
     Apply,
     /// Close the files of these buffers.
     Cut(Vec<usize>),
+    /// Fill the windows of aggregated events again.
+    Refill,
+    /// Write the windows that are over, or all of them.
+    Round { all: bool },
     /// Everything that was asked for is delivered.
     Flushed,
     /// Remove the documents of the trail that is gone.
@@ -194,7 +206,7 @@ impl<'w> Session<'w> {
         let chain_of = |key: &str| key.strip_prefix(&prefix).unwrap_or(key).to_owned();
         let pending: BTreeMap<String, PendingDigest> =
             pending.into_iter().map(|document| (chain_of(&document.key), document.value)).collect();
-        worker.progress.advance(state.cursor);
+        worker.progress.advance(state.needs_from());
         let mut session = Self {
             worker,
             revision: found.revision,
@@ -202,6 +214,9 @@ impl<'w> Session<'w> {
             // Buffers are empty: when a cut is found, reading goes on where it ends.
             read: state.cut.as_ref().map_or(state.cursor, |cut| cut.cursor),
             buffers: Vec::new(),
+            read_received: Timestamp::EPOCH,
+            windows: None,
+            refold: state.aggregated.is_some(),
             change: None,
             sealed: None,
             put: vec![false; state.cut.as_ref().map_or(0, |cut| cut.files.len())],
@@ -307,8 +322,18 @@ impl<'w> Session<'w> {
             return Work::Wait(wake.into_iter().min());
         }
         let all = || (0..self.buffers.len()).collect::<Vec<_>>();
+        if self.refold {
+            return Work::Refill;
+        }
         if self.change.is_some() {
-            return if self.buffers.is_empty() { Work::Apply } else { Work::Cut(all()) };
+            return match self.buffers.is_empty() {
+                false => Work::Cut(all()),
+                true if self.has_windows() => Work::Round { all: true },
+                true => Work::Apply,
+            };
+        }
+        if self.sums_too_much() {
+            return Work::Round { all: true };
         }
         let flushing = self.flush.is_some_and(|(_, through)| self.read >= through);
         if self.buffers.is_empty() {
@@ -323,10 +348,14 @@ impl<'w> Session<'w> {
             return Work::Cut(cut);
         }
         wake.extend(self.buffers.iter().map(|buffer| self.age_limit(buffer, now)));
+        match self.round_due(now) {
+            Some(at) if at <= now => return Work::Round { all: false },
+            at => wake.extend(at),
+        }
         if self.is_ended() {
             return Work::End;
         }
-        if self.resume_cursor() > self.state.cursor {
+        if self.resume_cursor() > self.state.cursor || self.aggregated_now() != self.state.aggregated {
             let at = self.saved + SAVE_EVERY;
             if at <= now {
                 return Work::Save;
@@ -342,6 +371,8 @@ impl<'w> Session<'w> {
             Work::Digest(chain) => self.digest(&chain).await,
             Work::Apply => self.apply().await,
             Work::Cut(which) => self.cut(&which).await,
+            Work::Refill => self.refill_windows().await,
+            Work::Round { all } => self.write_windows(all).await,
             Work::Save => self.save().await,
             Work::Flushed => {
                 self.flushed();
@@ -368,6 +399,7 @@ impl<'w> Session<'w> {
             (false, true) => state.open_chain(self.worker.key.account, &self.worker.key.home_region, now),
             _ => {}
         }
+        state.aggregated = self.aggregated_after(&state, position, now);
         state.cursor = position;
         state.ahead.clear();
         CrashPoint::DeliveryObey.reach();
@@ -385,6 +417,7 @@ impl<'w> Session<'w> {
     fn select(&mut self) {
         let trail = self.state.trail.as_ref().filter(|_| self.state.is_logging());
         self.selection = trail.map(Selection::of);
+        self.begin_windows();
     }
 
     /// Whether the trail is gone and nothing is left to deliver for it.
@@ -422,10 +455,12 @@ impl<'w> Session<'w> {
 
     async fn save(&mut self) -> Result<(), WorkerError> {
         self.saved = self.worker.context.clock.now();
-        let cursor = self.resume_cursor();
-        if self.state.cut.is_none() && cursor > self.state.cursor {
+        let (cursor, aggregated) = (self.resume_cursor().max(self.state.cursor), self.aggregated_now());
+        let moved = cursor > self.state.cursor || aggregated != self.state.aggregated;
+        if self.state.cut.is_none() && moved {
             let mut state = self.state.clone();
             state.cursor = cursor;
+            state.aggregated = aggregated;
             state.ahead.retain(|(_, through)| *through > cursor);
             self.commit(state, Vec::new()).await?;
             CrashPoint::DeliverySaved.reach();
@@ -439,7 +474,7 @@ impl<'w> Session<'w> {
         self.worker.context.catalog.commit(others).await?;
         self.revision += 1;
         self.state = state;
-        self.worker.progress.advance(self.state.cursor);
+        self.worker.progress.advance(self.state.needs_from());
         Ok(())
     }
 

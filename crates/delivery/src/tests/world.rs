@@ -110,6 +110,7 @@ pub(super) struct Life {
     pub(super) delivery: Delivery,
     pub(super) fuse: Arc<Fuse>,
     tasks: TaskGroup,
+    feed: Arc<Feed>,
 }
 
 pub(super) fn trail(name: &str, bucket: &str) -> Trail {
@@ -131,6 +132,7 @@ pub(super) fn trail(name: &str, bucket: &str) -> Trail {
         started: None,
         stopped: None,
         selectors: Selectors::default(),
+        aggregation: Vec::new(),
         tags: Vec::new(),
         created: Timestamp::EPOCH,
     }
@@ -193,7 +195,7 @@ impl World {
                 fuse: Arc::clone(&fuse),
                 changes: Arc::clone(&self.changes),
             }),
-            feed,
+            feed: Arc::clone(&feed),
             buckets: Arc::new(TestBuckets {
                 stores,
                 faults: Arc::clone(&self.faults),
@@ -207,7 +209,7 @@ impl World {
             tasks: tasks.clone(),
         })
         .await?;
-        Ok(Life { delivery, fuse, tasks })
+        Ok(Life { delivery, fuse, tasks, feed })
     }
 
     pub(super) fn make_bucket(&self, name: &str) {
@@ -251,6 +253,15 @@ impl World {
     /// Appends one record per id.
     pub(super) async fn record(&self, region: &str, ids: &[&str]) -> Position {
         self.append(Source::Gateway, ids.iter().map(|id| record(id, region).into()).collect()).await
+    }
+
+    /// Appends these very records.
+    pub(super) async fn records(&self, records: &[Value]) -> Position {
+        self.append(Source::Gateway, records.iter().map(|record| record.to_string().into()).collect()).await
+    }
+
+    pub(super) fn clock_now(&self) -> Timestamp {
+        self.clock.now()
     }
 
     pub(super) async fn import(&self, region: &str, id: &str) {
@@ -416,6 +427,12 @@ pub(super) fn listed(digests: &[Value]) -> Vec<String> {
 }
 
 impl Life {
+    /// Up to where the worker of `trail` needs the journal no more.
+    pub(super) fn passed(&self, trail: &Trail) -> Position {
+        let name = format!("delivery/{}", trail.key);
+        self.feed.positions().into_iter().find(|(known, _)| *known == name).unwrap().1
+    }
+
     /// A graceful stop.
     pub(super) async fn stop(self) {
         self.tasks.shutdown().begin();
