@@ -16,7 +16,7 @@ use toml::Table;
 use reader::{Problem, Reader};
 pub(crate) use sections::{
     DeliverySection, DestinationSection, GatewaySection, HistorySection, IngestSection, JournalSection, KmsSection,
-    TlsSection,
+    TlsSection, VpcEndpointSection,
 };
 
 /// The checked configuration.
@@ -92,7 +92,7 @@ impl Config {
             journal: JournalSection::read(&mut root),
             history: HistorySection::read(&mut root),
             ingest: IngestSection::read(&mut root),
-            gateways: root.sections("gateway", GatewaySection::read),
+            gateways: root.sections("gateway", |section| GatewaySection::read(section, directory)),
             destinations: root.sections("destination", DestinationSection::read),
             kms: KmsSection::read(&mut root),
             accounts: sections::accounts(&mut root, directory),
@@ -156,6 +156,32 @@ mod tests {
                 "nonsense",
             ]
         );
+    }
+
+    #[test]
+    fn a_gateway_can_be_a_vpc_endpoint() {
+        let gateway = "[[gateway]]\nlisten = \"127.0.0.1:0\"\nupstream = \"http://127.0.0.1:9000\"\n\
+                       account = \"100000000001\"\nregion = \"us-east-1\"\n";
+        let policy = r#"endpoint_policy = '{"Statement": {"Effect": "Allow", "Principal": "*", "Action": "*", "Resource": "*"}}'"#;
+        let read = |more: &str| load(&format!("{gateway}{more}"), &[]);
+        let endpoint = |more: &str| read(more).unwrap().gateways.remove(0).vpc_endpoint.unwrap();
+        let plain = endpoint("vpc_endpoint_id = \"vpce-0a1b2c3d\"");
+        assert_eq!((plain.owner.to_string().as_str(), plain.policy), ("100000000001", None));
+        let whole = format!("vpc_endpoint_id = \"vpce-0a1b2c3d\"\nvpc_endpoint_account = \"100000000002\"\n{policy}");
+        let whole = endpoint(&whole);
+        assert_eq!((whole.owner.to_string().as_str(), whole.policy.is_some()), ("100000000002", true));
+
+        for (more, key) in [
+            ("vpc_endpoint_id = \"endpoint\"", "gateway[0].vpc_endpoint_id"),
+            ("vpc_endpoint_account = \"100000000002\"", "gateway[0].vpc_endpoint_account"),
+            (policy, "gateway[0].endpoint_policy"),
+            ("vpc_endpoint_id = \"vpce-0a1b2c3d\"\nendpoint_policy = '{}'", "gateway[0].endpoint_policy"),
+            ("vpc_endpoint_id = \"vpce-0a1b2c3d\"\nendpoint_policy.file = '/none'", "gateway[0].endpoint_policy"),
+        ] {
+            let error = read(more).unwrap_err();
+            let keys: Vec<_> = error.problems.iter().map(|problem| problem.key.as_str()).collect();
+            assert_eq!(keys, [key], "{more}");
+        }
     }
 
     #[test]

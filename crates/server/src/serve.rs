@@ -12,7 +12,7 @@ use metrics_exporter_prometheus::PrometheusBuilder;
 use opentrail_api::{Quotas, Services, Turns};
 use opentrail_catalog::{Catalog, SqliteCatalog};
 use opentrail_delivery::{Delivery, DeliveryDeps, DeliverySettings, PublicKeys};
-use opentrail_gateway::{Gateway, GatewayConfig};
+use opentrail_gateway::{Gateway, GatewayConfig, VpcEndpoint};
 use opentrail_history::{History, HistoryOptions};
 use opentrail_iam::Iam;
 use opentrail_identity::{AccessKeySpec, AccountSpec, Directory};
@@ -29,11 +29,11 @@ use tracing::{info, warn};
 
 use crate::boot::{self, DataDir, RootKey};
 use crate::cli::{OK, ServeArgs};
-use crate::config::{Config, ConfigError, GatewaySection};
+use crate::config::{Config, ConfigError, GatewaySection, VpcEndpointSection};
 use crate::front::{EmbeddedS3, Front, Listener, Parts};
 use crate::wiring::{
-    ExternalKms, GatewayPort, KmsKeys, Recording, RingSealer, StoreAccess, StoreKeys, TrailBuckets, client_config,
-    server_config,
+    ExternalKms, GatewayPolicy, GatewayPort, KmsKeys, Recording, RingSealer, StoreAccess, StoreKeys, TrailBuckets,
+    client_config, server_config,
 };
 
 /// How long each part may take to stop before the next is stopped all the same.
@@ -122,6 +122,8 @@ pub(crate) async fn serve(args: ServeArgs) -> anyhow::Result<u8> {
             max_age: config.delivery.max_age,
             max_bytes: usize::try_from(config.delivery.max_bytes)?,
             digest_interval: config.delivery.digest_interval,
+            aggregation_window: config.delivery.aggregation_window,
+            aggregation_grace: config.delivery.aggregation_grace,
             put_timeout: config.delivery.put_timeout,
             ..DeliverySettings::default()
         },
@@ -262,12 +264,27 @@ async fn bind_gateway(
     clock: Arc<dyn Clock>,
     random: Arc<dyn Random>,
 ) -> anyhow::Result<Gateway> {
+    let policy_of = |endpoint: &VpcEndpointSection, policy| GatewayPolicy {
+        policy,
+        endpoint_id: endpoint.id.clone(),
+        owner: endpoint.owner,
+        account: section.account,
+        region: section.region.clone(),
+        directory: Arc::clone(&port.directory),
+        clock: Arc::clone(&clock),
+    };
+    let vpc_endpoint = section.vpc_endpoint.as_ref().map(|endpoint| VpcEndpoint {
+        id: endpoint.id.clone(),
+        owner: endpoint.owner,
+        policy: endpoint.policy.clone().map(|policy| Arc::new(policy_of(endpoint, policy)) as _),
+    });
     let config = GatewayConfig {
         listen: section.listen,
         upstream: section.upstream.clone(),
         account: section.account,
         region: section.region.clone(),
         service: section.service.clone(),
+        vpc_endpoint,
         tls: section.tls.as_ref().map(server_config).transpose()?,
         upstream_tls: client_config(section.upstream_ca.as_deref())?,
         s3_hosts: section.s3_domains.clone(),

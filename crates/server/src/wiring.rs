@@ -2,6 +2,7 @@
 
 mod access;
 mod buckets;
+mod endpoint_policy;
 mod external_kms;
 mod kms_keys;
 mod object_keys;
@@ -11,6 +12,7 @@ mod tls;
 
 pub(crate) use access::StoreAccess;
 pub(crate) use buckets::TrailBuckets;
+pub(crate) use endpoint_policy::GatewayPolicy;
 pub(crate) use external_kms::ExternalKms;
 pub(crate) use kms_keys::KmsKeys;
 pub(crate) use object_keys::StoreKeys;

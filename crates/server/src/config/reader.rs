@@ -29,7 +29,8 @@ impl<'a> Reader<'a> {
         Self { table, path: String::new(), problems }
     }
 
-    fn key(&self, name: &str) -> String {
+    /// The whole key of `name`.
+    pub(crate) fn key(&self, name: &str) -> String {
         if self.path.is_empty() { name.to_owned() } else { format!("{}.{name}", self.path) }
     }
 

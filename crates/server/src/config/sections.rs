@@ -3,7 +3,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use http::Uri;
-use opentrail_identity::{AccountSpec, Directory, Secret, accounts_from_toml};
+use opentrail_identity::{
+    AccountSpec, Directory, IdentityError, Policy, PolicyUse, Secret, accounts_from_toml, policy_from_toml,
+};
 use opentrail_model::{AccountId, Region};
 
 use super::reader::Reader;
@@ -43,7 +45,7 @@ pub(crate) fn server(root: &mut Reader<'_>) -> (Option<TlsSection>, Vec<String>)
     read
 }
 
-/// `[delivery]` and `[digest]`.
+/// `[delivery]`, `[digest]` and `[aggregation]`.
 #[derive(Clone, Debug)]
 pub(crate) struct DeliverySection {
     /// `delivery.max_age`: a log file is closed when its oldest event came in this long ago. Default 60 s.
@@ -54,6 +56,10 @@ pub(crate) struct DeliverySection {
     pub(crate) put_timeout: Duration,
     /// `digest.interval`: the length of a digest's window. Default 1 h; shorter only for tests.
     pub(crate) digest_interval: Duration,
+    /// `aggregation.window`: the length of an aggregated event's window. Default 5 min; another only for tests.
+    pub(crate) aggregation_window: Duration,
+    /// `aggregation.grace`: how long after a window's end its events are waited for. Default 30 s.
+    pub(crate) aggregation_grace: Duration,
 }
 
 impl DeliverySection {
@@ -66,7 +72,11 @@ impl DeliverySection {
         let mut section = root.section("digest");
         let digest_interval = section.duration("interval", Duration::from_secs(3600), Duration::from_secs(1));
         section.finish();
-        Self { max_age, max_bytes, put_timeout, digest_interval }
+        let mut section = root.section("aggregation");
+        let aggregation_window = section.duration("window", Duration::from_secs(300), Duration::from_millis(100));
+        let aggregation_grace = section.duration("grace", Duration::from_secs(30), Duration::ZERO);
+        section.finish();
+        Self { max_age, max_bytes, put_timeout, digest_interval, aggregation_window, aggregation_grace }
     }
 }
 
@@ -145,6 +155,8 @@ pub(crate) struct GatewaySection {
     pub(crate) account: AccountId,
     /// The Region that its calls belong to when the request does not say.
     pub(crate) region: Region,
+    /// The VPC endpoint that it is, if it is one.
+    pub(crate) vpc_endpoint: Option<VpcEndpointSection>,
     /// The service to assume when the request does not say; default `s3`.
     pub(crate) service: Option<String>,
     /// Domains under which buckets are host names, e.g. `s3.example.org`.
@@ -155,8 +167,54 @@ pub(crate) struct GatewaySection {
     pub(crate) upstream_ca: Option<PathBuf>,
 }
 
+/// The VPC endpoint that a gateway is.
+#[derive(Clone, Debug)]
+pub(crate) struct VpcEndpointSection {
+    /// `vpc_endpoint_id`: `vpce-…`.
+    pub(crate) id: String,
+    /// `vpc_endpoint_account`: whose endpoint it is. Default: the gateway's account.
+    pub(crate) owner: AccountId,
+    /// `endpoint_policy`: an IAM policy. Default: everything may pass.
+    pub(crate) policy: Option<Policy>,
+}
+
+impl VpcEndpointSection {
+    /// The three keys; the others mean nothing without an id. Relative policy files are looked up in `directory`.
+    fn read(section: &mut Reader<'_>, account: Option<AccountId>, directory: &Path) -> Option<Self> {
+        let id = section.text("vpc_endpoint_id");
+        let owner = section.parsed::<AccountId>("vpc_endpoint_account", "twelve digits");
+        let policy = section.raw("endpoint_policy");
+        let Some(id) = id else {
+            for (name, given) in [("vpc_endpoint_account", owner.is_some()), ("endpoint_policy", policy.is_some())] {
+                if given {
+                    section.complain(name, "needs vpc_endpoint_id");
+                }
+            }
+            return None;
+        };
+        if !is_endpoint_id(&id) {
+            section.complain("vpc_endpoint_id", format!("{id:?} is not an id such as vpce-0a1b2c3d4e5f67890"));
+        }
+        let policy = policy.and_then(|policy| {
+            let key = section.key("endpoint_policy");
+            let parsed = policy_from_toml(&key, &policy, directory, PolicyUse::Resource);
+            let complain = |errors: Vec<IdentityError>| {
+                errors.into_iter().for_each(|error| section.complain_of(error.key, error.problem.to_string()));
+            };
+            parsed.map_err(complain).ok()
+        });
+        Some(Self { id, owner: owner.or(account)?, policy })
+    }
+}
+
+/// AWS's have 8 or 17 hexadecimal digits; any letters and digits will do, as in its own examples.
+fn is_endpoint_id(id: &str) -> bool {
+    id.strip_prefix("vpce-")
+        .is_some_and(|rest| (8..=32).contains(&rest.len()) && rest.bytes().all(|b| b.is_ascii_alphanumeric()))
+}
+
 impl GatewaySection {
-    pub(crate) fn read(section: &mut Reader<'_>) -> Option<Self> {
+    pub(crate) fn read(section: &mut Reader<'_>, directory: &Path) -> Option<Self> {
         let listen = section.required_address("listen");
         let upstream = section.required::<Uri>("upstream", "a URL such as http://127.0.0.1:9000").filter(|upstream| {
             let good = matches!(upstream.scheme_str(), Some("http" | "https")) && upstream.authority().is_some();
@@ -167,6 +225,7 @@ impl GatewaySection {
         });
         let account = section.required("account", "twelve digits");
         let region = section.required("region", "a Region such as us-east-1");
+        let vpc_endpoint = VpcEndpointSection::read(section, account, directory);
         let service = section.text("service");
         let s3_domains = section.texts("s3_domains");
         let tls = TlsSection::read(section);
@@ -176,6 +235,7 @@ impl GatewaySection {
             upstream: upstream?,
             account: account?,
             region: region?,
+            vpc_endpoint,
             service,
             s3_domains,
             tls,
