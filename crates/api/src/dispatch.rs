@@ -10,15 +10,16 @@ use crate::context::{Call, Context, Outcome, RecordOrder, Reply, Services};
 use crate::delegation::{deregister_organization_delegated_admin, register_organization_delegated_admin};
 use crate::error::ApiError;
 use crate::event::lookup_events;
+use crate::event_configuration::{get_event_configuration, put_event_configuration};
 use crate::key::list_public_keys;
 use crate::organizations::change::Committed;
 use crate::policy::{delete_resource_policy, get_resource_policy, put_resource_policy};
 use crate::request::read;
 use crate::selector::{get_event_selectors, put_event_selectors};
 use crate::store::{
-    create_event_data_store, delete_event_data_store, get_event_configuration, get_event_data_store,
-    list_event_data_stores, put_event_configuration, restore_event_data_store, start_event_data_store_ingestion,
-    stop_event_data_store_ingestion, update_event_data_store,
+    create_event_data_store, delete_event_data_store, get_event_data_store, list_event_data_stores,
+    restore_event_data_store, start_event_data_store_ingestion, stop_event_data_store_ingestion,
+    update_event_data_store,
 };
 use crate::tag::{add_tags, list_tags, remove_tags};
 use crate::trail::{
@@ -128,6 +129,8 @@ async fn handle(cx: Context<'_>, operation: Operation, body: &Bytes) -> Outcome<
         Operation::StopLogging => changed(cx, stop_logging(cx, read(operation, body)?).await?),
         Operation::PutEventSelectors => changed(cx, put_event_selectors(cx, read(operation, body)?).await?),
         Operation::GetEventSelectors => answered(cx, &get_event_selectors(cx, read(operation, body)?).await?),
+        Operation::PutEventConfiguration => changed(cx, put_event_configuration(cx, read(operation, body)?).await?),
+        Operation::GetEventConfiguration => answered(cx, &get_event_configuration(cx, read(operation, body)?).await?),
         Operation::AddTags => changed(cx, add_tags(cx, read(operation, body)?).await?),
         Operation::RemoveTags => changed(cx, remove_tags(cx, read(operation, body)?).await?),
         Operation::ListTags => answered(cx, &list_tags(cx, read(operation, body)?).await?),
@@ -153,8 +156,6 @@ async fn handle_store(cx: Context<'_>, operation: Operation, body: &Bytes) -> Ou
         O::RestoreEventDataStore => changed(cx, restore_event_data_store(cx, read(operation, body)?).await?),
         O::GetEventDataStore => answered(cx, &get_event_data_store(cx, read(operation, body)?).await?),
         O::ListEventDataStores => answered(cx, &list_event_data_stores(cx, read(operation, body)?).await?),
-        O::PutEventConfiguration => changed(cx, put_event_configuration(cx, read(operation, body)?).await?),
-        O::GetEventConfiguration => answered(cx, &get_event_configuration(cx, read(operation, body)?).await?),
         O::PutResourcePolicy => answered(cx, &put_resource_policy(cx, read(operation, body)?).await?),
         O::GetResourcePolicy => answered(cx, &get_resource_policy(cx, read(operation, body)?).await?),
         O::DeleteResourcePolicy => answered(cx, &delete_resource_policy(cx, read(operation, body)?).await?),

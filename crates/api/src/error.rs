@@ -14,6 +14,7 @@ use tracing::error;
 
 use crate::delegation::DelegationError;
 use crate::event::AttributeError;
+use crate::event_configuration::EventConfigurationError;
 use crate::page_token::PageTokenError;
 use crate::policy::{RuleError, TargetError};
 use crate::store::{ConfigurationError, InactiveStore, StoreReferenceError, StoreSettingsError};
@@ -92,12 +93,8 @@ impl From<ConfigurationError> for ApiError {
         Self(match error {
             ConfigurationError::Nothing
             | ConfigurationError::Repeated { .. }
-            | ConfigurationError::RequestKey { .. }
-            | ConfigurationError::NoTarget => Exception::invalid_parameter(message),
-            ConfigurationError::NeedsLarge | ConfigurationError::BothTargets | ConfigurationError::NotOfStores => {
-                Exception::invalid_parameter_combination(message)
-            }
-            ConfigurationError::Trail => Exception::unsupported_operation(message),
+            | ConfigurationError::RequestKey { .. } => Exception::invalid_parameter(message),
+            ConfigurationError::NeedsLarge => Exception::invalid_parameter_combination(message),
             ConfigurationError::Category { .. } => Exception::invalid_event_data_store_category(message),
         })
     }
@@ -275,6 +272,21 @@ impl From<SelectorError> for ApiError {
             | SelectorError::Values { .. }
             | SelectorError::Advanced { .. }
             | SelectorError::Mixed { .. } => Exception::invalid_event_selectors(message),
+        })
+    }
+}
+
+impl From<EventConfigurationError> for ApiError {
+    fn from(error: EventConfigurationError) -> Self {
+        let message = error.to_string();
+        Self(match error {
+            EventConfigurationError::BothTargets
+            | EventConfigurationError::NotOfTrails { .. }
+            | EventConfigurationError::NotOfStores => Exception::invalid_parameter_combination(message),
+            // Which of the two errors it is for no target is not documented.
+            EventConfigurationError::NoTarget
+            | EventConfigurationError::Nothing
+            | EventConfigurationError::NoDataEvents { .. } => Exception::invalid_parameter(message),
         })
     }
 }

@@ -12,6 +12,7 @@ mod delegation;
 mod dispatch;
 mod error;
 mod event;
+mod event_configuration;
 mod iam;
 mod key;
 mod organizations;

@@ -4,6 +4,7 @@
 
 mod dispatch;
 mod event;
+mod event_configuration;
 mod iam;
 mod key;
 mod organizations;

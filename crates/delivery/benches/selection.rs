@@ -108,6 +108,7 @@ fn trails() -> Vec<Trail> {
         started: None,
         stopped: None,
         selectors: Selectors::Advanced { advanced },
+        aggregation: Vec::new(),
         tags: Vec::new(),
         created: Timestamp::EPOCH,
     })

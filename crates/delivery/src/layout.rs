@@ -7,7 +7,7 @@ use std::fmt;
 
 use aws_lc_rs::digest::{SHA256, digest as hash};
 use opentrail_model::{AccountId, Arn, OrganizationId, Position, Region, Timestamp};
-use opentrail_trails::TrailKey;
+use opentrail_trails::{Trail, TrailKey};
 use serde::{Deserialize, Serialize};
 
 /// The kinds of log files, each in a folder of its own.
@@ -71,7 +71,13 @@ pub struct Root<'a> {
     pub organization: Option<&'a OrganizationId>,
 }
 
-impl Root<'_> {
+impl<'a> Root<'a> {
+    /// Where the files of `trail` lie.
+    pub(crate) fn of_trail(trail: &'a Trail) -> Self {
+        let organization = trail.organization.as_ref().map(|organization| &organization.id);
+        Self { prefix: trail.prefix.as_deref(), organization }
+    }
+
     /// What all keys of `account`'s log files and digests begin with.
     fn of(self, account: AccountId) -> String {
         let prefix = self.prefix.map(|prefix| format!("{prefix}/")).unwrap_or_default();

@@ -2,8 +2,10 @@
 //!
 //! [`Delivery`] follows the journal and keeps one worker per trail; the worker's module tells the life of a log file
 //! and what a crash at each step means (`README.md` beside it tells it in words). [`layout`] alone spells object keys,
-//! [`Selection`] alone decides which events a trail takes, [`PublicKeys`] answers ListPublicKeys.
+//! [`Selection`] alone decides which events a trail takes, [`PublicKeys`] answers ListPublicKeys. The data events
+//! of a trail may also be summed up (`aggregation`).
 
+mod aggregation;
 mod chain;
 mod digest;
 pub mod layout;

@@ -7,6 +7,7 @@ use opentrail_model::{AccountId, OrganizationId, Position, Region, Timestamp};
 use opentrail_trails::{Trail, TrailKey};
 use serde::{Deserialize, Serialize};
 
+use crate::aggregation::Round;
 use crate::chain::Chain;
 use crate::layout::{Group, Root};
 use crate::put::Destination;
@@ -37,6 +38,9 @@ pub(crate) struct WorkerState {
     pub(crate) ahead: Vec<(Group, Position)>,
     /// Files that are fixed and on their way.
     pub(crate) cut: Option<Cut>,
+    /// Which data events are in aggregated events that were delivered; `None` while none are made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) aggregated: Option<Round>,
     /// Digest chains by account and Region, as releases stored them that gave them no documents of their own
     /// ([`CHAINS`]). They move there with the next commit.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
@@ -59,6 +63,9 @@ pub(crate) struct Cut {
     pub(crate) files: Vec<FileIntent>,
     /// The worker's cursor once they are delivered.
     pub(crate) cursor: Position,
+    /// Present when the files are those of aggregated events, and no others.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) round: Option<Round>,
 }
 
 /// One file of a [`Cut`].
@@ -109,6 +116,11 @@ impl WorkerState {
         Self { cursor, ..Self::default() }
     }
 
+    /// The position behind which the journal is needed still.
+    pub(crate) fn needs_from(&self) -> Position {
+        self.aggregated.map_or(self.cursor, |aggregated| aggregated.from.min(self.cursor))
+    }
+
     /// Whether events are taken.
     pub(crate) fn is_logging(&self) -> bool {
         self.deleted.is_none() && self.trail.as_ref().is_some_and(|trail| trail.logging)
@@ -132,7 +144,9 @@ impl WorkerState {
     /// Takes note that the files of `cut` are delivered (or given up).
     pub(crate) fn finish_cut(&mut self, cut: &Cut) {
         self.cursor = self.cursor.max(cut.cursor);
-        for file in &cut.files {
+        self.aggregated = cut.round.or(self.aggregated);
+        // Which aggregated events are written does not follow from positions alone.
+        for file in cut.files.iter().filter(|_| cut.round.is_none()) {
             self.ahead.retain(|(group, _)| *group != file.group);
             self.ahead.push((file.group.clone(), file.last));
         }
@@ -214,7 +228,7 @@ mod tests {
     #[test]
     fn a_group_that_is_ahead_of_the_cursor_is_remembered_until_the_cursor_has_passed_it() {
         let mut state = WorkerState::new(Position(10));
-        let cut = |files, cursor| Cut { files, cursor: Position(cursor) };
+        let cut = |files, cursor| Cut { files, cursor: Position(cursor), round: None };
         state.finish_cut(&cut(vec![file("eu-west-1", 15, 30)], 12));
         assert_eq!(state.delivered_through(&file("eu-west-1", 0, 0).group), Position(30));
         assert_eq!(state.delivered_through(&file("us-east-1", 0, 0).group), Position(12));

@@ -122,7 +122,7 @@ impl Delivery {
                 tracing::error!(key = document.key, "a delivery position names no trail and is left alone");
                 continue;
             };
-            spawn(&context, key, document.value.cursor, seen);
+            spawn(&context, key, document.value.needs_from(), seen);
         }
         let supervisor = Supervisor { context: Arc::clone(&context), progress, seen };
         let shutdown = context.tasks.shutdown().clone();
@@ -266,7 +266,7 @@ impl Supervisor {
                             spawn(&self.context, key.clone(), cursor, position);
                         }
                         // The commit went through when it was last tried, only its answer was lost.
-                        Some(known) => spawn(&self.context, key.clone(), known.value.cursor, position),
+                        Some(known) => spawn(&self.context, key.clone(), known.value.needs_from(), position),
                     }
                     self.passed(position);
                     break;

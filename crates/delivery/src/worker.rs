@@ -10,7 +10,7 @@
 //!
 //! While files are on their way nothing is read, so that memory is bounded by what was cut and the journal keeps the
 //! rest. A change of the trail is obeyed at its position: everything before it is delivered under the old settings
-//! first. Digests go through the same three steps (intent with bytes and signature, put, done) beside the files, and
+//! first. Windows of aggregated events ([`rounds`]) are files that go the same way. Digests go through the same three steps (intent with bytes and signature, put, done) beside the files, and
 //! neither waits for the other.
 
 mod buffers;
@@ -18,6 +18,7 @@ mod chains;
 mod digests;
 mod files;
 mod fold;
+mod rounds;
 
 use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
@@ -34,6 +35,7 @@ use opentrail_trails::{TrailChange, TrailKey, TrailStatus};
 
 use self::buffers::Buffers;
 use self::chains::Chains;
+use crate::aggregation::Aggregator;
 use crate::chain::Chain;
 use crate::digest::PendingDigest;
 use crate::log_file::{Buffer, Sealed};
@@ -149,6 +151,12 @@ struct Session<'w> {
     /// Everything up to here is buffered, delivered or not the trail's.
     read: Position,
     buffers: Buffers,
+    /// When the server received the last record up to `read`.
+    read_received: Timestamp,
+    /// Windows of aggregated events, while the trail has them.
+    windows: Option<Aggregator>,
+    /// The windows are to be filled again with what is before `read`, after a restart.
+    refold: bool,
     /// A change of the trail right after `read`; reading stops until it is applied.
     change: Option<(Position, TrailChange)>,
     /// The bytes of `state.cut`, unless they must be collected from the journal first.
@@ -181,6 +189,10 @@ enum Work {
     Apply,
     /// Close the files of these buffers.
     Cut(Vec<usize>),
+    /// Fill the windows of aggregated events again.
+    Refill,
+    /// Write the windows that are over, or all of them.
+    Round { all: bool },
     /// Everything that was asked for is delivered.
     Flushed,
     /// Remove the documents of the trail that is gone.
@@ -214,7 +226,7 @@ impl<'w> Session<'w> {
         if move_chains {
             chains.store_all();
         }
-        worker.progress.advance(state.cursor);
+        worker.progress.advance(state.needs_from());
         let mut session = Self {
             worker,
             revision: found.revision,
@@ -222,6 +234,9 @@ impl<'w> Session<'w> {
             // Buffers are empty: when a cut is found, reading goes on where it ends.
             read: state.cut.as_ref().map_or(state.cursor, |cut| cut.cursor),
             buffers: Buffers::default(),
+            read_received: Timestamp::EPOCH,
+            windows: None,
+            refold: state.aggregated.is_some(),
             change: None,
             sealed: None,
             put: vec![false; state.cut.as_ref().map_or(0, |cut| cut.files.len())],
@@ -334,8 +349,18 @@ impl<'w> Session<'w> {
             return Work::Wait(self.cut_backoff.next());
         }
         let all = || self.buffers.to_close(|_| true);
+        if self.refold {
+            return Work::Refill;
+        }
         if self.change.is_some() {
-            return if self.buffers.is_empty() { Work::Apply } else { Work::Cut(all()) };
+            return match self.buffers.is_empty() {
+                false => Work::Cut(all()),
+                true if self.has_windows() => Work::Round { all: true },
+                true => Work::Apply,
+            };
+        }
+        if self.sums_too_much() {
+            return Work::Round { all: true };
         }
         let flushing = self.flush.is_some_and(|(_, through)| self.read >= through);
         if self.buffers.is_empty() {
@@ -350,10 +375,15 @@ impl<'w> Session<'w> {
             return Work::Cut(cut);
         }
         let mut wake = self.buffers.iter().map(|buffer| self.age_limit(buffer, now)).min();
+        match self.round_due(now) {
+            Some(at) if at <= now => return Work::Round { all: false },
+            Some(at) => wake = Some(wake.map_or(at, |wake| wake.min(at))),
+            None => {}
+        }
         if self.is_ended() {
             return Work::End;
         }
-        if self.resume_cursor() > self.state.cursor {
+        if self.resume_cursor() > self.state.cursor || self.aggregated_now() != self.state.aggregated {
             let at = self.saved + SAVE_EVERY;
             if at <= now {
                 return Work::Save;
@@ -370,6 +400,8 @@ impl<'w> Session<'w> {
             Work::Digest(chain) => self.digest(&chain).await,
             Work::Apply => self.apply().await,
             Work::Cut(which) => self.cut(&which).await,
+            Work::Refill => self.refill_windows().await,
+            Work::Round { all } => self.write_windows(all).await,
             Work::Save => self.save().await,
             Work::Flushed => {
                 self.flushed();
@@ -392,6 +424,7 @@ impl<'w> Session<'w> {
             TrailChange::DeleteTrail(_) => state.deleted = Some(Deleted { position, at: now }),
         }
         self.chains.obey(self.state.digested_trail(), state.digested_trail(), now);
+        state.aggregated = self.aggregated_after(&state, position, now);
         state.cursor = position;
         state.ahead.clear();
         CrashPoint::DeliveryObey.reach();
@@ -409,6 +442,7 @@ impl<'w> Session<'w> {
     fn select(&mut self) {
         let trail = self.state.trail.as_ref().filter(|_| self.state.is_logging());
         self.selection = trail.map(Selection::of);
+        self.begin_windows();
     }
 
     /// Whether the trail is gone and nothing is left to deliver for it.
@@ -446,10 +480,12 @@ impl<'w> Session<'w> {
 
     async fn save(&mut self) -> Result<(), WorkerError> {
         self.saved = self.worker.context.clock.now();
-        let cursor = self.resume_cursor();
-        if self.state.cut.is_none() && cursor > self.state.cursor {
+        let (cursor, aggregated) = (self.resume_cursor().max(self.state.cursor), self.aggregated_now());
+        let moved = cursor > self.state.cursor || aggregated != self.state.aggregated;
+        if self.state.cut.is_none() && moved {
             let mut state = self.state.clone();
             state.cursor = cursor;
+            state.aggregated = aggregated;
             state.ahead.retain(|(_, through)| *through > cursor);
             self.commit(state, Vec::new()).await?;
             CrashPoint::DeliverySaved.reach();
@@ -464,7 +500,7 @@ impl<'w> Session<'w> {
         self.worker.context.catalog.commit(others).await?;
         self.revision += 1;
         self.state = state;
-        self.worker.progress.advance(self.state.cursor);
+        self.worker.progress.advance(self.state.needs_from());
         Ok(())
     }
 

@@ -125,6 +125,8 @@ pub(crate) async fn serve(args: ServeArgs) -> anyhow::Result<u8> {
             max_age: config.delivery.max_age,
             max_bytes: usize::try_from(config.delivery.max_bytes)?,
             digest_interval: config.delivery.digest_interval,
+            aggregation_window: config.delivery.aggregation_window,
+            aggregation_grace: config.delivery.aggregation_grace,
             put_timeout: config.delivery.put_timeout,
             ..DeliverySettings::default()
         },

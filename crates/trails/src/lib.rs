@@ -14,4 +14,4 @@ pub use buckets::{BucketError, Buckets, Delivery, KeyError};
 pub use change::TrailChange;
 pub use repository::{MAX_TRAILS_PER_REGION, TrailError, Trails};
 pub use status::TrailStatus;
-pub use trail::{OrganizationScope, Tag, Trail, TrailKey};
+pub use trail::{AggregationTemplate, OrganizationScope, Tag, Trail, TrailKey};

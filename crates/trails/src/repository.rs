@@ -187,6 +187,7 @@ mod tests {
             started: None,
             stopped: None,
             selectors: Selectors::default(),
+            aggregation: Vec::new(),
             tags: Vec::new(),
             created: Timestamp::EPOCH,
         }

@@ -51,6 +51,34 @@ pub struct OrganizationScope {
     pub members: BTreeSet<AccountId>,
 }
 
+/// What a trail's data events are summed up by. (API Reference, AggregationConfiguration, `Templates`.)
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum AggregationTemplate {
+    /// By `eventName`.
+    ApiActivity,
+    /// By the ARN of the resource.
+    ResourceAccess,
+    /// By who called.
+    UserActions,
+}
+
+impl AggregationTemplate {
+    /// As the API spells it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::ApiActivity => "API_ACTIVITY",
+            Self::ResourceAccess => "RESOURCE_ACCESS",
+            Self::UserActions => "USER_ACTIONS",
+        }
+    }
+
+    /// The template of that name.
+    pub fn parse(name: &str) -> Option<Self> {
+        [Self::ApiActivity, Self::ResourceAccess, Self::UserActions].into_iter().find(|known| known.as_str() == name)
+    }
+}
+
 /// A trail's settings.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Trail {
@@ -85,6 +113,9 @@ pub struct Trail {
     pub stopped: Option<Timestamp>,
     /// Never empty; a new trail has the default selector.
     pub selectors: Selectors,
+    /// What its data events are summed up by, each template once; empty when they are not.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub aggregation: Vec<AggregationTemplate>,
     /// In the order in which they were added.
     pub tags: Vec<Tag>,
     /// When the trail was created.

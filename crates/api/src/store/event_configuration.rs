@@ -4,12 +4,10 @@
 use opentrail_stores::{ContextKeySelector, ContextKeyType, EventConfiguration, EventDataStore, Kind, MaxEventSize};
 use opentrail_wire::Exception;
 use opentrail_wire::cloudtrail::{
-    self as wire, GetEventConfigurationInput, GetEventConfigurationOutput, PutEventConfigurationInput,
-    PutEventConfigurationOutput,
+    self as wire, GetEventConfigurationOutput, PutEventConfigurationInput, PutEventConfigurationOutput,
 };
 
 use super::named::NamedStore;
-use crate::access::Access;
 use crate::context::{Context, Outcome, RecordOrder};
 use crate::trail::Changed;
 
@@ -52,20 +50,12 @@ pub(crate) enum ConfigurationError {
         "ContextKeySelectors need the MaxEventSize Large; to go back to Standard, send an empty list of ContextKeySelectors with it."
     )]
     NeedsLarge,
-    #[error("AggregationConfigurations can be set on trails only, not on event data stores.")]
-    NotOfStores,
-    #[error("The event configuration of trails is not built yet in this version of OpenTrail.")]
-    Trail,
-    #[error("Specify either a trail or an event data store, not both.")]
-    BothTargets,
-    #[error("Specify a trail or an event data store.")]
-    NoTarget,
     #[error("Only event data stores of CloudTrail events have an event configuration, which {arn} is not.")]
     Category { arn: String },
 }
 
 /// Sets what a store does with its events. What the request leaves out stays.
-async fn put_store_configuration(
+pub(crate) async fn put_store_configuration(
     cx: Context<'_>,
     store: NamedStore,
     input: PutEventConfigurationInput,
@@ -104,7 +94,7 @@ async fn put_store_configuration(
 }
 
 /// What a store does with its events.
-fn get_store_configuration(store: NamedStore) -> Outcome<GetEventConfigurationOutput> {
+pub(crate) fn get_store_configuration(store: NamedStore) -> Outcome<GetEventConfigurationOutput> {
     let store = store.require()?.value;
     require_events(&store)?;
     if store.gone_at.is_some() {
@@ -157,42 +147,4 @@ fn to_wire(configuration: &EventConfiguration) -> Members {
     };
     let selectors = configuration.context_key_selectors.iter().map(selector).collect();
     (Some(configuration.max_event_size.as_str().into()), Some(selectors))
-}
-
-/// PutEventConfiguration, of which the half of event data stores is here.
-pub(crate) async fn put_event_configuration(
-    cx: Context<'_>,
-    input: PutEventConfigurationInput,
-) -> Outcome<Changed<PutEventConfigurationOutput>> {
-    let store = target(cx, "PutEventConfiguration", input.trail_name.as_deref(), input.event_data_store.as_deref());
-    let store = store.await?;
-    if input.aggregation_configurations.is_some() {
-        return Err(ConfigurationError::NotOfStores.into());
-    }
-    put_store_configuration(cx, store, input).await
-}
-
-/// GetEventConfiguration, of which the half of event data stores is here.
-pub(crate) async fn get_event_configuration(
-    cx: Context<'_>,
-    input: GetEventConfigurationInput,
-) -> Outcome<GetEventConfigurationOutput> {
-    let store = target(cx, "GetEventConfiguration", input.trail_name.as_deref(), input.event_data_store.as_deref());
-    get_store_configuration(store.await?)
-}
-
-/// The store that a request is about.
-async fn target(cx: Context<'_>, operation: &str, trail: Option<&str>, store: Option<&str>) -> Outcome<NamedStore> {
-    match (trail, store) {
-        (None, Some(store)) => cx.authorize_store(operation, store).await,
-        (Some(trail), None) => {
-            cx.authorize_trail(operation, trail).await?.require(&cx)?;
-            Err(ConfigurationError::Trail.into())
-        }
-        (both, _) => {
-            cx.authorize(Access::anywhere(operation))?;
-            let error = if both.is_some() { ConfigurationError::BothTargets } else { ConfigurationError::NoTarget };
-            Err(error.into())
-        }
-    }
 }

@@ -40,6 +40,7 @@ pub(crate) async fn create_trail(cx: Context<'_>, input: CreateTrailInput) -> Ou
         started: None,
         stopped: None,
         selectors: Selectors::default(),
+        aggregation: Vec::new(),
         tags: Vec::new(),
         created: cx.now(),
     };

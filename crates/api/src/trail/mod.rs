@@ -24,7 +24,7 @@ pub(crate) use destination::DestinationError;
 pub(crate) use get_trail::get_trail;
 pub(crate) use get_trail_status::get_trail_status;
 pub(crate) use list_trails::list_trails;
-pub(crate) use named::{NotHomeRegion, TrailReferenceError, parse_arn};
+pub(crate) use named::{NamedTrail, NotHomeRegion, TrailReferenceError, parse_arn};
 pub(crate) use organization::{OrganizationTrailError, scope_of};
 pub(crate) use settings::SettingsError;
 pub(crate) use start_logging::start_logging;

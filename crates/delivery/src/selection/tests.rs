@@ -31,6 +31,7 @@ fn trail(selectors: Vec<EventSelector>) -> Trail {
         started: None,
         stopped: None,
         selectors: Selectors::Basic(selectors),
+        aggregation: Vec::new(),
         tags: Vec::new(),
         created: Timestamp::EPOCH,
     }

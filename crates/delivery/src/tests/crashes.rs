@@ -143,7 +143,13 @@ async fn settle(world: &World, life: &mut Life, crashed: &mut bool, wanted: &mut
 }
 
 /// Waits until `holds`; a life that ends meanwhile is followed by an unlimited one.
-async fn until(world: &World, life: &mut Life, crashed: &mut bool, what: &str, mut holds: impl AsyncFnMut() -> bool) {
+pub(super) async fn until(
+    world: &World,
+    life: &mut Life,
+    crashed: &mut bool,
+    what: &str,
+    mut holds: impl AsyncFnMut() -> bool,
+) {
     if life.fuse.mishap() == Mishap::Failure {
         let time = async {
             loop {

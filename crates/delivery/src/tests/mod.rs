@@ -1,5 +1,6 @@
 //! Delivery as a whole, over a journal and a catalog in memory and buckets that fail on demand.
 
+mod aggregation;
 mod crashes;
 mod digests;
 mod failures;

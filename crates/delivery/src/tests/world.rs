@@ -112,6 +112,7 @@ pub(super) struct Life {
     pub(super) delivery: Delivery,
     pub(super) fuse: Arc<Fuse>,
     tasks: TaskGroup,
+    feed: Arc<Feed>,
 }
 
 pub(super) fn trail(name: &str, bucket: &str) -> Trail {
@@ -134,6 +135,7 @@ pub(super) fn trail(name: &str, bucket: &str) -> Trail {
         started: None,
         stopped: None,
         selectors: Selectors::default(),
+        aggregation: Vec::new(),
         tags: Vec::new(),
         created: Timestamp::EPOCH,
     }
@@ -196,7 +198,7 @@ impl World {
                 fuse: Arc::clone(&fuse),
                 changes: Arc::clone(&self.changes),
             }),
-            feed,
+            feed: Arc::clone(&feed),
             buckets: Arc::new(TestBuckets {
                 stores,
                 faults: Arc::clone(&self.faults),
@@ -210,7 +212,7 @@ impl World {
             tasks: tasks.clone(),
         })
         .await?;
-        Ok(Life { delivery, fuse, tasks })
+        Ok(Life { delivery, fuse, tasks, feed })
     }
 
     pub(super) fn make_bucket(&self, name: &str) {
@@ -263,6 +265,15 @@ impl World {
     /// Appends one record per id, of another account than the trails' owner.
     pub(super) async fn record_for(&self, account: &str, region: &str, ids: &[&str]) -> Position {
         self.append_for(account, Source::Gateway, ids.iter().map(|id| record(id, region).into()).collect()).await
+    }
+
+    /// Appends these very records.
+    pub(super) async fn records(&self, records: &[Value]) -> Position {
+        self.append(Source::Gateway, records.iter().map(|record| record.to_string().into()).collect()).await
+    }
+
+    pub(super) fn clock_now(&self) -> Timestamp {
+        self.clock.now()
     }
 
     pub(super) async fn import(&self, region: &str, id: &str) {
@@ -444,6 +455,12 @@ pub(super) fn listed(digests: &[Value]) -> Vec<String> {
 }
 
 impl Life {
+    /// Up to where the worker of `trail` needs the journal no more.
+    pub(super) fn passed(&self, trail: &Trail) -> Position {
+        let name = format!("delivery/{}", trail.key);
+        self.feed.positions().into_iter().find(|(known, _)| *known == name).unwrap().1
+    }
+
     /// A graceful stop.
     pub(super) async fn stop(self) {
         self.tasks.shutdown().begin();

@@ -16,7 +16,7 @@ use super::{Session, Worker, WorkerError};
 use crate::layout::{Group, Root, log_file, suffix};
 use crate::log_file::{Buffer, Effort, Sealed};
 use crate::put::{BackOff, Destination, PutError};
-use crate::state::{Cut, DeliveredFile, FILES, FileIntent, file_key};
+use crate::state::{Cut, DeliveredFile, FILES, FileIntent, WorkerState, file_key};
 
 /// A trail that is so many entries behind the journal's tail compresses in a hurry: at 40,000 records/s, half a second.
 const FAR_BEHIND: u64 = 20_000;
@@ -31,7 +31,12 @@ impl Session<'_> {
         let now = self.worker.context.clock.now();
         let (files, sealed) = self.seal(&trail, cut, now).await?;
         let mut state = self.state.clone();
-        state.cut = Some(Cut { files, cursor: self.resume_cursor() });
+        state.cut = Some(Cut { files, cursor: self.resume_cursor(), round: None });
+        self.intend(state, sealed).await
+    }
+
+    /// Commits the intent of `state` to deliver the files `sealed`.
+    pub(super) async fn intend(&mut self, state: WorkerState, sealed: Vec<Sealed>) -> Result<(), WorkerError> {
         CrashPoint::DeliveryCut.reach();
         // A crash before this commit leaves nothing of the cut; after it, the files are certain.
         self.commit(state, Vec::new()).await?;
@@ -254,6 +259,11 @@ impl Session<'_> {
     /// After a restart: reads the records of the cut from the journal again.
     async fn collect_again(&mut self) -> Result<(), WorkerError> {
         let Some(mut cut) = self.state.cut.clone() else { return Ok(()) };
+        let Some(trail) = self.state.trail.clone() else { return Ok(()) };
+        if let Some(round) = cut.round {
+            let (again, sealed) = self.sum_up_again(&trail, round).await?;
+            return self.compare(cut, again, sealed).await;
+        }
         let through = cut.files.iter().map(|file| file.last).max().unwrap_or(self.state.cursor);
         let mut buffers: Vec<Option<Buffer>> = cut.files.iter().map(|_| None).collect();
         let mut read = self.state.cursor;
@@ -272,7 +282,6 @@ impl Session<'_> {
             self.collect(&cut, &mut buffers, &batch);
             read = batch.through;
         }
-        let Some(trail) = self.state.trail.clone() else { return Ok(()) };
         let (mut files, mut found) = (Vec::new(), Vec::new());
         for (file, buffer) in cut.files.drain(..).zip(buffers) {
             if let Some(buffer) = buffer {
@@ -282,8 +291,18 @@ impl Session<'_> {
         }
         let now = self.worker.context.clock.now();
         let (again, sealed) = self.seal(&trail, found, now).await?;
-        let mut differs = false;
-        for (file, again) in files.iter_mut().zip(again) {
+        cut.files = files;
+        self.compare(cut, again, sealed).await
+    }
+
+    /// Goes on with the cut, whose files were made again.
+    async fn compare(&mut self, mut cut: Cut, again: Vec<FileIntent>, sealed: Vec<Sealed>) -> Result<(), WorkerError> {
+        let mut differs = self.state.cut.as_ref().is_some_and(|cut| cut.files.len() != again.len());
+        if cut.files.iter().map(|file| &file.group).ne(again.iter().map(|file| &file.group)) {
+            tracing::error!(trail.name = %self.worker.key, "the journal gives other log files than when they were cut");
+            (cut.files, differs) = (again.clone(), true);
+        }
+        for (file, again) in cut.files.iter_mut().zip(again) {
             if file.sha256 != again.sha256 {
                 // Only another version of this program, or a damaged catalog, selects otherwise. The put goes over
                 // whatever is under the key, so that file and record of it agree again.
@@ -303,8 +322,6 @@ impl Session<'_> {
                 differs = true;
             }
         }
-        differs |= self.state.cut.as_ref().is_some_and(|cut| cut.files.len() != files.len());
-        cut.files = files;
         if differs {
             let mut state = self.state.clone();
             state.cut = Some(cut);
@@ -337,14 +354,12 @@ impl Session<'_> {
 /// What the file of `buffer` is, but for its hash.
 fn intent(trail: &Trail, buffer: &Buffer, now: Timestamp) -> FileIntent {
     let suffix = suffix(&trail.arn(), trail.created, &buffer.group, buffer.first, buffer.last);
-    let organization = trail.organization.as_ref().map(|organization| organization.id.clone());
-    let root = Root { prefix: trail.prefix.as_deref(), organization: organization.as_ref() };
     FileIntent {
         bucket: trail.bucket.clone(),
         prefix: trail.prefix.clone(),
         kms_key: trail.kms_key.clone(),
-        key: log_file(root, &buffer.group, now, &suffix),
-        organization,
+        organization: trail.organization.as_ref().map(|organization| organization.id.clone()),
+        key: log_file(Root::of_trail(trail), &buffer.group, now, &suffix),
         group: buffer.group.clone(),
         first: buffer.first,
         last: buffer.last,

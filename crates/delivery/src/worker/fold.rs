@@ -16,9 +16,10 @@ use crate::selection::Selection;
 const BUFFERED_BYTES: usize = 64 << 20;
 
 impl Session<'_> {
-    /// Reading stops while files are on their way (the journal keeps the rest) and before a change of the trail.
+    /// Reading stops while files are on their way (the journal keeps the rest), before a change of the trail, and until
+    /// windows of aggregated events are again what they were before a restart.
     pub(super) fn can_read(&self) -> bool {
-        self.state.cut.is_none() && self.change.is_none()
+        self.state.cut.is_none() && self.change.is_none() && !self.refold
     }
 
     /// The next batch if there is one.
@@ -57,6 +58,9 @@ impl Session<'_> {
             self.selection = Some(selection);
             stopped
         });
+        if let Some(row) = batch.rows(self.read, stopped.unwrap_or(through)).next_back() {
+            self.read_received = self.read_received.max(batch.event(row).received());
+        }
         match stopped {
             Some(position) => self.read = position,
             None => {
@@ -71,9 +75,12 @@ impl Session<'_> {
         let now = self.worker.context.clock.now();
         for row in selection.rows(batch, batch.rows(self.read, through)) {
             let event = batch.event(row);
-            if let Some(index) = self.buffer_for(selection, event, now)
-                && (self.is_full(index) || self.holds_too_much())
-            {
+            self.sum_up(selection, event);
+            let full = match self.buffer_for(selection, event, now) {
+                Some(index) => self.is_full(index) || self.holds_too_much(),
+                None => false,
+            };
+            if full || self.sums_too_much() {
                 return Some(event.position());
             }
         }

@@ -45,7 +45,7 @@ pub(crate) fn server(root: &mut Reader<'_>) -> (Option<TlsSection>, Vec<String>)
     read
 }
 
-/// `[delivery]` and `[digest]`.
+/// `[delivery]`, `[digest]` and `[aggregation]`.
 #[derive(Clone, Debug)]
 pub(crate) struct DeliverySection {
     /// `delivery.max_age`: a log file is closed when its oldest event came in this long ago. Default 60 s.
@@ -56,6 +56,10 @@ pub(crate) struct DeliverySection {
     pub(crate) put_timeout: Duration,
     /// `digest.interval`: the length of a digest's window. Default 1 h; shorter only for tests.
     pub(crate) digest_interval: Duration,
+    /// `aggregation.window`: the length of an aggregated event's window. Default 5 min; another only for tests.
+    pub(crate) aggregation_window: Duration,
+    /// `aggregation.grace`: how long after a window's end its events are waited for. Default 30 s.
+    pub(crate) aggregation_grace: Duration,
 }
 
 impl DeliverySection {
@@ -68,7 +72,11 @@ impl DeliverySection {
         let mut section = root.section("digest");
         let digest_interval = section.duration("interval", Duration::from_secs(3600), Duration::from_secs(1));
         section.finish();
-        Self { max_age, max_bytes, put_timeout, digest_interval }
+        let mut section = root.section("aggregation");
+        let aggregation_window = section.duration("window", Duration::from_secs(300), Duration::from_millis(100));
+        let aggregation_grace = section.duration("grace", Duration::from_secs(30), Duration::ZERO);
+        section.finish();
+        Self { max_age, max_bytes, put_timeout, digest_interval, aggregation_window, aggregation_grace }
     }
 }
 

@@ -88,9 +88,18 @@ pub(super) struct Worker {
     pub(super) deleted: Option<IgnoredAny>,
     pub(super) ahead: Vec<(IgnoredAny, u64)>,
     pub(super) cut: Option<Cut>,
+    #[serde(default)]
+    pub(super) aggregated: Option<Aggregated>,
     /// Chains that an earlier release stored here.
     #[serde(default)]
     pub(super) chains: BTreeMap<String, Chain>,
+}
+
+/// How far data events are summed up.
+#[derive(Debug, Deserialize)]
+pub(super) struct Aggregated {
+    /// Everything up to here is; some behind may not be.
+    pub(super) from: u64,
 }
 
 /// Log files that are fixed and on their way.
@@ -98,6 +107,9 @@ pub(super) struct Worker {
 pub(super) struct Cut {
     pub(super) files: Vec<Intent>,
     pub(super) cursor: u64,
+    /// Present when the files are of aggregated events.
+    #[serde(default)]
+    pub(super) round: Option<IgnoredAny>,
 }
 
 /// A log file on its way.

@@ -95,7 +95,13 @@ fn check_worker(journal: Extent, key: &str, worker: &Worker, notes: &mut Notes) 
             format_args!("it delivered positions past the journal's end at {}: the journal lost entries", journal.last),
         );
     }
-    for file in files.iter().filter(|file| file.first > file.last || file.count > file.last - file.first + 1) {
+    if let Some(aggregated) = &worker.aggregated {
+        check_position(journal, aggregated.from, &format!("{name} (aggregated)"), notes);
+    }
+    // One event may be summed up in several records.
+    let sums = cut.is_some_and(|cut| cut.round.is_some());
+    let too_many = |file: &Intent| !sums && file.count > file.last - file.first + 1;
+    for file in files.iter().filter(|file| file.first > file.last || too_many(file)) {
         notes.damage(
             document(&name),
             format_args!(

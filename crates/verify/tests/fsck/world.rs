@@ -182,6 +182,7 @@ pub fn trail() -> Trail {
         started: Some(NOW),
         stopped: None,
         selectors: Selectors::default(),
+        aggregation: Vec::new(),
         tags: Vec::new(),
         created: NOW,
     }
