@@ -9,7 +9,7 @@ from botocore.exceptions import ClientError
 
 from accounts import OTHER, OTHER_ACCOUNT, READER
 from errors import refused
-from opentrail_server import ACCOUNT, Server
+from opentrail_server import ACCOUNT, Server, wait_until
 
 TRUST = "cloudtrail.amazonaws.com"
 
@@ -641,28 +641,34 @@ def test_calls_are_recorded_as_those_of_a_global_service(client, root, organizat
     eu.list_accounts()
     history = client("cloudtrail")
 
-    def found(name):
+    def found(name, wanted=lambda event: True):
+        """The newest such event; what was just done is seen a moment later."""
         attributes = [{"AttributeKey": "EventName", "AttributeValue": name}]
-        events = history.lookup_events(LookupAttributes=attributes)["Events"]
-        return [json.loads(event["CloudTrailEvent"]) for event in events]
 
-    created = next(one for one in found("CreateAccount") if one["responseElements"]["createAccountStatus"]["id"] == made["Id"])
+        def there():
+            events = history.lookup_events(LookupAttributes=attributes)["Events"]
+            events = [json.loads(event["CloudTrailEvent"]) for event in events]
+            return next((event for event in events if wanted(event)), None)
+
+        return wait_until(there, name, 10)
+
+    created = found("CreateAccount", lambda one: one["responseElements"]["createAccountStatus"]["id"] == made["Id"])
     assert (created["eventSource"], created["awsRegion"], created["readOnly"]) == ("organizations.amazonaws.com", "us-east-1", False)
     assert created["requestParameters"] == {"accountName": "****", "email": "****"}
     status = created["responseElements"]["createAccountStatus"]
     assert (status["accountName"], status["state"]) == ("****", "IN_PROGRESS")
     assert re.fullmatch(r"[A-Z][a-z]{2} \d{1,2}, \d{4} \d{1,2}:\d{2}:\d{2} [AP]M", status["requestedTimestamp"])
-    told = {one["serviceEventDetails"]["createAccountStatus"]["id"]: one for one in found("CreateAccountResult")}[made["Id"]]
+    told = found("CreateAccountResult", lambda one: one["serviceEventDetails"]["createAccountStatus"]["id"] == made["Id"])
     account = root.describe_create_account_status(CreateAccountRequestId=made["Id"])["CreateAccountStatus"]["AccountId"]
     details = told["serviceEventDetails"]["createAccountStatus"]
     assert (details["state"], details["accountId"], details["accountName"]) == ("SUCCEEDED", account, "****")
     assert (told["eventType"], told["userIdentity"]) == (
         "AwsServiceEvent", {"accountId": ACCOUNT, "invokedBy": "organizations.amazonaws.com"})  # fmt: skip
     root.close_account(AccountId=account)
-    closed = {one["serviceEventDetails"]["closeAccountStatus"]["accountId"]: one for one in found("CloseAccountResult")}
-    assert closed[account]["serviceEventDetails"]["closeAccountStatus"]["state"] == "SUCCEEDED"
-    listed = found("ListAccounts")[0]
+    closed = found("CloseAccountResult", lambda one: one["serviceEventDetails"]["closeAccountStatus"]["accountId"] == account)
+    assert closed["serviceEventDetails"]["closeAccountStatus"]["state"] == "SUCCEEDED"
+    listed = found("ListAccounts")
     assert (listed["awsRegion"], listed["readOnly"], listed["responseElements"]) == ("us-east-1", True, None)
-    made = found("CreateOrganization")[0]
+    made = found("CreateOrganization")
     assert made["responseElements"]["organization"]["id"] == organization["Id"]
     assert made["responseElements"]["organization"]["masterAccountEmail"] == "****"

@@ -1,10 +1,10 @@
 """An organization's log bucket as a member's administrator attacks it: with the root, roles, sessions, presigned URLs, odd
 paths, a bucket, keys and trails of their own. Everything is refused, and not a byte in the bucket changes."""
 
+import gzip
 import hashlib
 import http.client
 import json
-import time
 import uuid
 from urllib.parse import quote, unquote
 
@@ -43,7 +43,7 @@ class Scene(Organization):
             assert self.server.put_records(body, key=root_key(account))["Accepted"] == 1
         wait_until(lambda: len(self.evidence()) == 2, "delivery")
         trails.stop_logging(Name="everybody")  # so that nothing but an attack changes the bucket from here on
-        time.sleep(0.5)
+        wait_until(lambda: self.holds("StopLogging"), "delivery of the last event")
         self.target = self.evidence()[-1]
         self.before = self.bytes()
         assert all(self.id in key for key in self.before)
@@ -58,6 +58,12 @@ class Scene(Organization):
     def evidence(self):
         root = self.server.data / "objects" / BUCKET
         return sorted(str(path.relative_to(root)) for path in root.glob("**/CloudTrail/**/*.json.gz"))
+
+    def holds(self, name):
+        """Whether a log file has an event of that name."""
+        s3 = self.client(MANAGEMENT, "s3")
+        files = (s3.get_object(Bucket=BUCKET, Key=key)["Body"].read() for key in self.evidence())
+        return any(event["eventName"] == name for file in files for event in json.loads(gzip.decompress(file))["Records"])
 
     def bytes(self):
         """Everything of the bucket on disk but what the server writes meanwhile for itself."""

@@ -4,6 +4,7 @@ plan finds nothing to change, since what is read back is what was asked for."""
 import json
 
 import pytest
+from an_organization import log_bucket_policy
 from botocore.exceptions import ClientError
 from opentrail_server import ACCOUNT, Server
 
@@ -202,8 +203,28 @@ def test_updates_are_read_back_each_and_survive_a_kill(server, provider):
     update({"enable_logging": True}, trails.start_logging, Name=arn)
 
 
+def test_an_organization_trail_is_made_read_back_and_taken_back(tmp_path_factory):
+    with Server(tmp_path_factory.mktemp("organization"), "", ["--log", "warn"]) as server:
+        s3, provider = server.client("s3"), Provider(server.client("cloudtrail"))
+        with pytest.raises(ClientError, match="OrganizationsNotInUseException"):
+            provider.create("everybody", server.make_log_bucket(LOGS), IsOrganizationTrail=True)
+        organizations = server.client("organizations")
+        organization = organizations.create_organization()["Organization"]["Id"]
+        organizations.enable_aws_service_access(ServicePrincipal="cloudtrail.amazonaws.com")
+        s3.put_bucket_policy(Bucket=LOGS, Policy=log_bucket_policy(LOGS, organization))
+        arn = provider.create("everybody", LOGS, IsOrganizationTrail=True, IsMultiRegionTrail=True)
+        state = expected("everybody", LOGS, IsOrganizationTrail=True, IsMultiRegionTrail=True)
+        assert provider.read(arn) == state
+        provider.trails.update_trail(Name=arn, IsOrganizationTrail=False)
+        assert provider.read(arn) == state | {"IsOrganizationTrail": False}
+        provider.trails.update_trail(Name=arn, IsOrganizationTrail=True)
+        assert provider.read(arn) == state
+        provider.trails.delete_trail(Name=arn)
+        assert provider.read(arn) is None
+
+
 @pytest.mark.parametrize("argument", [
-    {"SnsTopicName": "topic"}, {"IsOrganizationTrail": True},
+    {"SnsTopicName": "topic"},
     {"CloudWatchLogsLogGroupArn": f"arn:aws:logs:us-east-1:{ACCOUNT}:log-group:x:*",
      "CloudWatchLogsRoleArn": f"arn:aws:iam::{ACCOUNT}:role/logs"}], ids=lambda argument: next(iter(argument)))  # fmt: skip
 def test_what_is_not_built_yet_is_refused_and_leaves_nothing(provider, argument):

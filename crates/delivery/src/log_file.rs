@@ -134,7 +134,8 @@ impl Sealed {
 fn gzip(bytes: &[u8], effort: Effort) -> Vec<u8> {
     let level = match effort {
         Effort::Usual => CompressionLvl::default(),
-        Effort::Hurried => CompressionLvl::fastest(),
+        // Not `fastest()`, which does not compress at all.
+        Effort::Hurried => CompressionLvl::new(1).unwrap_or_default(),
     };
     let mut compressor = Compressor::new(level);
     let mut out = vec![0; compressor.gzip_compress_bound(bytes.len())];
@@ -142,4 +143,21 @@ fn gzip(bytes: &[u8], effort: Effort) -> Vec<u8> {
     out.truncate(length);
     out.shrink_to_fit();
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hurried_file_is_compressed_and_holds_the_same() {
+        let body: Vec<u8> =
+            (0..20_000).flat_map(|n| format!(r#"{{"eventName":"E{}"}},"#, n % 7).into_bytes()).collect();
+        let (usual, hurried) = (Sealed::of(&body, Effort::Usual), Sealed::of(&body, Effort::Hurried));
+        assert_eq!((&usual.sha256, usual.size_bytes), (&hurried.sha256, hurried.size_bytes));
+        assert!(hurried.gzip.len() < body.len() / 10, "{} of {} bytes", hurried.gzip.len(), body.len());
+        let mut inside = vec![0; body.len()];
+        libdeflater::Decompressor::new().gzip_decompress(&hurried.gzip, &mut inside).unwrap();
+        assert!(inside == body);
+    }
 }
