@@ -85,9 +85,9 @@ pub(crate) struct Summary {
 }
 
 impl Round {
-    /// Before the first event: windows that began before `now`'s are over, and what comes of them is late.
-    pub(crate) fn first(position: Position, now: Timestamp, pace: Pace) -> Self {
-        Self { horizon: now.floor(pace.window), through: position, from: position }
+    /// Before the first event, at `time`: windows that began before its own are over, and what comes of them is late.
+    pub(crate) fn first(position: Position, time: Timestamp, pace: Pace) -> Self {
+        Self { horizon: time.floor(pace.window), through: position, from: position }
     }
 
     /// Whether an event at `position`, of the window that began at `start`, has been written.

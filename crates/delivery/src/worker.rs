@@ -10,8 +10,8 @@
 //!
 //! While files are on their way nothing is read, so that memory is bounded by what was cut and the journal keeps the
 //! rest. A change of the trail is obeyed at its position: everything before it is delivered under the old settings
-//! first. Windows of aggregated events ([`rounds`]) are files that go the same way. Digests go through the same three steps (intent with bytes and signature, put, done) beside the files, and
-//! neither waits for the other.
+//! first. Windows of aggregated events ([`rounds`]) are files that go the same way. Digests go through the same three
+//! steps (intent with bytes and signature, put, done) beside the files, and neither waits for the other.
 
 mod buffers;
 mod chains;
@@ -158,7 +158,7 @@ struct Session<'w> {
     /// The windows are to be filled again with what is before `read`, after a restart.
     refold: bool,
     /// A change of the trail right after `read`; reading stops until it is applied.
-    change: Option<(Position, TrailChange)>,
+    change: Option<NextChange>,
     /// The bytes of `state.cut`, unless they must be collected from the journal first.
     sealed: Option<Vec<Sealed>>,
     /// Which files of `state.cut` are known to be in their bucket.
@@ -176,6 +176,15 @@ struct Session<'w> {
     saved: Timestamp,
     /// Deliver everything up to this position now, and say so by this number.
     flush: Option<(u64, Position)>,
+}
+
+/// A change of the trail that is to be obeyed at its position.
+#[derive(Debug)]
+struct NextChange {
+    position: Position,
+    /// When the server made it.
+    received: Timestamp,
+    change: TrailChange,
 }
 
 /// What is to be done next.
@@ -413,7 +422,7 @@ impl<'w> Session<'w> {
 
     /// Obeys the change of the trail that stands right after everything that was delivered.
     async fn apply(&mut self) -> Result<(), WorkerError> {
-        let Some((position, change)) = self.change.take() else { return Ok(()) };
+        let Some(NextChange { position, received, change }) = self.change.take() else { return Ok(()) };
         let now = self.worker.context.clock.now();
         let mut state = self.state.clone();
         match change {
@@ -424,7 +433,7 @@ impl<'w> Session<'w> {
             TrailChange::DeleteTrail(_) => state.deleted = Some(Deleted { position, at: now }),
         }
         self.chains.obey(self.state.digested_trail(), state.digested_trail(), now);
-        state.aggregated = self.aggregated_after(&state, position, now);
+        state.aggregated = self.aggregated_after(&state, position, received);
         state.cursor = position;
         state.ahead.clear();
         CrashPoint::DeliveryObey.reach();

@@ -13,6 +13,8 @@ use opentrail_model::{AccountId, Position, Source, Timestamp};
 pub struct Control {
     /// Where it takes effect.
     pub position: Position,
+    /// When the server made the change.
+    pub received: Timestamp,
     /// The account whose configuration changes.
     pub account: AccountId,
     /// The change, in JSON.

@@ -17,7 +17,12 @@ pub(crate) fn decode(after: Position, entries: &[Entry]) -> EventBatch {
     let mut controls = Vec::new();
     for entry in entries {
         if entry.source == Source::Control {
-            controls.push(Control { position: entry.position, account: entry.account, body: entry.body.clone() });
+            controls.push(Control {
+                position: entry.position,
+                received: entry.received,
+                account: entry.account,
+                body: entry.body.clone(),
+            });
         } else {
             columns.push(entry);
         }

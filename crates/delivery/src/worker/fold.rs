@@ -7,7 +7,7 @@ use opentrail_journal::ReadError;
 use opentrail_model::{Position, Timestamp};
 use opentrail_trails::TrailChange;
 
-use super::{Session, WorkerError};
+use super::{NextChange, Session, WorkerError};
 use crate::layout::{FileKind, Group};
 use crate::log_file::Buffer;
 use crate::selection::Selection;
@@ -52,7 +52,7 @@ impl Session<'_> {
     /// Takes what the trail selects out of `batch`, up to the first change of the trail or full file.
     pub(super) fn fold(&mut self, batch: &EventBatch) {
         let change = self.first_change(batch);
-        let through = change.as_ref().map_or(batch.through, |(position, _)| Position(position.0.saturating_sub(1)));
+        let through = change.as_ref().map_or(batch.through, |next| Position(next.position.0.saturating_sub(1)));
         let stopped = self.selection.take().and_then(|selection| {
             let stopped = self.take_events(&selection, batch, through);
             self.selection = Some(selection);
@@ -107,12 +107,16 @@ impl Session<'_> {
     }
 
     /// The first entry of the batch that changes this trail.
-    fn first_change(&self, batch: &EventBatch) -> Option<(Position, TrailChange)> {
+    fn first_change(&self, batch: &EventBatch) -> Option<NextChange> {
         let key = &self.worker.key;
         batch.controls.iter().filter(|control| control.position > self.read && control.account == key.account).find_map(
             |control| {
                 let change = TrailChange::from_bytes(&control.body)?;
-                (change.key() == key && self.changes_something(&change)).then_some((control.position, change))
+                (change.key() == key && self.changes_something(&change)).then_some(NextChange {
+                    position: control.position,
+                    received: control.received,
+                    change,
+                })
             },
         )
     }

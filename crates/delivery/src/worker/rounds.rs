@@ -38,10 +38,10 @@ impl Session<'_> {
         })
     }
 
-    /// The same behind the change at `position` that makes `state`: every window is written.
-    pub(super) fn aggregated_after(&self, state: &WorkerState, position: Position, now: Timestamp) -> Option<Round> {
+    /// The same behind the change at `position`, made at `time`, that makes `state`: every window is written.
+    pub(super) fn aggregated_after(&self, state: &WorkerState, position: Position, time: Timestamp) -> Option<Round> {
         let sums = state.is_logging() && state.trail.as_ref().is_some_and(|trail| !trail.aggregation.is_empty());
-        let first = || Round::first(position, now, self.worker.context.settings.pace());
+        let first = || Round::first(position, time, self.worker.context.settings.pace());
         let after = |written| Round { through: position, from: position, ..written };
         sums.then(|| self.state.aggregated.map_or_else(first, after))
     }
