@@ -149,3 +149,39 @@ def test_a_gigabyte_in_parts_and_back_in_ranges_is_unchanged(cloud):
     read = sum(r["additionalEventData"]["bytesTransferredOut"] for r in events if r["eventName"] == "GetObject")
     assert read == BIG + last - first + 1
     assert cloud.peak_memory() < MEMORY
+
+
+def test_each_object_of_a_bulk_deletion_is_an_event_on_both_sides(cloud):
+    secret = "arn:aws:s3:::doomed/secret/"
+    cloud.recorder.make_trail("secrets", "secret-logs")
+    fields = {"eventCategory": {"Equals": ["Data"]}, "resources.type": {"Equals": ["AWS::S3::Object"]},
+              "resources.ARN": {"StartsWith": [secret]}}  # fmt: skip
+    selector = {"FieldSelectors": [{"Field": name} | how for name, how in fields.items()]}
+    cloud.recorder.client("cloudtrail").put_event_selectors(TrailName="secrets", AdvancedEventSelectors=[selector])
+    keys = ["secret/1", "plain & simple", "kept"]
+    cloud.aws("s3", "mb", "s3://doomed")
+    for key in keys:
+        cloud.aws("s3api", "put-object", "--bucket", "doomed", "--key", key)
+    deny = {"Effect": "Deny", "Principal": "*", "Action": "s3:DeleteObject", "Resource": "arn:aws:s3:::doomed/kept"}
+    cloud.aws("s3api", "put-bucket-policy", "--bucket", "doomed", "--policy",
+              json.dumps({"Version": "2012-10-17", "Statement": [deny]}))  # fmt: skip
+    doomed = {"Objects": [{"Key": key} for key in keys], "Quiet": True}
+    answer = json.loads(cloud.aws("s3api", "delete-objects", "--bucket", "doomed", "--delete", json.dumps(doomed)))
+    assert [error["Key"] for error in answer["Errors"]] == ["kept"]
+
+    sides = cloud.both("doomed", {"DeleteObjects": 1, "DeleteObject": len(keys)})
+    told = []
+    for side in sides:
+        (call,) = [records for records in side.values() if len(records) > 1]
+        assert [r["eventType"] for r in call if r["eventName"] == "DeleteObjects"] == ["AwsApiCall"]
+        each = [r for r in call if r["eventName"] == "DeleteObject"]
+        assert {r["eventType"] for r in each} == {"AwsServiceEvent"}
+        told.append({r["requestParameters"]["key"]: (r.get("errorCode"), r["resources"][0]["ARN"]) for r in each})
+    arn = "arn:aws:s3:::doomed/"
+    assert told[0] == told[1] == {key: ("AccessDenied" if key == "kept" else None, arn + key) for key in keys}
+
+    def watched():
+        return [r["eventName"] for r in delivered.records(cloud.recorder, "secret-logs") if r["eventCategory"] == "Data"]
+
+    wait_until(lambda: "DeleteObject" in watched(), "delivery to the trail of the prefix", seconds=30)
+    assert sorted(watched()) == ["DeleteObject", "PutObject"]

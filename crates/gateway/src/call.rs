@@ -9,6 +9,7 @@ use opentrail_model::Timestamp;
 use opentrail_recorder::tap::{Ending, Seen, Watch};
 use opentrail_recorder::{
     Break, Caller, Captured, Crossing, Exchange, Recorded, credential, record, record_broken, record_crossing,
+    record_deletions,
 };
 use opentrail_runtime::OnError;
 use tokio::sync::OwnedSemaphorePermit;
@@ -162,13 +163,15 @@ fn records(shared: &Shared, exchange: &Exchange, broken: Option<Break>, denied: 
     if let Some(VpcEndpoint { id, owner, .. }) = &shared.config.vpc_endpoint {
         let (event_id, shared_id) = (shared.random.uuid(), shared.random.uuid());
         let crossing = Crossing { endpoint_id: id, owner: *owner, denied, broken, event_id, shared_id };
-        return record_crossing(exchange, &crossing);
+        let mut records = record_crossing(exchange, &crossing);
+        records.extend(record_deletions(exchange, broken, Some(&crossing), || shared.random.uuid()));
+        return records;
     }
     let recorded = match broken {
         None => record(exchange),
         Some(by) => record_broken(exchange, by),
     };
-    recorded.into_iter().collect()
+    recorded.into_iter().chain(record_deletions(exchange, broken, None, || shared.random.uuid())).collect()
 }
 
 fn count(exchange: &Exchange, ended: Timestamp, broken: Option<Break>) {

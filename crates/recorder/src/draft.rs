@@ -6,6 +6,7 @@ use bytes::Bytes;
 use http::HeaderMap;
 use opentrail_model::{AccountId, Region};
 use serde_json::{Map, Value, json};
+use uuid::Uuid;
 
 use crate::crossing::Crossing;
 use crate::exchange::{Break, Exchange};
@@ -73,9 +74,20 @@ pub(crate) fn object_or_null(members: Map<String, Value>) -> Value {
 /// Writes the record, of a call that broke off or crossed a VPC endpoint where it did.
 pub(crate) fn write(
     exchange: &Exchange,
+    draft: Draft,
+    broken: Option<Break>,
+    crossing: Option<&Crossing<'_>>,
+) -> Recorded {
+    write_as(exchange, draft, broken, crossing, ("AwsApiCall", exchange.event_id))
+}
+
+/// The same with an `eventType` and an `eventID` of its own.
+pub(crate) fn write_as(
+    exchange: &Exchange,
     mut draft: Draft,
     broken: Option<Break>,
     crossing: Option<&Crossing<'_>>,
+    (event_type, event_id): (&str, Uuid),
 ) -> Recorded {
     if let Some(by) = broken {
         note_break(exchange, &mut draft, by);
@@ -109,12 +121,12 @@ pub(crate) fn write(
     if let Some(id) = &draft.request_id {
         put("requestID", limits::shortened(id).into());
     }
-    put("eventID", exchange.event_id.to_string().into());
+    put("eventID", event_id.to_string().into());
     put("readOnly", draft.reads.into());
     if !draft.resources.is_empty() {
         put("resources", draft.resources.into());
     }
-    put("eventType", "AwsApiCall".into());
+    put("eventType", event_type.into());
     if let Some(version) = draft.api_version {
         put("apiVersion", version.into());
     }

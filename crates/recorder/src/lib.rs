@@ -93,6 +93,21 @@ pub fn record_crossing(exchange: &Exchange, crossing: &Crossing<'_>) -> Vec<Reco
     ordinary.into_iter().chain(activity).collect()
 }
 
+/// The data events of the objects that an S3 DeleteObjects call deletes, beside the call's own record; none of another
+/// call. What broke the call off, or the VPC endpoint that it came to, is in them, too.
+pub fn record_deletions(
+    exchange: &Exchange,
+    broken: Option<Break>,
+    crossing: Option<&Crossing<'_>>,
+    mut event_id: impl FnMut() -> uuid::Uuid,
+) -> Vec<Recorded> {
+    let call = service::identify(&exchange.method, &exchange.uri, &exchange.request_headers, &exchange.endpoint);
+    match call.protocol {
+        Protocol::S3 => s3::record_deletions(exchange, &call, broken, crossing, &mut event_id),
+        _ => Vec::new(),
+    }
+}
+
 fn draft_of(exchange: &Exchange) -> Option<draft::Draft> {
     if exchange.method == http::Method::OPTIONS {
         return None;

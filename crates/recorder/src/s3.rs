@@ -2,6 +2,7 @@
 
 mod address;
 mod asked;
+mod deletion;
 mod failure;
 mod operation;
 mod parameters;
@@ -9,10 +10,12 @@ mod resources;
 
 use http::request::Parts;
 use serde_json::{Map, Value};
+use uuid::Uuid;
 
 use crate::capture::{Capture, CaptureMode, MAX_CAPTURE};
-use crate::draft::{Draft, header};
-use crate::exchange::{Endpoint, Exchange};
+use crate::crossing::Crossing;
+use crate::draft::{Draft, Recorded, header};
+use crate::exchange::{Break, Endpoint, Exchange};
 use crate::generated::s3_operations::Level;
 use crate::service::Call;
 use crate::{classify, draft};
@@ -44,9 +47,7 @@ pub(crate) fn draft(exchange: &Exchange, call: &Call<'_>) -> Draft {
         request_parameters: parameters::of(exchange, &address, &matched),
         response_elements,
         additional: additional(exchange, call, reads),
-        request_id: header(&exchange.response_headers, "x-amz-request-id")
-            .or_else(|| header(&exchange.response_headers, "x-amzn-requestid"))
-            .map(|id| id.into_owned()),
+        request_id: request_id(exchange),
         resources: resources::of(exchange, &call.region, &address, management),
         api_version: None,
         bracket_user_agent: true,
@@ -57,18 +58,50 @@ pub(crate) fn draft(exchange: &Exchange, call: &Call<'_>) -> Draft {
     }
 }
 
-/// Documents of configuration calls, and errors; never an object. An answer that may report its error under status 200
+/// The records of the objects that a DeleteObjects call deletes; none of another call.
+pub(crate) fn record_deletions(
+    exchange: &Exchange,
+    call: &Call<'_>,
+    broken: Option<Break>,
+    crossing: Option<&Crossing<'_>>,
+    event_id: &mut dyn FnMut() -> Uuid,
+) -> Vec<Recorded> {
+    let address = Address::of(exchange.uri.path(), draft::host(exchange).as_deref(), &exchange.endpoint);
+    let matched = matched(&exchange.method, &exchange.uri, &exchange.request_headers, address.level());
+    match matched.event_name.as_str() {
+        "DeleteObjects" => deletion::records(exchange, call, &address, (broken, crossing), event_id),
+        _ => Vec::new(),
+    }
+}
+
+/// Documents of configuration calls, of which objects to delete, and errors; never an object. An answer that may report its error under status 200
 /// is kept whole.
 pub(crate) fn wanted_capture(parts: &Parts, endpoint: &Endpoint) -> Capture {
-    let host = header(&parts.headers, "host").or_else(|| parts.uri.authority().map(|a| a.as_str().into()));
-    let address = Address::of(parts.uri.path(), host.as_deref(), endpoint);
-    let matched = matched(&parts.method, &parts.uri, &parts.headers, address.level());
+    let matched = asked_of(parts, endpoint);
+    if matched.event_name == "DeleteObjects" {
+        let whole = CaptureMode::UpTo(deletion::MAX_DOCUMENT);
+        return Capture { request: whole, response: whole };
+    }
     let request = if parameters::shows_body(&matched) { CaptureMode::UpTo(MAX_CAPTURE) } else { CaptureMode::None };
     let response = match failure::may_come_with_success(&matched.event_name) {
         true => CaptureMode::UpTo(MAX_CAPTURE),
         false => CaptureMode::ErrorsUpTo(MAX_CAPTURE),
     };
     Capture { request, response }
+}
+
+/// Which operation a request asks for.
+fn asked_of(head: &Parts, endpoint: &Endpoint) -> Matched {
+    let host = header(&head.headers, "host").or_else(|| head.uri.authority().map(|a| a.as_str().into()));
+    let address = Address::of(head.uri.path(), host.as_deref(), endpoint);
+    matched(&head.method, &head.uri, &head.headers, address.level())
+}
+
+/// S3's id of the call.
+fn request_id(exchange: &Exchange) -> Option<String> {
+    header(&exchange.response_headers, "x-amz-request-id")
+        .or_else(|| header(&exchange.response_headers, "x-amzn-requestid"))
+        .map(|id| id.into_owned())
 }
 
 fn is_data(matched: &Matched) -> bool {

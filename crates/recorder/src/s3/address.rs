@@ -3,7 +3,7 @@ use crate::generated::s3_operations::Level;
 use crate::query::decoded_path;
 
 /// The bucket, or the access point to one, and the key that a request names.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Address {
     /// The bucket's name, or the access point's ARN.
     pub(super) bucket: Option<String>,

@@ -1,11 +1,10 @@
 //! S3's operations as IAM actions.
 
 use http::request::Parts;
-use quick_xml::Reader;
-use quick_xml::events::Event;
 
+use super::deletion::{Entry, doomed};
 use super::operation::{Matched, matched};
-use super::{Address, resources};
+use super::{Address, asked_of, resources};
 use crate::asked::Ask;
 use crate::draft::{self, header};
 use crate::exchange::{Endpoint, Exchange};
@@ -82,10 +81,7 @@ const VERSIONED: &[(&str, &str)] = &[
 
 /// A list of objects to delete, and the form of a browser's upload, whose key is a field.
 pub(crate) fn is_asked_in_body(head: &Parts, endpoint: &Endpoint) -> bool {
-    let host = header(&head.headers, "host").or_else(|| head.uri.authority().map(|a| a.as_str().into()));
-    let address = Address::of(head.uri.path(), host.as_deref(), endpoint);
-    let matched = matched(&head.method, &head.uri, &head.headers, address.level());
-    matches!(matched.event_name.as_str(), "DeleteObjects" | "PostObject")
+    matches!(asked_of(head, endpoint).event_name.as_str(), "DeleteObjects" | "PostObject")
 }
 
 /// What a call asks for. A browser's upload says in a form what it asks for, which is not read: it cannot be told.
@@ -100,9 +96,9 @@ pub(crate) fn asked(exchange: &Exchange, call: &Call<'_>) -> Option<Vec<Ask>> {
         "PostObject" => None,
         "DeleteObjects" => {
             let doomed = doomed(exchange.request_body.bytes()?)?;
-            let ask = |(key, versioned)| {
+            let ask = |Entry { key, version, .. }| {
                 let address = Address { key: Some(key), bucket: None, access_point: address.access_point.clone() };
-                Ask::new(action("DeleteObject", versioned), resources::object(&container, &address))
+                Ask::new(action("DeleteObject", version.is_some()), resources::object(&container, &address))
             };
             Some(doomed.into_iter().map(ask).collect())
         }
@@ -135,47 +131,6 @@ fn action(event_name: &str, versioned: bool) -> String {
     format!("s3:{}", of_version.unwrap_or(name))
 }
 
-/// The keys of a DeleteObjects document, character by character, and whether each names a version; `None` for what is
-/// no such document.
-fn doomed(document: &[u8]) -> Option<Vec<(String, bool)>> {
-    let mut reader = Reader::from_reader(document);
-    let (mut path, mut found) = (Vec::<Vec<u8>>::new(), Vec::new());
-    let (mut key, mut versioned) = (None::<String>, false);
-    loop {
-        let is = |path: &[Vec<u8>], name: &[u8]| path.len() == 3 && path[1] == b"Object" && path[2] == name;
-        match reader.read_event().ok()? {
-            Event::Start(start) => {
-                path.push(start.name().local_name().as_ref().to_vec());
-                if is(&path, b"Key") && key.replace(String::new()).is_some() {
-                    return None;
-                }
-                versioned |= is(&path, b"VersionId");
-            }
-            Event::Text(text) if is(&path, b"Key") => key.as_mut()?.push_str(&text.decode().ok()?),
-            Event::CData(text) if is(&path, b"Key") => key.as_mut()?.push_str(&text.decode().ok()?),
-            Event::GeneralRef(reference) if is(&path, b"Key") => {
-                let text = match reference.resolve_char_ref().ok()? {
-                    Some(character) => character.to_string(),
-                    None => quick_xml::escape::resolve_predefined_entity(&reference.decode().ok()?)?.to_owned(),
-                };
-                key.as_mut()?.push_str(&text);
-            }
-            Event::End(_) => {
-                if path.len() == 2 && path[1] == b"Object" {
-                    found.push((key.take()?, std::mem::take(&mut versioned)));
-                }
-                path.pop()?;
-            }
-            Event::Eof => break,
-            _ => {}
-        }
-        if path.len() > 8 {
-            return None;
-        }
-    }
-    (path.is_empty() && !found.is_empty()).then_some(found)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -193,22 +148,6 @@ mod tests {
             ("ListBuckets", false, "s3:ListAllMyBuckets"),
         ] {
             assert_eq!(action(name, versioned), expected, "{name}");
-        }
-    }
-
-    #[test]
-    fn what_is_to_be_deleted_is_read_to_the_letter() {
-        let document = b"<Delete xmlns=\"urn:x\"><Quiet>true</Quiet><Object><Key> a&amp;b </Key></Object>\
-            <Object><VersionId>v</VersionId><Key>123</Key></Object></Delete>";
-        assert_eq!(doomed(document), Some(vec![(" a&b ".to_owned(), false), ("123".to_owned(), true)]));
-        for bad in [
-            &b""[..],
-            b"<Delete/>",
-            b"<Delete><Object></Object></Delete>",
-            b"<Delete><Object><Key>a</Key><Key>b</Key></Object></Delete>",
-            b"<Delete><Object><Key>a</Key></Object>",
-        ] {
-            assert_eq!(doomed(bad), None, "{}", String::from_utf8_lossy(bad));
         }
     }
 }

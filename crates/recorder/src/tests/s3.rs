@@ -207,3 +207,76 @@ fn the_request_id_is_found_under_the_name_that_s3_look_alikes_give_it() {
     with_header(&mut exchange.response_headers, "x-amz-request-id", "9E67F4B1EA896060");
     assert_eq!(record(&exchange)["requestID"], "9E67F4B1EA896060");
 }
+
+fn deletions(exchange: &crate::Exchange, broken: Option<Break>) -> Vec<Value> {
+    let mut ids = 0;
+    let records = crate::record_deletions(exchange, broken, None, || {
+        ids += 1;
+        uuid::Uuid::from_u128(ids)
+    });
+    assert!(records.iter().all(|record| record.operation == "DeleteObject" && !record.management));
+    records.iter().map(|record| serde_json::from_slice(&record.body).unwrap()).collect()
+}
+
+#[test]
+fn each_object_of_a_bulk_deletion_has_an_event() {
+    let mut exchange = exchange("POST", "/bucket?delete", "s3");
+    with_header(&mut exchange.response_headers, "x-amz-request-id", "9E67F4B1EA896060");
+    exchange.request_body = body(
+        "<Delete><Object><Key>a &amp; b</Key></Object><Object><Key>c</Key><VersionId>v1</VersionId></Object>\
+         <Object><Key>c</Key></Object><Quiet>true</Quiet></Delete>",
+    );
+    exchange.response_body = body(
+        "<DeleteResult><Error><Key>c</Key><VersionId>v1</VersionId><Code>AccessDenied</Code>\
+         <Message>Access Denied</Message></Error></DeleteResult>",
+    );
+    let records = deletions(&exchange, None);
+    let keys: Vec<_> = records.iter().map(|record| &record["requestParameters"]["key"]).collect();
+    assert_eq!(keys, ["a & b", "c", "c"]);
+    let errors: Vec<_> = records.iter().map(|record| record["errorCode"].as_str()).collect();
+    assert_eq!(errors, [None, Some("AccessDenied"), None]);
+    let expected = json!({
+        "eventVersion": "1.11",
+        "userIdentity": { "type": "Root", "principalId": "111122223333" },
+        "eventTime": "2026-01-02T03:04:05Z",
+        "eventSource": "s3.amazonaws.com",
+        "eventName": "DeleteObject",
+        "awsRegion": "us-east-1",
+        "sourceIPAddress": "192.0.2.10",
+        "userAgent": "[aws-cli/2]",
+        "errorCode": "AccessDenied",
+        "errorMessage": "Access Denied",
+        "requestParameters": { "bucketName": "bucket", "Host": "127.0.0.1:9000", "key": "c", "versionId": "v1" },
+        "responseElements": null,
+        "requestID": "9E67F4B1EA896060",
+        "eventID": "00000000-0000-0000-0000-000000000002",
+        "readOnly": false,
+        "resources": [
+            { "type": "AWS::S3::Object", "ARN": "arn:aws:s3:::bucket/c" },
+            { "accountId": "111122223333", "type": "AWS::S3::Bucket", "ARN": "arn:aws:s3:::bucket" },
+        ],
+        "eventType": "AwsServiceEvent",
+        "managementEvent": false,
+        "recipientAccountId": "111122223333",
+        "eventCategory": "Data",
+    });
+    assert_eq!(records[1], expected);
+    assert_eq!(super::keys(&records[1]), super::keys(&expected), "in CloudTrail's order");
+}
+
+#[test]
+fn a_bulk_deletion_that_failed_deletes_nothing_and_one_that_broke_off_may_have() {
+    let mut exchange = exchange("POST", "/bucket?delete", "s3");
+    exchange.request_body = body("<Delete><Object><Key>a</Key></Object></Delete>");
+    exchange.status = None;
+    assert_eq!(deletions(&exchange, Some(Break::Client))[0]["errorCode"], "ClientDisconnected");
+    exchange.status = Some(http::StatusCode::OK);
+    assert_eq!(deletions(&exchange, Some(Break::Client))[0]["additionalEventData"]["interruptedBy"], "client");
+    exchange.status = Some(http::StatusCode::FORBIDDEN);
+    assert!(deletions(&exchange, None).is_empty());
+    exchange.status = Some(http::StatusCode::OK);
+    exchange.request_body = body("<Delete>");
+    assert!(deletions(&exchange, None).is_empty());
+    exchange.method = http::Method::GET;
+    assert!(deletions(&exchange, None).is_empty());
+}

@@ -139,18 +139,23 @@ impl Observed {
             caller: Caller::Identity(self.principal.user_identity()),
             event_id: parts.services.random.uuid(),
         };
-        let recorded = match answer.ending {
-            Some(Ending::Dropped) => opentrail_recorder::record_broken(&exchange, Break::Client),
-            Some(Ending::Failed) => opentrail_recorder::record_broken(&exchange, Break::Upstream),
-            Some(Ending::Complete) | None => opentrail_recorder::record(&exchange),
+        let broken = match answer.ending {
+            Some(Ending::Dropped) => Some(Break::Client),
+            Some(Ending::Failed) => Some(Break::Upstream),
+            Some(Ending::Complete) | None => None,
         };
-        if let Some(recorded) = recorded {
-            let (recording, started) = (parts.recording.clone(), self.started);
-            parts.calls.spawn("record an S3 call", OnError::Log, async move {
+        let recorded = match broken {
+            Some(by) => opentrail_recorder::record_broken(&exchange, by),
+            None => opentrail_recorder::record(&exchange),
+        };
+        let each = opentrail_recorder::record_deletions(&exchange, broken, None, || parts.services.random.uuid());
+        let (recording, started) = (parts.recording.clone(), self.started);
+        parts.calls.spawn("record an S3 call", OnError::Log, async move {
+            for recorded in recorded.into_iter().chain(each) {
                 recording.enqueue(Source::Api, recorded, started).await;
-                Ok::<_, Infallible>(())
-            });
-        }
+            }
+            Ok::<_, Infallible>(())
+        });
     }
 }
 
