@@ -7,19 +7,23 @@ from errors import refused
 
 BUILT = {
     "AddTags",
+    "CreateChannel",
     "CreateEventDataStore",
     "CreateTrail",
+    "DeleteChannel",
     "DeleteEventDataStore",
     "DeleteResourcePolicy",
     "DeleteTrail",
     "DeregisterOrganizationDelegatedAdmin",
     "DescribeTrails",
+    "GetChannel",
     "GetEventConfiguration",
     "GetEventDataStore",
     "GetEventSelectors",
     "GetResourcePolicy",
     "GetTrail",
     "GetTrailStatus",
+    "ListChannels",
     "ListEventDataStores",
     "ListPublicKeys",
     "ListTags",
@@ -35,6 +39,7 @@ BUILT = {
     "StartLogging",
     "StopEventDataStoreIngestion",
     "StopLogging",
+    "UpdateChannel",
     "UpdateEventDataStore",
     "UpdateTrail",
 }
@@ -52,14 +57,3 @@ def test_an_operation_that_is_not_built_says_so(cloudtrail, operation, case):
     method = {name: method for method, name in cloudtrail.meta.method_to_api_mapping.items()}[operation]
     with refused("UnsupportedOperationException", f"{operation} is not built yet"):
         getattr(cloudtrail, method)()
-
-
-@pytest.mark.operation("PutAuditEvents")
-@pytest.mark.parametrize("case", ["unsupported"])
-def test_put_audit_events_is_not_built(client, region, case):
-    del case
-    with refused("UnsupportedOperationException", "PutAuditEvents is not built yet"):
-        client("cloudtrail-data", region).put_audit_events(
-            auditEvents=[{"id": "1", "eventData": "{}"}],
-            channelArn="arn:aws:cloudtrail:us-east-1:100000000001:channel/c",
-        )

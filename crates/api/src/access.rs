@@ -9,12 +9,15 @@ use crate::context::{Context, Outcome};
 /// keys for AWS CloudTrail".)
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Access<'a> {
+    /// Before the colon of the action.
+    service: &'static str,
     operation: &'a str,
     resource: Option<&'a str>,
     resource_tags: &'a [Tag],
     request_tags: &'a [Tag],
     owner: Option<AccountId>,
     policy: Option<&'a Policy>,
+    external_id: Option<&'a str>,
 }
 
 impl<'a> Access<'a> {
@@ -25,7 +28,26 @@ impl<'a> Access<'a> {
 
     /// To do `operation`, whose action has no form for single resources.
     pub(crate) fn anywhere(operation: &'a str) -> Self {
-        Self { operation, resource: None, resource_tags: &[], request_tags: &[], owner: None, policy: None }
+        Self {
+            service: "cloudtrail",
+            operation,
+            resource: None,
+            resource_tags: &[],
+            request_tags: &[],
+            owner: None,
+            policy: None,
+            external_id: None,
+        }
+    }
+
+    /// To do `operation` of the data plane.
+    pub(crate) fn to_data(operation: &'a str, arn: &'a str) -> Self {
+        Self { service: "cloudtrail-data", ..Self::on(operation, arn) }
+    }
+
+    /// The request says this external ID: `cloudtrail:ExternalId`.
+    pub(crate) fn saying(self, external_id: Option<&'a str>) -> Self {
+        Self { external_id, ..self }
     }
 
     /// The resource has these tags: `aws:ResourceTag/…`.
@@ -56,7 +78,7 @@ impl Context<'_> {
     /// that it cannot be found is said by the operation. A resource with an owner is judged by its own policy too, and
     /// across accounts both must allow.
     pub(crate) fn authorize(&self, access: Access<'_>) -> Outcome<()> {
-        let action = format!("cloudtrail:{}", access.operation);
+        let action = format!("{}:{}", access.service, access.operation);
         let resource = access.resource.unwrap_or("*");
         let request = AccessRequest {
             action: &action,
@@ -86,6 +108,9 @@ impl Context<'_> {
             .with("aws:RequestedRegion", self.region().as_str());
         if let Some(user_agent) = &self.call.user_agent {
             conditions.insert("aws:UserAgent", user_agent);
+        }
+        if let Some(external_id) = access.external_id {
+            conditions.insert("cloudtrail:ExternalId", external_id);
         }
         for tag in access.resource_tags {
             conditions.insert(&format!("aws:ResourceTag/{}", tag.key), tag.value.as_deref().unwrap_or_default());

@@ -13,9 +13,10 @@ use opentrail_keys::KeyRing;
 use opentrail_model::{AccountId, Region, Timestamp};
 use opentrail_organizations::Organizations;
 use opentrail_runtime::{Clock, Random};
-use opentrail_stores::{ResourcePolicies, StoreChange, Stores};
+use opentrail_stores::{Channels, ResourcePolicies, StoreChange, Stores};
 use opentrail_trails::{Buckets, TrailChange, Trails};
 
+use crate::audit::Audited;
 use crate::error::ApiError;
 use crate::quotas::Quotas;
 use crate::turn::{Turn, Turns};
@@ -27,6 +28,8 @@ pub struct Services {
     pub trails: Trails,
     /// The event data stores.
     pub stores: Stores,
+    /// The channels into event data stores.
+    pub channels: Channels,
     /// The policies that resources have of their own.
     pub policies: ResourcePolicies,
     /// How long a deleted event data store can be restored.
@@ -87,6 +90,16 @@ pub struct Reply {
     pub turn: Option<Turn>,
     /// What came of the call, to be recorded after it.
     pub results: Vec<CallResult>,
+    /// Events of an application, to be appended in the same batch before the call's event.
+    pub audited: Option<Audited>,
+}
+
+impl Reply {
+    /// The answer of a call that changed nothing.
+    pub fn answer(response: http::Response<Bytes>) -> Self {
+        let (changes, results) = (Vec::new(), Vec::new());
+        Self { response, changes, order: RecordOrder::RecordFirst, turn: None, results, audited: None }
+    }
 }
 
 /// What came of a call that answers before it is done.

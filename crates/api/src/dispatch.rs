@@ -2,11 +2,14 @@ use bytes::Bytes;
 use http::request::Parts;
 use http::{HeaderMap, Response};
 use opentrail_wire::cloudtrail::Operation;
+use opentrail_wire::cloudtrail_data::Operation as DataOperation;
 use opentrail_wire::{Exception, json, rest};
 use serde::Serialize;
 use tracing::error;
 
-use crate::context::{Call, Context, Outcome, RecordOrder, Reply, Services};
+use crate::audit::put_audit_events;
+use crate::channel::{create_channel, delete_channel, get_channel, list_channels, update_channel};
+use crate::context::{Call, Context, Outcome, Reply, Services};
 use crate::delegation::{deregister_organization_delegated_admin, register_organization_delegated_admin};
 use crate::error::ApiError;
 use crate::event::lookup_events;
@@ -30,19 +33,23 @@ use crate::trail::{
 /// The operations of `cloudtrail` that do what they say. The others answer `UnsupportedOperationException`.
 pub const BUILT: &[&str] = &[
     "AddTags",
+    "CreateChannel",
     "CreateEventDataStore",
     "CreateTrail",
+    "DeleteChannel",
     "DeleteEventDataStore",
     "DeleteResourcePolicy",
     "DeleteTrail",
     "DeregisterOrganizationDelegatedAdmin",
     "DescribeTrails",
+    "GetChannel",
     "GetEventConfiguration",
     "GetEventDataStore",
     "GetEventSelectors",
     "GetResourcePolicy",
     "GetTrail",
     "GetTrailStatus",
+    "ListChannels",
     "ListEventDataStores",
     "ListPublicKeys",
     "ListTags",
@@ -58,6 +65,7 @@ pub const BUILT: &[&str] = &[
     "StartLogging",
     "StopEventDataStoreIngestion",
     "StopLogging",
+    "UpdateChannel",
     "UpdateEventDataStore",
     "UpdateTrail",
 ];
@@ -72,20 +80,25 @@ pub async fn cloudtrail(services: &Services, call: &Call, headers: &HeaderMap, b
         Ok(operation) => (operation.name(), run(cx, operation, body).await),
         Err(error) => ("unknown", Err(error)),
     };
-    count(operation, &done);
+    count(operation, done.as_ref().err());
     match done {
         Ok(Done { response, committed }) => reply(response, committed),
         Err(ApiError(exception)) => reply(json::respond_exception(&exception, &call.request_id), None),
     }
 }
 
-/// Answers a call of `cloudtrail-data` (restJson), of which nothing is built yet.
-pub async fn cloudtrail_data(_services: &Services, call: &Call, head: &Parts, _body: &Bytes) -> Reply {
-    let exception = match rest::operation_of(&head.method, head.uri.path()) {
-        Ok(operation) => not_built(operation.name()),
-        Err(unknown) => unknown,
+/// Answers a call of `cloudtrail-data` (restJson).
+pub async fn cloudtrail_data(services: &Services, call: &Call, head: &Parts, body: &Bytes) -> Reply {
+    let cx = Context { services, call };
+    let done = match rest::operation_of(&head.method, head.uri.path()) {
+        Ok(DataOperation::PutAuditEvents) => put_audit_events(cx, &head.uri, body).await,
+        Err(unknown) => Err(unknown.into()),
     };
-    reply(rest::respond_exception(&exception, &call.request_id), None)
+    count("PutAuditEvents", done.as_ref().err());
+    match done {
+        Ok((output, audited)) => Reply { audited, ..Reply::answer(rest::respond(&output, &call.request_id)) },
+        Err(ApiError(exception)) => Reply::answer(rest::respond_exception(&exception, &call.request_id)),
+    }
 }
 
 /// An operation's answer, and what it changed.
@@ -146,7 +159,7 @@ async fn handle(cx: Context<'_>, operation: Operation, body: &Bytes) -> Outcome<
     }
 }
 
-/// Operations on event data stores and on the policies of resources.
+/// Operations on event data stores, channels and the policies of resources.
 async fn handle_store(cx: Context<'_>, operation: Operation, body: &Bytes) -> Outcome<Done> {
     use Operation as O;
     match operation {
@@ -156,6 +169,11 @@ async fn handle_store(cx: Context<'_>, operation: Operation, body: &Bytes) -> Ou
         O::RestoreEventDataStore => changed(cx, restore_event_data_store(cx, read(operation, body)?).await?),
         O::GetEventDataStore => answered(cx, &get_event_data_store(cx, read(operation, body)?).await?),
         O::ListEventDataStores => answered(cx, &list_event_data_stores(cx, read(operation, body)?).await?),
+        O::CreateChannel => committed(cx, create_channel(cx, read(operation, body)?).await?),
+        O::UpdateChannel => committed(cx, update_channel(cx, read(operation, body)?).await?),
+        O::DeleteChannel => committed(cx, delete_channel(cx, read(operation, body)?).await?),
+        O::GetChannel => answered(cx, &get_channel(cx, read(operation, body)?).await?),
+        O::ListChannels => answered(cx, &list_channels(cx, read(operation, body)?).await?),
         O::PutResourcePolicy => answered(cx, &put_resource_policy(cx, read(operation, body)?).await?),
         O::GetResourcePolicy => answered(cx, &get_resource_policy(cx, read(operation, body)?).await?),
         O::DeleteResourcePolicy => answered(cx, &delete_resource_policy(cx, read(operation, body)?).await?),
@@ -189,14 +207,12 @@ fn not_built(operation: &str) -> Exception {
 
 fn reply(response: Response<Bytes>, committed: Option<Committed>) -> Reply {
     match committed {
-        Some(Committed { changes, order, turn }) => Reply { response, changes, order, turn, results: Vec::new() },
-        None => {
-            Reply { response, changes: Vec::new(), order: RecordOrder::RecordFirst, turn: None, results: Vec::new() }
-        }
+        Some(Committed { changes, order, turn }) => Reply { changes, order, turn, ..Reply::answer(response) },
+        None => Reply::answer(response),
     }
 }
 
-fn count(operation: &'static str, done: &Outcome<Done>) {
-    let error = done.as_ref().err().map_or_else(String::new, |error| error.0.name.to_string());
+fn count(operation: &'static str, error: Option<&ApiError>) {
+    let error = error.map_or_else(String::new, |error| error.0.name.to_string());
     metrics::counter!("opentrail_api_calls_total", "operation" => operation, "error" => error).increment(1);
 }

@@ -6,12 +6,13 @@ use opentrail_catalog::CatalogError;
 use opentrail_history::HistoryError;
 use opentrail_model::ParseTrailNameError;
 use opentrail_selectors::SelectorError;
-use opentrail_stores::StoreError;
+use opentrail_stores::{ChannelError, StoreError};
 use opentrail_trails::{BucketError, KeyError, TrailError};
 use opentrail_wire::Exception;
 use opentrail_wire::cloudtrail::Operation;
 use tracing::error;
 
+use crate::channel::{ChannelReferenceError, ChannelSettingsError};
 use crate::delegation::DelegationError;
 use crate::event::AttributeError;
 use crate::event_configuration::EventConfigurationError;
@@ -71,6 +72,41 @@ impl From<StoreError> for ApiError {
             StoreError::TooMany { .. } => Exception::event_data_store_max_limit_exceeded(message),
             StoreError::Changed => Exception::conflict(message),
             StoreError::Catalog(cause) => return cause.into(),
+        })
+    }
+}
+
+impl From<ChannelError> for ApiError {
+    fn from(error: ChannelError) -> Self {
+        let message = error.to_string();
+        Self(match error {
+            ChannelError::NotFound { .. } => Exception::channel_not_found(message),
+            ChannelError::NameTaken { .. } | ChannelError::SourceTaken { .. } => {
+                Exception::channel_already_exists(message)
+            }
+            ChannelError::TooMany { .. } => Exception::channel_max_limit_exceeded(message),
+            // No operation of channels declares a conflict; SDKs retry this one.
+            ChannelError::Changed => Exception::service_unavailable(message),
+            ChannelError::Catalog(cause) => return cause.into(),
+        })
+    }
+}
+
+impl From<ChannelReferenceError> for ApiError {
+    fn from(error: ChannelReferenceError) -> Self {
+        Self(Exception::channel_arn_invalid(error.to_string()))
+    }
+}
+
+impl From<ChannelSettingsError> for ApiError {
+    fn from(error: ChannelSettingsError) -> Self {
+        let message = error.to_string();
+        Self(match error {
+            ChannelSettingsError::Source { .. } => Exception::invalid_source(message),
+            ChannelSettingsError::Service | ChannelSettingsError::Repeated { .. } | ChannelSettingsError::Nothing => {
+                Exception::invalid_parameter(message)
+            }
+            ChannelSettingsError::Category { .. } => Exception::invalid_event_data_store_category(message),
         })
     }
 }

@@ -7,6 +7,8 @@
 //! own event and the [`Reply`]'s changes durable, and only then answers.
 
 mod access;
+mod audit;
+mod channel;
 mod context;
 mod delegation;
 mod dispatch;
@@ -27,6 +29,7 @@ mod tag;
 mod trail;
 mod turn;
 
+pub use audit::{Audited, note_audited};
 pub use context::{Call, CallResult, JournalChange, RecordOrder, Reply, Services};
 pub use dispatch::{BUILT, cloudtrail, cloudtrail_data};
 pub use iam::iam;

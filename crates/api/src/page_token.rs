@@ -5,10 +5,13 @@ use opentrail_model::{AccountId, Region, Timestamp};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::context::Context;
+use crate::context::{Context, Outcome};
 
 /// How long a token continues its listing; a choice, as AWS does not say.
 const LIFETIME: std::time::Duration = std::time::Duration::from_secs(24 * 60 * 60);
+
+/// Items of a page when the request does not say; a choice.
+const PAGE: usize = 100;
 
 /// Why a `NextToken` does not continue this listing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -55,6 +58,25 @@ pub(crate) fn redeem<C: DeserializeOwned>(
         return Err(PageTokenError::OtherRequest);
     }
     if cx.now() > claims.issued + LIFETIME { Err(PageTokenError::Expired) } else { Ok(claims.cursor) }
+}
+
+/// One page of resources in the order of their ARNs, each beside its name, and the token of the next.
+pub(crate) fn page(
+    cx: &Context<'_>,
+    operation: &str,
+    mut items: Vec<(String, String)>,
+    max_results: Option<i32>,
+    token: Option<&str>,
+) -> Outcome<(Vec<(String, String)>, Option<String>)> {
+    // The last one of the page before.
+    let after: Option<String> = token.map(|token| redeem(cx, operation, &(), token)).transpose()?;
+    let page = max_results.and_then(|max| usize::try_from(max).ok()).unwrap_or(PAGE);
+    items.retain(|(arn, _)| after.as_ref().is_none_or(|after| arn > after));
+    items.sort();
+    let more = items.len() > page;
+    items.truncate(page);
+    let next = items.last().filter(|_| more).map(|(last, _)| issue(cx, operation, &(), last));
+    Ok((items, next))
 }
 
 fn purpose(operation: &str) -> String {

@@ -67,7 +67,8 @@ impl Selection {
         event.region().and_then(|region| region.parse().ok()).unwrap_or_else(|| self.home.clone())
     }
 
-    /// Those of the rows in `among` whose events the trail takes, in order. Imported records go to history only.
+    /// Those of the rows in `among` whose events the trail takes, in order. Imported records go to history only, and
+    /// those of channels to event data stores.
     ///
     /// # Panics
     /// If `among` reaches beyond the batch.
@@ -80,7 +81,7 @@ impl Selection {
         };
         let concerned = |row: &usize| {
             let event = batch.event(*row);
-            event.source() != Source::Import
+            !matches!(event.source(), Source::Import | Source::Channel)
                 && self.accounts.contains(&event.account())
                 && self.takes(place_of(event.region()), event)
                 && (self.recursive || !is_own_delivery(event))

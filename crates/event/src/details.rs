@@ -14,6 +14,21 @@ pub struct CallDetails {
 }
 
 impl Event<'_> {
+    /// `metadata.channelARN`: which channel the event was put to.
+    pub fn channel(self) -> Option<String> {
+        let mut channel = None;
+        json::members(str::from_utf8(self.raw()).ok()?, |key, value| {
+            if key == "metadata" && value.is_object() {
+                json::members(value.as_raw_str(), |key, value| {
+                    if key == "channelARN" {
+                        channel = value.as_str().map(str::to_owned);
+                    }
+                });
+            }
+        });
+        channel
+    }
+
     /// Reads the record once more. Takes about as long as decoding it did.
     pub fn details(self) -> CallDetails {
         let mut details = CallDetails::default();

@@ -22,12 +22,14 @@ pub enum Source {
     Import = 4,
     /// No record: a change of configuration that takes effect at this position.
     Control = 5,
+    /// An event of an application, put to a channel: goes to the event data stores that have the channel, to no other.
+    Channel = 6,
 }
 
 impl Source {
     /// The source whose stored number is `byte`.
     pub fn from_byte(byte: u8) -> Option<Self> {
-        [Self::Api, Self::Gateway, Self::Records, Self::Import, Self::Control]
+        [Self::Api, Self::Gateway, Self::Records, Self::Import, Self::Control, Self::Channel]
             .into_iter()
             .find(|source| *source as u8 == byte)
     }

@@ -27,6 +27,7 @@ pub(crate) fn named(endpoint: &Endpoint, region: &Region, event_source: &str, re
             let arn = text("StreamARN").map(str::to_owned);
             one("AWS::Kinesis::Stream", arn.or(text("StreamName").map(|name| place.arn("kinesis", "stream/", name))))
         }
+        "cloudtrail-data.amazonaws.com" => one("AWS::CloudTrail::Channel", text("ChannelArn").map(str::to_owned)),
         "sts.amazonaws.com" => one("AWS::IAM::Role", text("RoleArn").map(str::to_owned)),
         "ssm.amazonaws.com" => parameters(request, &place),
         "dynamodb.amazonaws.com" => dynamodb::named(request, &place),

@@ -24,7 +24,7 @@ use opentrail_kms::{Kms, KmsError};
 use opentrail_organizations::Organizations;
 use opentrail_projection::{Feed, run};
 use opentrail_runtime::{Clock, CrashPoint, OnError, Random, Shutdown, SystemClock, SystemRandom, TaskGroup};
-use opentrail_stores::{ResourcePolicies, Stores};
+use opentrail_stores::{Channels, ResourcePolicies, Stores};
 use opentrail_trails::{Buckets, Trail, TrailChange, Trails};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::{info, warn};
@@ -166,6 +166,7 @@ pub(crate) async fn serve(args: ServeArgs) -> anyhow::Result<u8> {
     let services = Services {
         trails,
         stores,
+        channels: Channels::new(Arc::clone(&catalog)),
         policies: ResourcePolicies::new(Arc::clone(&catalog)),
         pending_deletion: config.stores.pending_deletion,
         catalog: Arc::clone(&catalog),

@@ -3,17 +3,23 @@
 //! The catalog holds each [`EventDataStore`] as the API shows it. A change is also an entry of the journal, a
 //! [`StoreChange`], and takes effect for the store's table at that entry's position: replaying the journal gives the same
 //! rows. It is the pattern of `opentrail-trails`. What the tables hold is the business of `opentrail-tables`.
-//! [`ResourcePolicies`] are the policies that stores (channels and dashboards, once they are there) have of their own.
+//! [`Channels`] lead events of applications into stores; [`ResourcePolicies`] are the policies that stores and channels
+//! (and dashboards, once they are there) have of their own.
 
 mod category;
 mod change;
+mod channel;
+mod channels;
 mod configuration;
+mod key;
 mod policies;
 mod repository;
 mod store;
 
 pub use category::Kind;
 pub use change::StoreChange;
+pub use channel::{Channel, ChannelKey, Ingestion, SOURCES};
+pub use channels::{ChannelError, Channels, MAX_CHANNELS};
 pub use configuration::{ContextKeySelector, ContextKeyType, EventConfiguration, MaxEventSize};
 pub use opentrail_trails::Tag;
 pub use policies::{ResourcePolicies, ResourcePolicy};

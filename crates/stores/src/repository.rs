@@ -90,8 +90,12 @@ impl Stores {
 
     /// Stores the next version of a store that was read at `revision`. Its `version` must have been raised.
     pub async fn replace(&self, store: &EventDataStore, revision: u64) -> Result<(), StoreError> {
-        let change = Change::put(KIND, store.key.to_string(), Expect::Revision(revision), store);
-        Ok(self.catalog.commit(vec![change]).await?)
+        Ok(self.catalog.commit(vec![Self::replacement(store, revision)]).await?)
+    }
+
+    /// The same as a part of another change.
+    pub(crate) fn replacement(store: &EventDataStore, revision: u64) -> Change {
+        Change::put(KIND, store.key.to_string(), Expect::Revision(revision), store)
     }
 
     /// Removes a store that was read at `revision`, together with what `more` says.
@@ -132,6 +136,7 @@ impl Stores {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
     use std::time::Duration;
 
     use opentrail_catalog::MemoryCatalog;
@@ -157,6 +162,7 @@ mod tests {
             ingesting: true,
             gone_at: None,
             event_configuration: EventConfiguration::default(),
+            channels: BTreeSet::new(),
             tags: Vec::new(),
             created: Timestamp::EPOCH,
             updated: Timestamp::EPOCH,

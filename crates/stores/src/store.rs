@@ -1,3 +1,4 @@
+use std::collections::BTreeSet;
 use std::fmt;
 use std::time::Duration;
 
@@ -6,7 +7,7 @@ use opentrail_trails::Tag;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::{EventConfiguration, Kind};
+use crate::{ChannelKey, EventConfiguration, Kind, key};
 
 /// How long a deleted store can be restored, unless a test has less time. (API Reference, DeleteEventDataStore.)
 pub const PENDING_DELETION: Duration = Duration::from_secs(7 * 24 * 60 * 60);
@@ -25,38 +26,20 @@ pub struct StoreKey {
 impl StoreKey {
     /// The store's ARN.
     pub fn arn(&self) -> Arn {
-        let partition = self.home_region.partition();
-        let text =
-            format!("arn:{partition}:cloudtrail:{}:{}:eventdatastore/{}", self.home_region, self.account, self.id);
-        text.parse().expect("a partition, a Region and an account make an ARN")
+        key::arn("eventdatastore", self.account, &self.home_region, self.id)
     }
 
     /// Reads the ARN of a store of `partition`.
     pub fn from_arn(text: &str, partition: &str) -> Option<Self> {
-        let arn: Arn = text.parse().ok()?;
-        let key = Self {
-            account: arn.account().parse().ok()?,
-            home_region: arn.region().parse().ok()?,
-            id: parse_id(arn.resource().strip_prefix("eventdatastore/")?)?,
-        };
-        (arn.service() == "cloudtrail" && arn.partition() == partition).then_some(key)
+        let (account, home_region, id) = key::from_arn("eventdatastore", text, partition)?;
+        Some(Self { account, home_region, id })
     }
 
     /// Reads the form of [`fmt::Display`].
     pub fn from_text(text: &str) -> Option<Self> {
-        let mut parts = text.split('/');
-        let key = Self {
-            account: parts.next()?.parse().ok()?,
-            home_region: parts.next()?.parse().ok()?,
-            id: parse_id(parts.next()?)?,
-        };
-        parts.next().is_none().then_some(key)
+        let (account, home_region, id) = key::from_text(text)?;
+        Some(Self { account, home_region, id })
     }
-}
-
-/// Reads an id as it is written in ARNs: 36 characters, of which letters are small.
-fn parse_id(text: &str) -> Option<Uuid> {
-    Uuid::try_parse(text).ok().filter(|id| id.to_string() == text)
 }
 
 impl fmt::Display for StoreKey {
@@ -152,6 +135,9 @@ pub struct EventDataStore {
     /// What PutEventConfiguration set.
     #[serde(default)]
     pub event_configuration: EventConfiguration,
+    /// The channels that have it for a destination. A store of activity audit logs takes their events and no others.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub channels: BTreeSet<ChannelKey>,
     /// In the order in which they were added.
     pub tags: Vec<Tag>,
     /// When it was created.

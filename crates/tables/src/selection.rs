@@ -6,7 +6,7 @@ use std::time::Duration;
 use opentrail_event::{Event, EventBatch};
 use opentrail_model::{Region, Source, Timestamp};
 use opentrail_selectors::Matcher;
-use opentrail_stores::{EventDataStore, Status};
+use opentrail_stores::{EventDataStore, Kind, Status};
 
 /// How far an `eventTime` may lie ahead of the record's arrival and be believed.
 const AHEAD: Duration = Duration::from_secs(24 * 60 * 60);
@@ -16,16 +16,19 @@ const AHEAD: Duration = Duration::from_secs(24 * 60 * 60);
 pub(crate) struct Selection {
     pub(crate) store: EventDataStore,
     matcher: Matcher,
+    /// The ARNs of the store's channels.
+    channels: Vec<String>,
 }
 
 impl Selection {
     pub(crate) fn of(store: EventDataStore) -> Self {
         let matcher = Matcher::of(&store.selectors());
-        Self { store, matcher }
+        let channels = store.channels.iter().map(|channel| channel.arn().to_string()).collect();
+        Self { store, matcher, channels }
     }
 
     /// Those of the rows in `among` whose events the store takes, in order. Records of `opentrail import` go to Event
-    /// history only.
+    /// history only; a store of activity audit logs takes what its channels lead to it, whatever else says that it is one.
     pub(crate) fn rows(&self, batch: &EventBatch, among: Range<usize>) -> Vec<usize> {
         if self.store.status() != Status::Enabled {
             return Vec::new();
@@ -36,9 +39,15 @@ impl Selection {
             Some((known, covered)) if known == region => covered,
             _ => last.insert((region, self.covers(region))).1,
         };
+        let audits = self.store.kind() == Kind::ActivityAuditLog;
         let concerned = |row: &usize| {
             let event = batch.event(*row);
-            event.source() != Source::Import && event.account() == self.store.key.account && covers(event.region())
+            let may_be = match event.source() {
+                Source::Api | Source::Gateway | Source::Records => !audits,
+                Source::Channel => audits && event.channel().is_some_and(|channel| self.channels.contains(&channel)),
+                Source::Import | Source::Control => false,
+            };
+            may_be && event.account() == self.store.key.account && covers(event.region())
         };
         let mut rows: Vec<usize> = among.filter(concerned).collect();
         self.matcher.retain(batch, &mut rows);

@@ -14,8 +14,8 @@ use opentrail_model::{AdvancedEventSelector, FieldSelector, Position, SelectorFi
 use opentrail_projection::{Feed, Projection};
 use opentrail_runtime::{Clock, ManualClock};
 use opentrail_stores::{
-    BillingMode, ContextKeySelector, ContextKeyType, EventConfiguration, EventDataStore, MaxEventSize, StoreChange,
-    StoreKey,
+    BillingMode, ChannelKey, ContextKeySelector, ContextKeyType, EventConfiguration, EventDataStore, MaxEventSize,
+    StoreChange, StoreKey,
 };
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use serde_json::json;
@@ -75,6 +75,7 @@ fn store(version: u64, categories: &[&str]) -> EventDataStore {
         ingesting: true,
         gone_at: None,
         event_configuration: EventConfiguration::default(),
+        channels: std::collections::BTreeSet::new(),
         tags: Vec::new(),
         created: Timestamp::EPOCH,
         updated: Timestamp::EPOCH,
@@ -214,6 +215,35 @@ async fn what_the_selectors_take_comes_into_the_table_byte_for_byte() {
     assert_eq!(world.run().await, Position(world.entries.len() as u64));
     let expected: Vec<(u64, Bytes)> = [kept, odd].map(|at| (at, world.entries[at as usize - 1].body.clone())).to_vec();
     assert_eq!(world.rows().await, expected);
+}
+
+#[tokio::test]
+async fn a_store_of_audit_logs_takes_what_its_channels_lead_to_it() {
+    let mut world = World::new();
+    let key = |id| ChannelKey {
+        account: ACCOUNT.parse().unwrap(),
+        home_region: "us-east-1".parse().unwrap(),
+        id: Uuid::from_u128(id),
+    };
+    let event = |channel: &ChannelKey| -> Bytes {
+        let metadata = json!({ "channelARN": channel.arn().to_string() });
+        let event = json!({ "eventCategory": "ActivityAuditLog", "awsRegion": "us-east-1", "metadata": metadata });
+        event.to_string().into()
+    };
+    let (first, second) = (key(1), key(2));
+    let by = |channels: &[&ChannelKey]| channels.iter().map(|&key| key.clone()).collect();
+    let audits = |version, channels| EventDataStore { channels, ..store(version, &["ActivityAuditLog"]) };
+    world.change(audits(1, by(&[&first])));
+    let one = world.entry(Source::Channel, ACCOUNT, event(&first));
+    world.entry(Source::Channel, ACCOUNT, event(&second));
+    // Whoever may put records cannot make one of a channel.
+    world.entry(Source::Records, ACCOUNT, event(&first));
+    world.entry(Source::Channel, ACCOUNT, Bytes::from_static(br#"{"eventCategory":"ActivityAuditLog"}"#));
+    world.change(audits(2, by(&[&second])));
+    world.entry(Source::Channel, ACCOUNT, event(&first));
+    let two = world.entry(Source::Channel, ACCOUNT, event(&second));
+    world.run().await;
+    assert_eq!(world.positions().await, [one, two]);
 }
 
 #[tokio::test]

@@ -14,7 +14,7 @@ use super::{
     Outcome, access_key, account, boundary, credential, group, login_profile, managed_policy, policies, policy_version,
     role, tag, user,
 };
-use crate::context::{Call, Context, RecordOrder, Reply, Services};
+use crate::context::{Call, Context, Reply, Services};
 
 const VERSION: &str = "2010-05-08";
 
@@ -47,7 +47,7 @@ pub async fn iam(services: &Services, call: &Call, head: &Parts, body: &Bytes) -
         Ok(result) => query::respond_xml(IAM_NAMESPACE, action, result.as_deref(), &call.request_id),
         Err(error) => query::respond_error(IAM_NAMESPACE, &error, &call.request_id),
     };
-    Reply { response, changes: Vec::new(), order: RecordOrder::RecordFirst, turn: None, results: Vec::new() }
+    Reply::answer(response)
 }
 
 fn operation(head: &Parts, body: &Bytes) -> Outcome<(Operation, Params)> {

@@ -13,7 +13,7 @@ use super::{
     Outcome, account, create_account, delegate, features, handshake, invitation, organization, service_access, tag,
     unit,
 };
-use crate::context::{Call, CallResult, Context, RecordOrder, Reply, Services};
+use crate::context::{Call, CallResult, Context, Reply, Services};
 
 /// Errors that every operation can answer, beside those it declares.
 const COMMON: [&str; 4] =
@@ -35,18 +35,14 @@ pub async fn organizations(services: &Services, call: &Call, headers: &HeaderMap
         .increment(1);
     match done {
         Ok(Done { response, committed: Some(Committed { changes, order, turn }), results }) => {
-            Reply { response, changes, order, turn, results }
+            Reply { changes, order, turn, results, ..Reply::answer(response) }
         }
-        Ok(Done { response, committed: None, .. }) => unchanged(response),
+        Ok(Done { response, committed: None, .. }) => Reply::answer(response),
         Err(Refusal { exception, reason }) => {
             let more: Vec<_> = reason.map(|reason| ("Reason", reason)).into_iter().collect();
-            unchanged(json::respond_error(&exception, "Message", &more, &call.request_id))
+            Reply::answer(json::respond_error(&exception, "Message", &more, &call.request_id))
         }
     }
-}
-
-fn unchanged(response: Response<Bytes>) -> Reply {
-    Reply { response, changes: Vec::new(), order: RecordOrder::RecordFirst, turn: None, results: Vec::new() }
 }
 
 fn operation(headers: &HeaderMap) -> Outcome<Operation> {

@@ -1,11 +1,13 @@
-//! What the policy of an event data store may say. (User Guide, "Resource-based policy examples for event data stores".)
+//! What the policy of an event data store or a channel may say. (User Guide, "Resource-based policy examples for event data
+//! stores", "… for channels".)
 //!
-//! A statement either shares the store with other accounts, for queries and for looking at it, or lets CloudTrail refresh
+//! A statement of a store either shares the store with other accounts, for queries and for looking at it, or lets CloudTrail refresh
 //! dashboards from it. It need not say `Resource`, as AWS's own examples do not; when it does, it is the store.
+//! A statement of a channel lets accounts put events to it, and says so of that very channel.
 
 use opentrail_identity::{Policy, PolicyError, PolicyUse};
 use opentrail_model::Arn;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 /// What another account can be let do with a store.
 const SHARED_ACTIONS: [&str; 8] = [
@@ -18,7 +20,12 @@ const SHARED_ACTIONS: [&str; 8] = [
     "cloudtrail:GenerateQueryResultsSummary",
     "cloudtrail:GetEventDataStore",
 ];
+/// What an account can be let do with a channel.
+const CHANNEL_ACTION: &str = "cloudtrail-data:PutAuditEvents";
+const MAX_CHANNEL_STATEMENTS: usize = 20;
+const MAX_CHANNEL_PRINCIPALS: usize = 50;
 const SERVICE: &str = "cloudtrail.amazonaws.com";
+const FOR_EVERYBODY: &str = "is for everybody: name accounts, users or roles";
 const SERVICE_ACTION: &str = "cloudtrail:StartQuery";
 const SERVICE_KEYS: [&str; 2] = ["aws:sourcearn", "aws:sourceaccount"];
 const SERVICE_OPERATORS: [&str; 2] = ["StringEquals", "StringLike"];
@@ -28,40 +35,79 @@ const SERVICE_OPERATORS: [&str; 2] = ["StringEquals", "StringLike"];
 pub(crate) enum RuleError {
     #[error("The resource policy is not valid: {0}.")]
     Policy(#[from] PolicyError),
+    #[error("The resource policy is not valid: it has {number} statements; that of a channel has at most 20.")]
+    Statements { number: usize },
     #[error("The resource policy is not valid: statement {number} {problem}.")]
     Statement { number: usize, problem: String },
 }
 
-/// Checks the policy `text` for the event data store `arn`.
+/// Checks the policy `text` for the event data store or channel `arn`.
 pub(super) fn check(text: &str, arn: &Arn) -> Result<(), RuleError> {
     // Syntax, names of elements, operators of conditions, members given twice.
     Policy::parse(text, PolicyUse::Own)?;
     let document: Value = serde_json::from_str(text).unwrap_or_default();
-    for (number, statement) in (1..).zip(list(&document["Statement"])) {
-        statement_of_store(statement, arn).map_err(|problem| RuleError::Statement { number, problem })?;
+    let is_channel = arn.resource().starts_with("channel/");
+    let statements = list(&document["Statement"]);
+    if is_channel && statements.len() > MAX_CHANNEL_STATEMENTS {
+        return Err(RuleError::Statements { number: statements.len() });
+    }
+    for (number, statement) in (1..).zip(statements) {
+        let checked =
+            if is_channel { statement_of_channel(statement, arn) } else { statement_of_store(statement, arn) };
+        checked.map_err(|problem| RuleError::Statement { number, problem })?;
     }
     Ok(())
 }
 
-fn statement_of_store(statement: &Value, arn: &Arn) -> Result<(), String> {
+fn statement_of_channel(statement: &Value, arn: &Arn) -> Result<(), String> {
+    says_who_and_what(statement, arn)?;
+    if statement["Resource"].is_null() {
+        return Err(format!("has no Resource: that is {arn}"));
+    }
+    let principals = principals(statement)?;
+    if let Some(other) = principals.keys().find(|kind| *kind != "AWS") {
+        return Err(format!("names principals of the kind {other}: accounts, users and roles are AWS"));
+    }
+    let named = principals.values().flat_map(texts).count();
+    if named > MAX_CHANNEL_PRINCIPALS {
+        return Err(format!("names {named} principals; it can name {MAX_CHANNEL_PRINCIPALS}"));
+    }
+    if principals.values().flat_map(texts).any(|principal| principal == "*") {
+        return Err(FOR_EVERYBODY.to_owned());
+    }
+    match texts(&statement["Action"]).find(|action| !action.eq_ignore_ascii_case(CHANNEL_ACTION)) {
+        Some(other) => Err(format!("has the action {other}; it can have {CHANNEL_ACTION}")),
+        None => Ok(()),
+    }
+}
+
+/// What holds for every resource.
+fn says_who_and_what(statement: &Value, arn: &Arn) -> Result<(), String> {
     for not in ["NotPrincipal", "NotAction", "NotResource"] {
         if statement.get(not).is_some() {
             return Err(format!("says {not}: name who may do what"));
         }
     }
-    if let Some(other) = texts(&statement["Resource"]).find(|resource| *resource != arn.as_str()) {
-        return Err(format!("is about the resource {other}: the policy is one of {arn}"));
+    match texts(&statement["Resource"]).find(|resource| *resource != arn.as_str()) {
+        Some(other) => Err(format!("is about the resource {other}: the policy is one of {arn}")),
+        None => Ok(()),
     }
-    let Some(principals) = statement["Principal"].as_object() else {
-        return Err("is for everybody: name accounts, users or roles".to_owned());
-    };
+}
+
+fn principals(statement: &Value) -> Result<&Map<String, Value>, String> {
+    statement["Principal"].as_object().ok_or_else(|| FOR_EVERYBODY.to_owned())
+}
+
+fn statement_of_store(statement: &Value, arn: &Arn) -> Result<(), String> {
+    says_who_and_what(statement, arn)?;
+    let principals = principals(statement)?;
     let is_service = principals.contains_key("Service");
     for (kind, named) in principals {
         match &**kind {
             "AWS" if is_service => return Err("names both a service and accounts; use two statements".to_owned()),
             "AWS" => {
                 if texts(named).any(|principal| principal == "*") {
-                    return Err("is for everybody: name accounts, users or roles".to_owned());
+                    return Err(FOR_EVERYBODY.to_owned());
                 }
             }
             "Service" => {
@@ -149,6 +195,37 @@ mod tests {
         ] {
             assert_eq!(verdict(good.clone()), "", "{good}");
         }
+    }
+
+    #[test]
+    fn a_policy_of_a_channel_lets_accounts_put_events_to_it() {
+        let arn = STORE.replace("eventdatastore", "channel");
+        let channel: Arn = arn.parse().expect("an ARN");
+        let told = |more: Value, times: usize| {
+            let mut statement = json!({
+                "Effect": "Allow", "Principal": { "AWS": "444455556666" }, "Action": CHANNEL_ACTION, "Resource": arn,
+                "Condition": { "StringEquals": { "cloudtrail:ExternalId": "abc" } },
+            });
+            for (name, value) in more.as_object().into_iter().flatten() {
+                statement[name] = value.clone();
+            }
+            let statements: Vec<_> = std::iter::repeat_n(statement, times).collect();
+            let policy = json!({ "Version": "2012-10-17", "Statement": statements });
+            check(&policy.to_string(), &channel).err().map(|error| error.to_string()).unwrap_or_default()
+        };
+        assert_eq!(told(json!({}), 20), "");
+        let many: Vec<_> = (0..51).map(|number| format!("{number:012}")).collect();
+        for (more, words) in [
+            (json!({ "Action": "cloudtrail:StartQuery" }), "has the action cloudtrail:StartQuery"),
+            (json!({ "Resource": "*" }), "is about the resource *"),
+            (json!({ "Principal": "*" }), "is for everybody"),
+            (json!({ "Principal": { "Service": SERVICE } }), "of the kind Service"),
+            (json!({ "Principal": { "AWS": many } }), "names 51 principals"),
+        ] {
+            let told = told(more.clone(), 1);
+            assert!(told.contains(words), "{more}: {told}");
+        }
+        assert!(told(json!({}), 21).contains("21 statements"));
     }
 
     #[test]

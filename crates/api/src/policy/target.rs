@@ -1,7 +1,8 @@
 use opentrail_catalog::{CatalogError, Versioned};
 use opentrail_identity::{Policy, PolicyUse};
-use opentrail_model::Arn;
-use opentrail_stores::{ResourcePolicy, Status, StoreKey};
+use opentrail_model::{AccountId, Arn};
+use opentrail_stores::{ChannelKey, ResourcePolicy, Status, StoreKey};
+use opentrail_trails::Tag;
 use opentrail_wire::Exception;
 use tracing::error;
 
@@ -30,29 +31,47 @@ pub(super) struct Target {
 }
 
 impl Context<'_> {
-    /// Checks that the caller may do `operation` to the resource `text`, and looks it up. Channels and dashboards are not
-    /// built yet: well-formed ARNs of theirs name nothing.
+    /// Checks that the caller may do `operation` to the resource `text`, and looks it up. Dashboards are not built yet:
+    /// well-formed ARNs of theirs name nothing.
     pub(super) async fn policy_target(&self, operation: &str, text: &str) -> Outcome<Target> {
         let named = parse(self, text);
         let found = match &named {
-            Ok(key) if key.home_region == *self.region() => self.services.stores.find(key, self.now()).await?,
-            _ => None,
+            Ok(named) => self.holder(named).await?,
+            Err(_) => None,
         };
         let stored = match &found {
-            Some(store) => self.services.policies.find(&store.value.arn()).await?,
+            Some(holder) => self.services.policies.find(&holder.arn).await?,
             None => None,
         };
         let policy = parsed(stored.as_ref())?;
-        let tags = found.as_ref().map(|store| &*store.value.tags).unwrap_or_default();
-        let owner = named.as_ref().map_or(self.account(), |key| key.account);
+        let tags = found.as_ref().map(|holder| &*holder.tags).unwrap_or_default();
+        let owner = named.as_ref().map_or(self.account(), Named::account);
         self.authorize(Access::on(operation, text).tagged(tags).owned_by(owner).under(policy.as_ref()))?;
 
         named?;
-        let store = found.ok_or_else(|| TargetError::NotFound { arn: text.to_owned() })?.value;
-        match store.status() {
-            Status::PendingDeletion => Err(TargetError::Inactive { arn: text.to_owned() }.into()),
-            Status::Enabled | Status::StoppedIngestion => Ok(Target { arn: store.arn(), stored }),
+        let holder = found.ok_or_else(|| TargetError::NotFound { arn: text.to_owned() })?;
+        if !holder.active {
+            return Err(TargetError::Inactive { arn: text.to_owned() }.into());
         }
+        Ok(Target { arn: holder.arn, stored })
+    }
+
+    /// The resource of that name, if it is there and at home in the Region called.
+    async fn holder(&self, named: &Named) -> Outcome<Option<Holder>> {
+        Ok(match named {
+            Named::Store(key) if key.home_region == *self.region() => {
+                let store = self.services.stores.find(key, self.now()).await?;
+                store.map(|store| {
+                    let active = store.value.status() != Status::PendingDeletion;
+                    Holder { arn: store.value.arn(), tags: store.value.tags, active }
+                })
+            }
+            Named::Channel(key) if key.home_region == *self.region() => {
+                let channel = self.services.channels.find(key).await?;
+                channel.map(|channel| Holder { arn: channel.value.key.arn(), tags: channel.value.tags, active: true })
+            }
+            Named::Store(_) | Named::Channel(_) => None,
+        })
     }
 
     /// The policy of the resource `arn`, by which callers are judged.
@@ -73,11 +92,38 @@ fn parsed(stored: Option<&Versioned<ResourcePolicy>>) -> Outcome<Option<Policy>>
     }
 }
 
-fn parse(cx: &Context<'_>, text: &str) -> Result<StoreKey, TargetError> {
+/// What an ARN names.
+#[derive(Debug)]
+enum Named {
+    Store(StoreKey),
+    Channel(ChannelKey),
+}
+
+/// A resource that is there.
+#[derive(Debug)]
+struct Holder {
+    arn: Arn,
+    tags: Vec<Tag>,
+    active: bool,
+}
+
+impl Named {
+    fn account(&self) -> AccountId {
+        match self {
+            Self::Store(key) => key.account,
+            Self::Channel(key) => key.account,
+        }
+    }
+}
+
+fn parse(cx: &Context<'_>, text: &str) -> Result<Named, TargetError> {
     let partition = cx.region().partition();
     let malformed = || TargetError::Malformed { text: text.to_owned() };
     if let Some(key) = StoreKey::from_arn(text, partition) {
-        return Ok(key);
+        return Ok(Named::Store(key));
+    }
+    if let Some(key) = ChannelKey::from_arn(text, partition) {
+        return Ok(Named::Channel(key));
     }
     let arn: Arn = text.parse().map_err(|_| malformed())?;
     if arn.service() != "cloudtrail" || arn.partition() != partition {

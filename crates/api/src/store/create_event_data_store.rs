@@ -1,3 +1,5 @@
+use std::collections::BTreeSet;
+
 use opentrail_model::{AdvancedEventSelector, FieldSelector, SelectorField};
 use opentrail_stores::{EventConfiguration, EventDataStore, StoreKey};
 use opentrail_wire::Exception;
@@ -47,6 +49,7 @@ pub(crate) async fn create_event_data_store(
         ingesting: input.start_ingestion.unwrap_or(true),
         gone_at: None,
         event_configuration: EventConfiguration::default(),
+        channels: BTreeSet::new(),
         tags: tag::validation::put(&[], tags).map_err(invalid_tag)?,
         created: cx.now(),
         updated: cx.now(),

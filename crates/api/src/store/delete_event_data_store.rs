@@ -15,6 +15,11 @@ pub(crate) async fn delete_event_data_store(
         let message = format!("Termination protection is enabled for {}; turn it off first.", deleted.arn());
         return Err(Exception::event_data_store_termination_protected(message).into());
     }
+    if let Some(channel) = deleted.channels.first() {
+        let message =
+            format!("The channel {} has {} for a destination; delete it first.", channel.arn(), deleted.arn());
+        return Err(Exception::channel_exists_for_eds(message).into());
+    }
     deleted.gone_at = Some(cx.now() + cx.services.pending_deletion);
     deleted.updated = cx.now();
     let change = cx.replace_store(deleted, store.revision, RecordOrder::RecordFirst).await?;

@@ -20,7 +20,7 @@ pub(crate) use event_configuration::{ConfigurationError, get_store_configuration
 pub(crate) use get_event_data_store::get_event_data_store;
 pub(crate) use ingestion::{start_event_data_store_ingestion, stop_event_data_store_ingestion};
 pub(crate) use list_event_data_stores::list_event_data_stores;
-pub(crate) use named::{InactiveStore, NamedStore, StoreReferenceError, require_active};
+pub(crate) use named::{InactiveStore, NamedStore, StoreReferenceError, parse_store, require_active};
 pub(crate) use restore_event_data_store::restore_event_data_store;
 pub use retirement::{RetiredStore, retire_store};
 pub(crate) use settings::StoreSettingsError;

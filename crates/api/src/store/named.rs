@@ -34,7 +34,7 @@ impl Context<'_> {
     /// Looks up the store called `text` and checks that the caller may do `operation` to it. The check comes before
     /// anything is said of the store's existence.
     pub(crate) async fn authorize_store(&self, operation: &str, text: &str) -> Outcome<NamedStore> {
-        let key = parse(self, text);
+        let key = parse_store(self, text);
         let found = match &key {
             Ok(key) if key.home_region == *self.region() => self.services.stores.find(key, self.now()).await?,
             _ => None,
@@ -81,7 +81,8 @@ fn expand(cx: &Context<'_>, text: &str) -> String {
     format!("arn:{}:cloudtrail:{}:{}:eventdatastore/{text}", cx.region().partition(), cx.region(), cx.account())
 }
 
-fn parse(cx: &Context<'_>, text: &str) -> Result<StoreKey, StoreReferenceError> {
+/// The store that `text` stands for: its ARN, or the id at its end.
+pub(crate) fn parse_store(cx: &Context<'_>, text: &str) -> Result<StoreKey, StoreReferenceError> {
     let partition = cx.region().partition();
     StoreKey::from_arn(&expand(cx, text), partition)
         .ok_or_else(|| StoreReferenceError { text: text.to_owned(), partition })

@@ -13,7 +13,7 @@ use opentrail_wire::query::{self, Params, STS_NAMESPACE, element};
 use opentrail_wire::sigv4::QueryError;
 use tracing::error;
 
-use crate::context::{Call, Context, RecordOrder, Reply, Services};
+use crate::context::{Call, Context, Reply, Services};
 
 /// What an action answers: the content of its `…Result` element.
 type Answer = Result<String, QueryError>;
@@ -33,7 +33,7 @@ pub async fn sts(services: &Services, call: &Call, head: &Parts, body: &Bytes) -
         Ok(result) => query::respond_xml(STS_NAMESPACE, action, Some(&result), &call.request_id),
         Err(error) => query::respond_error(STS_NAMESPACE, &error, &call.request_id),
     };
-    Reply { response, changes: Vec::new(), order: RecordOrder::RecordFirst, turn: None, results: Vec::new() }
+    Reply::answer(response)
 }
 
 fn parameters(head: &Parts, body: &Bytes) -> Result<Params, QueryError> {

@@ -1,6 +1,6 @@
 use opentrail_catalog::Versioned;
 use opentrail_model::{Arn, Region};
-use opentrail_stores::{EventDataStore, StoreKey};
+use opentrail_stores::{Channel, ChannelKey, EventDataStore, StoreKey};
 use opentrail_trails::{Tag, Trail, TrailKey};
 
 use crate::access::Access;
@@ -13,7 +13,7 @@ use crate::trail::{Change, parse_arn};
 pub(crate) enum ResourceError {
     #[error("{text} is not the ARN of a CloudTrail resource of this partition.")]
     Malformed { text: String },
-    #[error("{arn} is not a resource that has tags: the ARN of a trail or an event data store is expected.")]
+    #[error("{arn} is not a resource that has tags: the ARN of a trail, an event data store or a channel is expected.")]
     Type { arn: String },
     #[error("The resource {arn} was not found for the user: {account}.")]
     NotFound { arn: String, account: String },
@@ -37,12 +37,14 @@ pub(super) enum From {
 pub(super) enum Tagged {
     Trail(Versioned<Trail>),
     Store(Versioned<EventDataStore>),
+    Channel(Versioned<Channel>),
 }
 
 /// What an ARN names.
 enum Key {
     Trail(TrailKey),
     Store(StoreKey),
+    Channel(ChannelKey),
 }
 
 impl Tagged {
@@ -50,19 +52,25 @@ impl Tagged {
         match self {
             Self::Trail(trail) => &trail.value.tags,
             Self::Store(store) => &store.value.tags,
+            Self::Channel(channel) => &channel.value.tags,
         }
     }
 
-    /// Stores the resource with other tags.
-    pub(super) async fn retag(self, cx: Context<'_>, tags: Vec<Tag>) -> Outcome<Change> {
+    /// Stores the resource with other tags. Nobody but the API knows those of channels: the journal need not.
+    pub(super) async fn retag(self, cx: Context<'_>, tags: Vec<Tag>) -> Outcome<Option<Change>> {
         match self {
             Self::Trail(Versioned { mut value, revision, .. }) => {
                 value.tags = tags;
-                cx.replace(value, revision, RecordOrder::RecordFirst).await
+                Ok(Some(cx.replace(value, revision, RecordOrder::RecordFirst).await?))
             }
             Self::Store(Versioned { mut value, revision, .. }) => {
                 value.tags = tags;
-                cx.replace_store(value, revision, RecordOrder::RecordFirst).await
+                Ok(Some(cx.replace_store(value, revision, RecordOrder::RecordFirst).await?))
+            }
+            Self::Channel(Versioned { mut value, revision, .. }) => {
+                value.tags = tags;
+                cx.services.channels.replace(&value, revision, &[]).await?;
+                Ok(None)
             }
         }
     }
@@ -72,19 +80,23 @@ impl Tagged {
             (Self::Trail(trail), From::Home) => trail.value.key.home_region == *region,
             (Self::Trail(trail), From::Anywhere) => trail.value.is_visible_in(region),
             (Self::Store(store), _) => store.value.key.home_region == *region,
+            (Self::Channel(channel), _) => channel.value.key.home_region == *region,
         }
     }
 }
 
 impl Context<'_> {
-    /// Checks that the caller may do `operation`, with `tags`, to the resource, and answers what it is. Channels and
-    /// dashboards are not built yet: well-formed ARNs of theirs name nothing.
+    /// Checks that the caller may do `operation`, with `tags`, to the resource, and answers what it is. Dashboards
+    /// are not built yet: well-formed ARNs of theirs name nothing.
     pub(super) async fn tagged(&self, operation: &str, text: &str, tags: &[Tag], from: From) -> Outcome<Tagged> {
         let key = key(self, text);
         let found = match &key {
             Ok(Key::Trail(key)) => self.find_seen(key).await?.map(Tagged::Trail),
             Ok(Key::Store(key)) if key.account == self.account() => {
                 self.services.stores.find(key, self.now()).await?.map(Tagged::Store)
+            }
+            Ok(Key::Channel(key)) if key.account == self.account() => {
+                self.services.channels.find(key).await?.map(Tagged::Channel)
             }
             _ => None,
         };
@@ -101,7 +113,7 @@ impl Context<'_> {
         }
         match found {
             Tagged::Store(store) => Ok(Tagged::Store(require_active(store)?)),
-            trail @ Tagged::Trail(_) => Ok(trail),
+            other @ (Tagged::Trail(_) | Tagged::Channel(_)) => Ok(other),
         }
     }
 }
@@ -113,6 +125,9 @@ fn key(cx: &Context<'_>, text: &str) -> Result<Key, ResourceError> {
     }
     if let Some(key) = StoreKey::from_arn(text, partition) {
         return Ok(Key::Store(key));
+    }
+    if let Some(key) = ChannelKey::from_arn(text, partition) {
+        return Ok(Key::Channel(key));
     }
     let malformed = || ResourceError::Malformed { text: text.to_owned() };
     let arn: Arn = text.parse().map_err(|_| malformed())?;

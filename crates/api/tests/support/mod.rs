@@ -21,7 +21,7 @@ use opentrail_model::{AccountId, Position, Region, Source, Timestamp};
 use opentrail_organizations::Organizations;
 use opentrail_projection::Projection;
 use opentrail_runtime::{ManualClock, SeededRandom};
-use opentrail_stores::{PENDING_DELETION, ResourcePolicies, StoreChange, Stores};
+use opentrail_stores::{Channels, PENDING_DELETION, ResourcePolicies, StoreChange, Stores};
 use opentrail_trails::{TrailChange, Trails};
 use serde_json::{Value, json};
 use tokio::sync::Mutex;
@@ -93,6 +93,7 @@ impl Api {
         let services = Services {
             trails: Trails::new(catalog.clone()),
             stores: Stores::new(catalog.clone()),
+            channels: Channels::new(catalog.clone()),
             policies: ResourcePolicies::new(catalog.clone()),
             pending_deletion: PENDING_DELETION,
             public_keys: PublicKeys::new(catalog.clone(), clock.clone()),

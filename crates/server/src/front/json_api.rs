@@ -7,8 +7,9 @@ use http::request::Parts as Head;
 use http::{Method, Response};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::Incoming;
-use opentrail_api::{Call, CallResult, RecordOrder, Reply};
-use opentrail_model::Source;
+use opentrail_api::{Audited, Call, CallResult, RecordOrder, Reply};
+use opentrail_journal::NewEntry;
+use opentrail_model::{Source, Timestamp};
 use opentrail_recorder::{Captured, Endpoint, Exchange, ServiceEvent};
 use opentrail_wire::sigv4::QueryError;
 use opentrail_wire::{Exception, json, query, rest, sigv4};
@@ -90,13 +91,7 @@ async fn perform(
         "kms" => {
             let answered = opentrail_kms::api(&parts.kms, &kms_call(&call), &head.headers, &body).await;
             resources = answered.resources;
-            Reply {
-                response: answered.response,
-                changes: Vec::new(),
-                order: RecordOrder::RecordFirst,
-                turn: None,
-                results: Vec::new(),
-            }
+            Reply::answer(answered.response)
         }
         other => {
             let exception = Exception::unknown_operation(format!(
@@ -106,7 +101,7 @@ async fn perform(
         }
     };
     // `turn` is held until the batch is durable: changes reach the journal in the order of the catalog.
-    let Reply { response, changes, order, turn, results } = reply;
+    let Reply { response, changes, order, turn, results, audited } = reply;
     let exchange = Exchange {
         endpoint: Endpoint {
             account: call.principal.account,
@@ -141,11 +136,19 @@ async fn perform(
         ServiceEvent { at: started, account, region, event_source, name, details }.record(services.random.uuid())
     }));
     // What was carried out is recorded even when the client is told that it failed, since its record was not durable.
-    let done = if response.status().is_success() { records.clone() } else { Vec::new() };
-    let appended = parts.recording.append_call(Source::Api, records, started, changes, record_first).await;
+    // Of events that are not durable nothing was carried out.
+    let carried_out = response.status().is_success() && audited.is_none();
+    let done = if carried_out { records.clone() } else { Vec::new() };
+    let brought = audited.as_ref().map(|audited| entries(audited, started)).unwrap_or_default();
+    let appended = parts.recording.append_call(brought, records, started, changes, record_first).await;
     drop(turn);
     match (appended, only_read) {
-        (Ok(()), _) => response,
+        (Ok(()), _) => {
+            if let Some(audited) = audited {
+                opentrail_api::note_audited(services, audited).await;
+            }
+            response
+        }
         (Err(_), Some(record)) => {
             // A full disk must not keep anybody from looking at what happened.
             parts.recording.append_later(Source::Api, record, started);
@@ -157,6 +160,13 @@ async fn perform(
             framing.refuse(&exception, &call.request_id)
         }
     }
+}
+
+/// The events of an application as entries of the journal.
+fn entries(audited: &Audited, received: Timestamp) -> Vec<NewEntry> {
+    let entry =
+        |body: &Bytes| NewEntry { source: Source::Channel, account: audited.account(), received, body: body.clone() };
+    audited.records.iter().map(entry).collect()
 }
 
 fn target(headers: &http::HeaderMap) -> &str {

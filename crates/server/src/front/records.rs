@@ -251,7 +251,7 @@ impl Call<'_> {
     /// Makes the event durable by itself, for a call that put no records.
     async fn record(&self, outcome: Result<&Report, &Exception>) -> Result<(), Exception> {
         let recorded = vec![self.event(outcome)];
-        let appended = self.parts.recording.append_call(Source::Api, recorded, self.started, Vec::new(), true).await;
+        let appended = self.parts.recording.append_call(Vec::new(), recorded, self.started, Vec::new(), true).await;
         appended.map_err(|error| Exception::service_unavailable(format!("The call could not be recorded: {error}.")))
     }
 

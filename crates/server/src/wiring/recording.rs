@@ -47,25 +47,26 @@ impl Recording {
         LateRecording(self.queue.downgrade())
     }
 
-    /// Makes a call to our own API, by its records, durable together with the changes that it made, in one batch.
+    /// Makes a call to our own API, by its records, durable together with the changes that it made and the events that it
+    /// brought, in one batch.
     ///
     /// # Errors
     /// When the journal cannot take it. The catalog has the changes already, so they are appended later, as soon as
     /// the journal works again; the caller is told that the call failed, since its record is not durable.
     pub(crate) async fn append_call(
         &self,
-        source: Source,
+        brought: Vec<NewEntry>,
         records: Vec<Recorded>,
         received: Timestamp,
         changes: Vec<JournalChange>,
         record_first: bool,
     ) -> Result<(), AppendError> {
-        let records = records.into_iter().map(|recorded| Self::entry(source, recorded, received));
+        let records = records.into_iter().map(|recorded| Self::entry(Source::Api, recorded, received));
         let changes: Vec<_> = changes.iter().map(|change| control(change, received)).collect();
         let batch: Vec<_> = if record_first {
-            records.chain(changes.iter().cloned()).collect()
+            brought.into_iter().chain(records).chain(changes.iter().cloned()).collect()
         } else {
-            changes.iter().cloned().chain(records).collect()
+            brought.into_iter().chain(changes.iter().cloned()).chain(records).collect()
         };
         if batch.is_empty() {
             return Ok(());

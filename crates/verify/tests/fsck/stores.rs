@@ -42,6 +42,7 @@ fn store() -> EventDataStore {
         ingesting: true,
         gone_at: None,
         event_configuration: EventConfiguration::default(),
+        channels: std::collections::BTreeSet::new(),
         tags: Vec::new(),
         created: NOW,
         updated: NOW,
