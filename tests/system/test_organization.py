@@ -97,3 +97,20 @@ def test_from_the_first_start_to_three_accounts(tmp_path, end):
         events = admin.json("cloudtrail", "lookup-events", profile="logs")["Events"]
         assert {"CreateUser", "CreateBucket", "ListUsers"} <= {event["EventName"] for event in events}
         assert server.stop() == 0
+
+
+def test_a_bucket_open_to_the_organization_closes_for_who_leaves(tmp_path):
+    with Server(tmp_path / "server") as server:
+        admin = Administrator(server)
+        organization = admin.json("organizations", "create-organization", "--feature-set", "ALL")["Organization"]
+        guest = make_account(admin, "guest")
+        admin.aws("s3", "mb", "s3://shared")
+        allow = {"Effect": "Allow", "Principal": "*", "Action": "s3:ListBucket", "Resource": "arn:aws:s3:::shared",
+                 "Condition": {"StringEquals": {"aws:PrincipalOrgID": organization["Id"]}}}  # fmt: skip
+        policy = json.dumps({"Version": "2012-10-17", "Statement": [allow]})
+        admin.aws("s3api", "put-bucket-policy", "--bucket", "shared", "--policy", policy)
+        admin.aws("s3api", "list-objects-v2", "--bucket", "shared", profile="guest")
+        admin.aws("organizations", "remove-account-from-organization", "--account-id", guest)
+        refused = admin.aws("s3api", "list-objects-v2", "--bucket", "shared", profile="guest", code=255, errors_too=True)
+        assert "AccessDenied" in refused
+        assert server.stop() == 0
