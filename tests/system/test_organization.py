@@ -4,6 +4,7 @@ and all of it is the same after a restart."""
 import json
 
 import pytest
+import stored
 
 from commands import AWS, aws, opentrail_offline, run
 from opentrail_server import ACCOUNT, Server, wait_until
@@ -97,3 +98,67 @@ def test_from_the_first_start_to_three_accounts(tmp_path, end):
         events = admin.json("cloudtrail", "lookup-events", profile="logs")["Events"]
         assert {"CreateUser", "CreateBucket", "ListUsers"} <= {event["EventName"] for event in events}
         assert server.stop() == 0
+
+
+def test_a_bucket_open_to_the_organization_closes_for_who_leaves(tmp_path):
+    with Server(tmp_path / "server") as server:
+        admin = Administrator(server)
+        organization = admin.json("organizations", "create-organization", "--feature-set", "ALL")["Organization"]
+        guest = make_account(admin, "guest")
+        admin.aws("s3", "mb", "s3://shared")
+        allow = {"Effect": "Allow", "Principal": "*", "Action": "s3:ListBucket", "Resource": "arn:aws:s3:::shared",
+                 "Condition": {"StringEquals": {"aws:PrincipalOrgID": organization["Id"]}}}  # fmt: skip
+        policy = json.dumps({"Version": "2012-10-17", "Statement": [allow]})
+        admin.aws("s3api", "put-bucket-policy", "--bucket", "shared", "--policy", policy)
+        admin.aws("s3api", "list-objects-v2", "--bucket", "shared", profile="guest")
+        admin.aws("organizations", "remove-account-from-organization", "--account-id", guest)
+        refused = admin.aws("s3api", "list-objects-v2", "--bucket", "shared", profile="guest", code=255, errors_too=True)
+        assert "AccessDenied" in refused
+        assert server.stop() == 0
+
+
+def test_an_event_data_store_of_the_organization_follows_its_members(tmp_path):
+    with Server(tmp_path / "server", '[stores]\nflush_age = "200ms"\n') as server:
+        admin = Administrator(server)
+        admin.json("organizations", "create-organization", "--feature-set", "ALL")
+        delegate, member = make_account(admin, "delegate"), make_account(admin, "member")
+        create = ["cloudtrail", "create-event-data-store", "--name", "all", "--organization-enabled", "--no-termination-protection-enabled"]
+        refusals = [("CloudTrailAccessNotEnabledException", "admin"), ("NotOrganizationMasterAccountException", "member")]
+        for error, profile in refusals:
+            assert error in admin.aws(*create, profile=profile, code=255, errors_too=True)
+        admin.aws("organizations", "enable-aws-service-access", "--service-principal", "cloudtrail.amazonaws.com")
+        admin.aws("cloudtrail", "register-organization-delegated-admin", "--member-account-id", delegate)
+        made = admin.json(*create, profile="delegate")
+        arn = made["EventDataStoreArn"]
+        assert f":{ACCOUNT}:eventdatastore/" in arn and made["OrganizationEnabled"], "it is the management account's"
+
+        newcomer = make_account(admin, "newcomer")
+        for name in ("admin", "delegate", "member", "newcomer"):
+            admin.aws("iam", "create-group", "--group-name", f"group-of-{name}", profile=name)
+        for profile in ("admin", "delegate"):
+            assert admin.json("cloudtrail", "get-event-data-store", "--event-data-store", arn, profile=profile)["Status"] == "ENABLED"
+            listed = admin.json("cloudtrail", "list-event-data-stores", profile=profile)["EventDataStores"]
+            assert [store["EventDataStoreArn"] for store in listed] == [arn]
+        assert admin.json("cloudtrail", "list-event-data-stores", profile="member")["EventDataStores"] == []
+        for operation in ("get-event-data-store", "delete-event-data-store", "stop-event-data-store-ingestion"):
+            refused = admin.aws("cloudtrail", operation, "--event-data-store", arn, profile="member", code=255, errors_too=True)
+            assert "AccessDenied" in refused
+        refused = admin.aws("cloudtrail", "update-event-data-store", "--event-data-store", arn, "--no-organization-enabled",
+                            profile="delegate", code=255, errors_too=True)  # fmt: skip
+        assert "NotOrganizationMasterAccountException" in refused, "only the management account converts it"
+        admin.aws("organizations", "remove-account-from-organization", "--account-id", member)
+        admin.aws("iam", "create-group", "--group-name", "after-leaving", profile="member")
+        admin.aws("iam", "create-group", "--group-name", "last", profile="newcomer")
+
+        def groups():
+            events = [event for event in stored.events(server, arn) if event["eventName"] == "CreateGroup"]
+            return [(event["recipientAccountId"], event["requestParameters"]["groupName"]) for event in events]
+
+        expected = [(ACCOUNT, "group-of-admin"), (delegate, "group-of-delegate"), (member, "group-of-member"),
+                    (newcomer, "group-of-newcomer"), (newcomer, "last")]  # fmt: skip
+        wait_until(lambda: len(groups()) >= len(expected), "every group")
+        assert groups() == expected
+        updated = admin.json("cloudtrail", "update-event-data-store", "--event-data-store", arn, "--no-organization-enabled")
+        assert not updated["OrganizationEnabled"]
+        assert server.stop() == 0
+        opentrail_offline("fsck", "--data-dir", server.data)

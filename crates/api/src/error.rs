@@ -162,12 +162,10 @@ impl From<StoreSettingsError> for ApiError {
             | StoreSettingsError::BillingMode
             | StoreSettingsError::Nothing
             | StoreSettingsError::CannotStop
+            | StoreSettingsError::OneAccount
             | StoreSettingsError::OneRegion => Exception::invalid_parameter(message),
             StoreSettingsError::KindChange => Exception::invalid_event_selectors(message),
-            StoreSettingsError::Organization { .. } => Exception::organizations_not_in_use(message),
-            StoreSettingsError::OrganizationNotBuilt | StoreSettingsError::KeyNotBuilt => {
-                Exception::unsupported_operation(message)
-            }
+            StoreSettingsError::KeyNotBuilt => Exception::unsupported_operation(message),
         })
     }
 }

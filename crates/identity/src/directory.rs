@@ -27,6 +27,22 @@ pub struct Directory {
     /// The last use of long-term keys, by key.
     uses: Mutex<HashMap<String, KeyUse>>,
     pub(crate) sealer: Option<Arc<dyn Sealer>>,
+    memberships: Option<Arc<dyn Memberships>>,
+}
+
+/// Knows which organization an account is in.
+pub trait Memberships: fmt::Debug + Send + Sync + 'static {
+    /// The account's organization, now; `None` for an account that is in none.
+    fn of(&self, account: AccountId) -> Option<Membership>;
+}
+
+/// An account's place in an organization.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Membership {
+    /// `o-…`: `aws:PrincipalOrgID`.
+    pub organization_id: String,
+    /// `o-…/r-…/ou-…/`: the one value of `aws:PrincipalOrgPaths`.
+    pub path: String,
 }
 
 /// A key that may be used now: whose it is and the secret that its signatures must be made with.
@@ -72,6 +88,13 @@ impl Directory {
     #[must_use]
     pub fn with_sealer(mut self, sealer: Arc<dyn Sealer>) -> Self {
         self.sealer = Some(sealer);
+        self
+    }
+
+    /// The directory, with what knows the organizations of its accounts.
+    #[must_use]
+    pub fn with_memberships(mut self, memberships: Arc<dyn Memberships>) -> Self {
+        self.memberships = Some(memberships);
         self
     }
 
@@ -207,7 +230,7 @@ impl Directory {
     pub fn authorize(&self, principal: &Principal, request: &AccessRequest<'_>) -> Decision {
         let identities = self.identities();
         match identities.attached_to(principal) {
-            Some(attached) => decide(principal, &attached, &context_of(principal, Some(&attached)), request),
+            Some(attached) => decide(principal, &attached, &self.context_of(principal, Some(&attached)), request),
             None => Decision::ImplicitDeny { missing: PolicyKind::IdentityBased },
         }
     }
@@ -245,13 +268,21 @@ impl Directory {
     /// The condition keys that follow from who `principal` is.
     pub(crate) fn caller_context(&self, principal: &Principal) -> Context {
         let identities = self.identities();
-        context_of(principal, identities.attached_to(principal).as_ref())
+        self.context_of(principal, identities.attached_to(principal).as_ref())
     }
-}
 
-fn context_of(principal: &Principal, attached: Option<&Attached<'_>>) -> Context {
-    let tags = attached.and_then(|attached| attached.tags);
-    principal.context(tags.into_iter().flatten())
+    fn context_of(&self, principal: &Principal, attached: Option<&Attached<'_>>) -> Context {
+        let tags = attached.and_then(|attached| attached.tags);
+        let mut context = principal.context(tags.into_iter().flatten());
+        // (IAM User Guide, "AWS global condition context keys": there only for members of an organization.)
+        if let Some(Membership { organization_id, path }) =
+            self.memberships.as_ref().and_then(|memberships| memberships.of(principal.account))
+        {
+            context.insert("aws:PrincipalOrgID", organization_id);
+            context.insert_all("aws:PrincipalOrgPaths", [path]);
+        }
+        context
+    }
 }
 
 impl fmt::Debug for Directory {

@@ -27,7 +27,7 @@ pub use authorize::{AccessRequest, Decision, PolicyKind};
 pub use aws_policies::aws_policies;
 pub use config::{accounts_from_toml, policy_from_toml};
 pub use context::Context;
-pub use directory::{Credential, Directory, KeyError, is_alias};
+pub use directory::{Credential, Directory, KeyError, Membership, Memberships, is_alias};
 pub use entity::{
     AccessKey, Document, Group, KeyUse, LoginProfile, ManagedPolicy, Origin, PolicyVersion, Registration, Rights, Role,
     User, name_key,

@@ -34,8 +34,8 @@ use crate::cli::{OK, ServeArgs};
 use crate::config::{Config, ConfigError, GatewaySection, VpcEndpointSection};
 use crate::front::{EmbeddedS3, Front, Listener, Parts};
 use crate::wiring::{
-    ExternalKms, GatewayPolicy, GatewayPort, KmsKeys, Recording, RingSealer, StoreAccess, StoreKeys, TrailBuckets,
-    client_config, server_config,
+    ExternalKms, GatewayPolicy, GatewayPort, KmsKeys, OrganizationMembers, Recording, RingSealer, StoreAccess,
+    StoreKeys, TrailBuckets, client_config, server_config,
 };
 
 /// How long each part may take to stop before the next is stopped all the same.
@@ -61,9 +61,10 @@ pub(crate) async fn serve(args: ServeArgs) -> anyhow::Result<u8> {
     let catalog: Arc<dyn Catalog> = Arc::clone(&sqlite) as _;
     let root_keys = boot::root_keys(&catalog, &keys, &*random, args.account_id).await?;
     boot::write_credentials(&data.join("credentials"), &root_keys).context("cannot write the credentials file")?;
-    let directory = Arc::new(directory(&config, &root_keys, Arc::new(RingSealer(Arc::clone(&keys))))?);
-    let iam = Arc::new(Iam::open(Arc::clone(&catalog), Arc::clone(&directory), Arc::clone(&keys)).await?);
     let organizations = Arc::new(Organizations::open(Arc::clone(&catalog)).await?);
+    let directory = directory(&config, &root_keys, Arc::new(RingSealer(Arc::clone(&keys))))?;
+    let directory = Arc::new(directory.with_memberships(Arc::new(OrganizationMembers(Arc::clone(&organizations)))));
+    let iam = Arc::new(Iam::open(Arc::clone(&catalog), Arc::clone(&directory), Arc::clone(&keys)).await?);
 
     let options = SegmentsOptions { segment_bytes: config.journal.segment_bytes, ..SegmentsOptions::default() };
     let journal: Arc<dyn Journal> = Arc::new(SegmentsJournal::open(&data.join("journal"), options)?);

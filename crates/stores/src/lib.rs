@@ -21,7 +21,7 @@ pub use change::StoreChange;
 pub use channel::{Channel, ChannelKey, Ingestion, SOURCES};
 pub use channels::{ChannelError, Channels, MAX_CHANNELS};
 pub use configuration::{ContextKeySelector, ContextKeyType, EventConfiguration, MaxEventSize};
-pub use opentrail_trails::Tag;
+pub use opentrail_trails::{OrganizationScope, Tag};
 pub use policies::{ResourcePolicies, ResourcePolicy};
 pub use repository::{MAX_STORES_PER_REGION, StoreError, Stores};
 pub use store::{BillingMode, EventDataStore, PENDING_DELETION, Status, StoreKey};

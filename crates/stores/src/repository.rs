@@ -2,8 +2,9 @@ use std::sync::Arc;
 
 use opentrail_catalog::{Catalog, CatalogError, CatalogExt, Change, Expect, Versioned};
 use opentrail_model::{AccountId, Arn, Region, Timestamp};
+use opentrail_trails::OrganizationScope;
 
-use crate::{EventDataStore, StoreKey};
+use crate::{EventDataStore, StoreChange, StoreKey};
 
 const KIND: &str = "event-data-stores";
 
@@ -98,6 +99,24 @@ impl Stores {
         Change::put(KIND, store.key.to_string(), Expect::Revision(revision), store)
     }
 
+    /// What becomes of the organization's stores, which belong to its management account, when its members are others: for
+    /// the transaction in which they change, and for the journal. Without an organization they are stores of the account.
+    pub async fn rescoped(
+        &self,
+        management: AccountId,
+        scope: Option<&OrganizationScope>,
+    ) -> Result<Vec<(Change, StoreChange)>, CatalogError> {
+        let all = self.catalog.all::<EventDataStore>(KIND, &format!("{management}/")).await?;
+        let concerned = |store: &EventDataStore| store.organization.is_some() && store.organization.as_ref() != scope;
+        let changed = all.into_iter().filter(|document| concerned(&document.value)).map(|document| {
+            let Versioned { revision, value: mut store, .. } = document;
+            store.set_organization(scope.cloned());
+            store.version += 1;
+            (Self::replacement(&store, revision), StoreChange::PutEventDataStore(store.into()))
+        });
+        Ok(changed.collect())
+    }
+
     /// Removes a store that was read at `revision`, together with what `more` says.
     pub async fn delete(&self, key: &StoreKey, revision: u64, more: Vec<Change>) -> Result<(), StoreError> {
         let mut changes = vec![Change::delete(KIND, key.to_string(), Expect::Revision(revision))];
@@ -162,6 +181,8 @@ mod tests {
             ingesting: true,
             gone_at: None,
             event_configuration: EventConfiguration::default(),
+            organization: None,
+            shared_once: false,
             channels: BTreeSet::new(),
             tags: Vec::new(),
             created: Timestamp::EPOCH,

@@ -3,7 +3,7 @@ use std::fmt;
 use std::time::Duration;
 
 use opentrail_model::{AccountId, AdvancedEventSelector, Arn, Region, Selectors, Timestamp};
-use opentrail_trails::Tag;
+use opentrail_trails::{OrganizationScope, Tag};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -135,6 +135,13 @@ pub struct EventDataStore {
     /// What PutEventConfiguration set.
     #[serde(default)]
     pub event_configuration: EventConfiguration,
+    /// Whose events it takes, if it is one of an organization: those of its owner, the management account, and of all the
+    /// members that there are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub organization: Option<OrganizationScope>,
+    /// Whether it ever was, so that it may hold events of other accounts.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub shared_once: bool,
     /// The channels that have it for a destination. A store of activity audit logs takes their events and no others.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub channels: BTreeSet<ChannelKey>,
@@ -150,6 +157,20 @@ impl EventDataStore {
     /// The store's ARN.
     pub fn arn(&self) -> Arn {
         self.key.arn()
+    }
+
+    /// Whether it takes events of `account`.
+    pub fn is_of(&self, account: AccountId) -> bool {
+        match &self.organization {
+            Some(scope) => scope.members.contains(&account),
+            None => self.key.account == account,
+        }
+    }
+
+    /// Makes it one of an organization, or of its account alone.
+    pub fn set_organization(&mut self, scope: Option<OrganizationScope>) {
+        self.shared_once |= scope.is_some();
+        self.organization = scope;
     }
 
     /// What it collects.

@@ -47,7 +47,7 @@ impl Selection {
                 Source::Channel => audits && event.channel().is_some_and(|channel| self.channels.contains(&channel)),
                 Source::Import | Source::Control => false,
             };
-            may_be && event.account() == self.store.key.account && covers(event.region())
+            may_be && self.store.is_of(event.account()) && covers(event.region())
         };
         let mut rows: Vec<usize> = among.filter(concerned).collect();
         self.matcher.retain(batch, &mut rows);

@@ -75,6 +75,8 @@ fn store(version: u64, categories: &[&str]) -> EventDataStore {
         ingesting: true,
         gone_at: None,
         event_configuration: EventConfiguration::default(),
+        organization: None,
+        shared_once: false,
         channels: std::collections::BTreeSet::new(),
         tags: Vec::new(),
         created: Timestamp::EPOCH,
@@ -215,6 +217,32 @@ async fn what_the_selectors_take_comes_into_the_table_byte_for_byte() {
     assert_eq!(world.run().await, Position(world.entries.len() as u64));
     let expected: Vec<(u64, Bytes)> = [kept, odd].map(|at| (at, world.entries[at as usize - 1].body.clone())).to_vec();
     assert_eq!(world.rows().await, expected);
+}
+
+#[tokio::test]
+async fn a_store_of_an_organization_takes_the_events_of_its_members() {
+    let mut world = World::new();
+    let scope = |members: &[&str]| OrganizationScope {
+        id: "o-exampleorgid".parse().unwrap(),
+        members: members.iter().map(|account| account.parse().unwrap()).collect(),
+    };
+    let shared = |version, members: &[&str]| {
+        let mut store = store(version, &["Management"]);
+        store.set_organization(Some(scope(members)));
+        store
+    };
+    let event = || Bytes::from_static(br#"{"eventCategory":"Management","awsRegion":"us-east-1"}"#);
+    world.change(shared(1, &[ACCOUNT, "444455556666"]));
+    let own = world.entry(Source::Api, ACCOUNT, event());
+    let member = world.entry(Source::Api, "444455556666", event());
+    world.entry(Source::Api, "777788889999", event());
+    world.change(shared(2, &[ACCOUNT, "777788889999"]));
+    world.entry(Source::Api, "444455556666", event());
+    let joined = world.entry(Source::Api, "777788889999", event());
+    world.change(store(3, &["Management"]));
+    world.entry(Source::Api, "777788889999", event());
+    world.run().await;
+    assert_eq!(world.positions().await, [own, member, joined]);
 }
 
 #[tokio::test]

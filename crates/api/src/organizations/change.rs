@@ -21,7 +21,7 @@ pub(crate) struct Beside<'a> {
 /// What a change of an organization leads to: entries for the journal, in the batch of the call's record.
 #[derive(Debug)]
 pub(crate) struct Committed {
-    /// The organization's trails as they are now. The catalog has them already.
+    /// The organization's trails and event data stores as they are now. The catalog has them already.
     pub(crate) changes: Vec<JournalChange>,
     /// Whether the record of the call comes before or after them.
     pub(crate) order: RecordOrder,
@@ -32,9 +32,9 @@ pub(crate) struct Committed {
 /// Commits what an organization has become: `before` is `None` for a new one, `after` for one that is deleted; when
 /// both are the same, only what is `beside` changes. One transaction has it all, and afterwards everybody sees it.
 ///
-/// The organization's trails are of all its accounts, so whatever changes about accounts or trusted services changes them
-/// too, in the same transaction. Whoever makes or changes a trail of the management account has the same turn, so that
-/// none is missed.
+/// The organization's trails and event data stores are of all its accounts, so whatever changes about accounts or trusted
+/// services changes them too, in the same transaction. Whoever makes or changes one of the management account has the same
+/// turn, so that none is missed.
 ///
 /// # Errors
 /// When the catalog does not take it; nothing has changed then.
@@ -53,6 +53,10 @@ pub(crate) async fn commit(
             committed.turn = Some(cx.services.turns.take(*management).await);
             let scope = after.as_ref().map(scope_of);
             for (document, change) in cx.services.trails.rescoped(*management, scope.as_ref()).await? {
+                documents.push(document);
+                committed.changes.push(change.into());
+            }
+            for (document, change) in cx.services.stores.rescoped(*management, scope.as_ref()).await? {
                 documents.push(document);
                 committed.changes.push(change.into());
             }

@@ -1,12 +1,13 @@
-use opentrail_stores::{EventDataStore, StoreChange};
+use opentrail_stores::{EventDataStore, StoreChange, StoreError};
 
 use crate::context::{Context, Outcome, RecordOrder};
-use crate::trail::Change;
+use crate::trail::{Change, scope_of};
 
 impl Context<'_> {
     /// Stores a new event data store.
-    pub(crate) async fn create_store(&self, store: EventDataStore) -> Outcome<Change> {
+    pub(crate) async fn create_store(&self, mut store: EventDataStore) -> Outcome<Change> {
         let turn = self.services.turns.take(store.key.account).await;
+        self.bring_members(&mut store)?;
         self.services.stores.create(&store).await?;
         let change = StoreChange::PutEventDataStore(store.into()).into();
         Ok(Change { change, order: RecordOrder::ChangeFirst, turn })
@@ -21,7 +22,20 @@ impl Context<'_> {
     ) -> Outcome<Change> {
         let turn = self.services.turns.take(store.key.account).await;
         store.version += 1;
+        self.bring_members(&mut store)?;
         self.services.stores.replace(&store, revision).await?;
         Ok(Change { change: StoreChange::PutEventDataStore(store.into()).into(), order, turn })
+    }
+
+    /// Gives an organization's store the members of this moment. Changes of the organization take the same turn, so that
+    /// none comes between this and the commit.
+    fn bring_members(&self, store: &mut EventDataStore) -> Outcome<()> {
+        if store.organization.is_some() {
+            let found = self.services.organizations.of(store.key.account);
+            let organization =
+                found.filter(|found| found.management == store.key.account).ok_or(StoreError::Changed)?;
+            store.set_organization(Some(scope_of(&organization)));
+        }
+        Ok(())
     }
 }

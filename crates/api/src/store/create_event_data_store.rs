@@ -21,7 +21,9 @@ pub(crate) async fn create_event_data_store(
 ) -> Outcome<Changed<CreateEventDataStoreOutput>> {
     let tags = tag::from_wire(input.tags_list.unwrap_or_default());
     let id = cx.services.random.uuid();
-    let key = StoreKey { account: cx.account(), home_region: cx.region().clone(), id };
+    let of_organization = input.organization_enabled.unwrap_or(false);
+    let account = cx.owner_of_new(of_organization);
+    let key = StoreKey { account, home_region: cx.region().clone(), id };
     let arn = key.arn().to_string();
     cx.authorize(Access::on("CreateEventDataStore", &arn).requesting(&tags))?;
     if !tags.is_empty() {
@@ -34,7 +36,7 @@ pub(crate) async fn create_event_data_store(
         None => billing_mode.default_retention_days(),
     };
     let selectors = input.advanced_event_selectors.filter(|selectors| !selectors.is_empty());
-    let store = EventDataStore {
+    let mut store = EventDataStore {
         key,
         version: 1,
         name: input.name,
@@ -49,6 +51,8 @@ pub(crate) async fn create_event_data_store(
         ingesting: input.start_ingestion.unwrap_or(true),
         gone_at: None,
         event_configuration: EventConfiguration::default(),
+        organization: None,
+        shared_once: false,
         channels: BTreeSet::new(),
         tags: tag::validation::put(&[], tags).map_err(invalid_tag)?,
         created: cx.now(),
@@ -58,8 +62,9 @@ pub(crate) async fn create_event_data_store(
     if !store.ingesting && !store.kind().can_stop() {
         return Err(StoreSettingsError::CannotStop.into());
     }
-    if input.organization_enabled == Some(true) {
-        return Err(settings::organization(&cx).into());
+    if of_organization {
+        settings::check_organization(&store)?;
+        store.set_organization(Some(cx.require_organization()?));
     }
     if input.kms_key_id.is_some() {
         return Err(StoreSettingsError::KeyNotBuilt.into());

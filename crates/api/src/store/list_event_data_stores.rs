@@ -4,7 +4,8 @@ use crate::access::Access;
 use crate::context::{Context, Outcome};
 use crate::page_token;
 
-/// The account's stores at home in the Region called, in the order of their ids. The deprecated members of the items
+/// The account's stores at home in the Region called, in the order of their ids; for a delegated administrator those of its
+/// organization, too, a choice: it could not find them otherwise. The deprecated members of the items
 /// stay away: GetEventDataStore has them. (API Reference, EventDataStore.)
 pub(crate) async fn list_event_data_stores(
     cx: Context<'_>,
@@ -12,6 +13,7 @@ pub(crate) async fn list_event_data_stores(
 ) -> Outcome<ListEventDataStoresOutput> {
     cx.authorize(Access::anywhere("ListEventDataStores"))?;
     let mut stores = cx.services.stores.of_account(cx.account(), cx.now()).await?;
+    stores.extend(cx.administered_stores().await?);
     stores.retain(|store| store.key.home_region == *cx.region());
     let items = stores.into_iter().map(|store| (store.arn().to_string(), store.name)).collect();
     let (items, next_token) =

@@ -45,9 +45,31 @@ impl Context<'_> {
             Some(store) => self.resource_policy(&store.value.arn()).await?,
             None => None,
         };
-        let owner = key.as_ref().map_or(self.account(), |key| key.account);
+        // An organization's administrators have its stores as if they were their own. (User Guide, "Organization delegated
+        // administrator".)
+        let administered = found
+            .as_ref()
+            .map(|store| &store.value)
+            .is_some_and(|store| store.organization.is_some() && self.administers_for(store.key.account));
+        let owner = match &key {
+            Ok(key) if !administered => key.account,
+            _ => self.account(),
+        };
         self.authorize(Access::on(operation, &arn).tagged(tags).owned_by(owner).under(policy.as_ref()))?;
         Ok(NamedStore { key, found })
+    }
+}
+
+impl Context<'_> {
+    /// The organization's stores that the caller's account administers without owning them.
+    pub(super) async fn administered_stores(&self) -> Outcome<Vec<EventDataStore>> {
+        let Some(organization) = self.services.organizations.of(self.account()) else { return Ok(Vec::new()) };
+        let management = organization.management;
+        if management == self.account() || !self.administers_for(management) {
+            return Ok(Vec::new());
+        }
+        let stores = self.services.stores.of_account(management, self.now()).await?;
+        Ok(stores.into_iter().filter(|store| store.organization.is_some()).collect())
     }
 }
 

@@ -3,7 +3,7 @@
 use opentrail_selectors::{Holder, validate};
 use opentrail_stores::{BillingMode, EventDataStore, Kind};
 
-use crate::context::{Context, Outcome};
+use crate::context::Outcome;
 
 /// A setting that a store cannot have.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -27,12 +27,10 @@ pub(crate) enum StoreSettingsError {
     OneRegion,
     #[error("The kind of events that an event data store collects cannot be changed; create another event data store.")]
     KindChange,
-    #[error("OrganizationEnabled cannot be true: the account {account} is in no organization.")]
-    Organization { account: String },
     #[error(
-        "OrganizationEnabled cannot be true: event data stores of organizations are not available yet. Leave the member out, or false."
+        "OrganizationEnabled cannot be true: events from outside of AWS and evidence are collected for one account."
     )]
-    OrganizationNotBuilt,
+    OneAccount,
     #[error("KmsKeyId cannot be set: sealing of event data stores is not available yet. Leave the member out.")]
     KeyNotBuilt,
 }
@@ -55,11 +53,12 @@ pub(super) fn retention(days: i32, mode: BillingMode) -> Result<u32, StoreSettin
     }
 }
 
-/// Why a store cannot be one of an organization.
-pub(super) fn organization(cx: &Context<'_>) -> StoreSettingsError {
-    match cx.services.organizations.of(cx.account()) {
-        None => StoreSettingsError::Organization { account: cx.account().to_string() },
-        Some(_) => StoreSettingsError::OrganizationNotBuilt,
+/// Checks that a store of this kind can be one of an organization. (User Guide, "Organization event data stores"; for
+/// evidence, of which it says nothing, a choice.)
+pub(super) fn check_organization(store: &EventDataStore) -> Result<(), StoreSettingsError> {
+    match store.kind() {
+        Kind::CloudTrail | Kind::ConfigurationItem | Kind::Insight => Ok(()),
+        Kind::ActivityAuditLog | Kind::Evidence => Err(StoreSettingsError::OneAccount),
     }
 }
 

@@ -20,9 +20,6 @@ pub(crate) async fn update_event_data_store(
     if input == only_named {
         return Err(StoreSettingsError::Nothing.into());
     }
-    if input.organization_enabled == Some(true) {
-        return Err(settings::organization(&cx).into());
-    }
     if input.kms_key_id.is_some() {
         return Err(StoreSettingsError::KeyNotBuilt.into());
     }
@@ -43,6 +40,11 @@ pub(crate) async fn update_event_data_store(
     if let Some(selectors) = input.advanced_event_selectors {
         changed.advanced_event_selectors = advanced_from_wire(selectors)?;
     }
+    let organization = cx.converted(changed.key.account, &changed.organization, input.organization_enabled)?;
+    if organization.is_some() {
+        settings::check_organization(&changed)?;
+    }
+    changed.set_organization(organization);
     changed.multi_region = input.multi_region_enabled.unwrap_or(changed.multi_region);
     changed.termination_protection = input.termination_protection_enabled.unwrap_or(changed.termination_protection);
     settings::check(&changed)?;

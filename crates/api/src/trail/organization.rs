@@ -1,4 +1,4 @@
-//! Organization trails: who may have and change them, and whose accounts they log.
+//! What an organization has, trails and event data stores: who may have and change it, and whose accounts it is about.
 //!
 //! Such a trail belongs to the management account, whoever made it. Every member sees it as a shadow that it can read and
 //! not change. (User Guide, "Creating a trail for an organization".)
@@ -14,11 +14,11 @@ use crate::access::Access;
 use crate::context::{Context, Outcome};
 use crate::organizations::CLOUDTRAIL;
 
-/// What whoever makes an organization trail must be allowed to beside it. (Service Authorization Reference, "Actions,
+/// What whoever makes one must be allowed to beside it. (Service Authorization Reference, "Actions,
 /// resources, and condition keys for AWS CloudTrail", dependent actions of CreateTrail and UpdateTrail.)
 const DEPENDENT_ACTION: &str = "organizations:ListAWSServiceAccessForOrganization";
 
-/// Why the caller cannot have, or change, an organization trail.
+/// Why the caller cannot have, or change, what is an organization's.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum OrganizationTrailError {
     #[error("Account {account} is not a member of an organization.")]
@@ -28,7 +28,7 @@ pub(crate) enum OrganizationTrailError {
     )]
     NotAdministrator { account: AccountId, organization: OrganizationId },
     /// Delegated administrators do everything but this. (User Guide, "Organization delegated administrator".)
-    #[error("Only the management account can make an organization trail of an account's trail, or the reverse.")]
+    #[error("Only the management account can give to the organization what is an account's, or take it back.")]
     NotManagement,
     /// What a member is told that tries to change its shadow. AWS's error is not documented beyond that each operation
     /// that changes trails declares this one.
@@ -36,7 +36,7 @@ pub(crate) enum OrganizationTrailError {
         "Trail {arn} is an organization trail: account {account} can see it, and only the management account or a delegated administrator can change it."
     )]
     Shadow { arn: Arn, account: AccountId },
-    #[error("The caller is not authorized to perform {DEPENDENT_ACTION}, which an organization trail needs.")]
+    #[error("The caller is not authorized to perform {DEPENDENT_ACTION}, which is needed to log an organization.")]
     Dependency,
     #[error("Organization {organization} does not have all features enabled.")]
     NotAllFeatures { organization: OrganizationId },
@@ -46,7 +46,7 @@ pub(crate) enum OrganizationTrailError {
     NoAccess { organization: OrganizationId },
 }
 
-/// Whose accounts an organization's trails log: all that can be used, the management account alone without trusted access.
+/// Whose accounts an organization's trails and event data stores log: all that can be used, the management account alone without trusted access.
 pub(crate) fn scope_of(organization: &Organization) -> OrganizationScope {
     let members = match organization.has_service_access(CLOUDTRAIL) {
         true => organization.active_members().collect(),
@@ -71,9 +71,9 @@ impl Context<'_> {
         }
     }
 
-    /// Whose the new trail will be: the management account's when the caller may make an organization trail, otherwise
+    /// Whose the new trail or store will be: the management account's when the caller may make an organization's, otherwise
     /// the caller's. What is wrong with that is said later.
-    pub(super) fn owner_of_new(&self, of_organization: bool) -> AccountId {
+    pub(crate) fn owner_of_new(&self, of_organization: bool) -> AccountId {
         let organization = self.organization().filter(|_| of_organization);
         match organization.filter(|organization| self.administers(organization)) {
             Some(organization) => organization.management,
@@ -81,13 +81,18 @@ impl Context<'_> {
         }
     }
 
-    /// Whether the caller's account makes and changes the organization's trails.
+    /// Whether the caller's account administers what belongs to `owner` for its organization.
+    pub(crate) fn administers_for(&self, owner: AccountId) -> bool {
+        self.organization().is_some_and(|found| found.management == owner && self.administers(&found))
+    }
+
+    /// Whether the caller's account makes and changes what is the organization's.
     fn administers(&self, organization: &Organization) -> bool {
         organization.management == self.account() || organization.is_delegated(self.account(), CLOUDTRAIL)
     }
 
-    /// What a trail of the caller's organization logs, if the caller may have one. The order of the checks is a choice.
-    pub(super) fn require_organization(&self) -> Outcome<OrganizationScope> {
+    /// What a trail or store of the caller's organization logs, if the caller may have one. The order of the checks is a choice.
+    pub(crate) fn require_organization(&self) -> Outcome<OrganizationScope> {
         let account = self.account();
         let organization = self.organization().ok_or(OrganizationTrailError::NotInUse { account })?;
         let id = || organization.id.clone();
@@ -125,17 +130,20 @@ impl Context<'_> {
         Ok(())
     }
 
-    /// What becomes of the trail when the request says whether it is an organization's.
-    pub(super) fn converted(&self, trail: &Trail, of_organization: Option<bool>) -> Outcome<Option<OrganizationScope>> {
-        match (of_organization, &trail.organization) {
+    /// What becomes of the trail or store of `owner` when the request says whether it is an organization's.
+    pub(crate) fn converted(
+        &self,
+        owner: AccountId,
+        current: &Option<OrganizationScope>,
+        of_organization: Option<bool>,
+    ) -> Outcome<Option<OrganizationScope>> {
+        match (of_organization, current) {
             (Some(true), None) => {
                 let scope = self.require_organization()?;
-                let management = self.organization().is_some_and(|found| found.management == trail.key.account);
+                let management = self.organization().is_some_and(|found| found.management == owner);
                 if management { Ok(Some(scope)) } else { Err(OrganizationTrailError::NotManagement.into()) }
             }
-            (Some(false), Some(_)) if trail.key.account != self.account() => {
-                Err(OrganizationTrailError::NotManagement.into())
-            }
+            (Some(false), Some(_)) if owner != self.account() => Err(OrganizationTrailError::NotManagement.into()),
             (Some(false), Some(_)) => Ok(None),
             (_, unchanged) => Ok(unchanged.clone()),
         }

@@ -22,7 +22,7 @@ pub(crate) async fn update_trail(cx: Context<'_>, input: UpdateTrailInput) -> Ou
     }
     .refuse()?;
 
-    let organization = cx.converted(&trail.value, input.is_organization_trail)?;
+    let organization = cx.converted(trail.value.key.account, &trail.value.organization, input.is_organization_trail)?;
     let converts = organization.is_some() != trail.value.organization.is_some();
     let moves = input.s3_bucket_name.is_some() || input.s3_key_prefix.is_some() || converts;
     let key = input.kms_key_id.clone();

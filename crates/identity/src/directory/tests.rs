@@ -188,6 +188,37 @@ fn the_policy_of_an_endpoint_decides_by_itself_and_for_everybody() {
 }
 
 #[test]
+fn policies_can_ask_for_the_caller_s_organization() {
+    #[derive(Debug)]
+    struct OneMember;
+    impl Memberships for OneMember {
+        fn of(&self, account: AccountId) -> Option<Membership> {
+            let (organization_id, path) = ("o-1".to_owned(), "o-1/r-1/ou-2/".to_owned());
+            (account.to_string() == "111122223333").then_some(Membership { organization_id, path })
+        }
+    }
+    let directory = directory().with_memberships(Arc::new(OneMember));
+    let context = Context::new();
+    let judge = |key: &str, operator: &str, condition: &str, value: &str| {
+        let policy = resource_policy(json!({ "Effect": "Deny", "Principal": "*", "Action": "s3:*", "Resource": "*",
+            "Condition": { operator: { condition: value } } }));
+        let request = AccessRequest {
+            action: "s3:GetObject",
+            resource: "arn:aws:s3:::b/k",
+            context: &context,
+            resource_policy: Some(&policy),
+            resource_account: None,
+        };
+        directory.authorize(&who(&directory, key), &request) == Decision::ExplicitDeny { by: PolicyKind::ResourceBased }
+    };
+    assert!(judge("AKIAROOT", "StringEquals", "aws:PrincipalOrgID", "o-1"));
+    assert!(!judge("AKIAROOT", "StringEquals", "aws:PrincipalOrgID", "o-2"));
+    assert!(judge("AKIAROOT", "ForAnyValue:StringLike", "aws:PrincipalOrgPaths", "o-1/r-1/*"));
+    assert!(!judge("AKIATHEIRS", "StringEquals", "aws:PrincipalOrgID", "o-1"), "in no organization");
+    assert!(judge("AKIATHEIRS", "StringNotEquals", "aws:PrincipalOrgID", "o-1"));
+}
+
+#[test]
 fn refusals_read_like_aws_s() {
     let directory = directory();
     let alice = who(&directory, "AKIAALICE");

@@ -47,6 +47,9 @@ pub(super) struct Store {
     _version: u64,
     #[serde(rename = "retention_days")]
     _retention_days: u32,
+    /// Whether it may hold events of other accounts of an organization.
+    #[serde(default)]
+    pub(super) shared_once: bool,
 }
 
 /// What names a store.

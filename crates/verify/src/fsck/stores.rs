@@ -1,7 +1,7 @@
 //! Checks event data stores: their documents, and the Delta table of each in `tables/stores`, against the journal.
 //!
 //! That every event that a store's selectors take is there is not checked: the settings that held at each position are not
-//! kept. What is there must be the journal's, once, and of the store's account.
+//! kept. What is there must be the journal's, once, and of the store's account unless the store was ever one of an organization.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -64,7 +64,7 @@ pub(super) fn check(
             time: "eventtime",
             id: "eventid",
             begin: state.begin,
-            owner: Some(account),
+            owner: documents.stores.get(key).filter(|store| !store.shared_once).map(|_| account),
         };
         table::check(root, &dir, form, journal, expected, notes, pace)?;
     }

@@ -42,6 +42,8 @@ fn store() -> EventDataStore {
         ingesting: true,
         gone_at: None,
         event_configuration: EventConfiguration::default(),
+        organization: None,
+        shared_once: false,
         channels: std::collections::BTreeSet::new(),
         tags: Vec::new(),
         created: NOW,
