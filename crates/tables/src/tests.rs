@@ -15,7 +15,7 @@ use opentrail_projection::{Feed, Projection};
 use opentrail_runtime::{Clock, ManualClock};
 use opentrail_stores::{
     BillingMode, ChannelKey, ContextKeySelector, ContextKeyType, EventConfiguration, EventDataStore, MaxEventSize,
-    StoreChange, StoreKey,
+    OrganizationScope, StoreChange, StoreKey,
 };
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use serde_json::json;
