@@ -107,6 +107,16 @@ pub fn digest(root: Root<'_>, account: AccountId, region: &Region, trail: &Trail
     )
 }
 
+/// The folder, below an account's, of what queries deliver.
+pub const QUERY_FOLDER: &str = "CloudTrail-Lake/Query";
+
+/// The key of a file of the results of the query `id`, started at `at`, of `account`'s event data stores. (User Guide,
+/// "Find your saved query results"; that the day is the start's is a choice.)
+pub fn query_result(root: Root<'_>, account: AccountId, at: Timestamp, id: &str, file: &str) -> String {
+    let (root, day) = (root.of(account), at.format("%Y/%m/%d"));
+    format!("{root}/{QUERY_FOLDER}/{day}/{id}/{file}")
+}
+
 const SUFFIX_CHARS: usize = 16;
 const ALPHABET: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 
@@ -199,6 +209,15 @@ mod tests {
             "p/AWSLogs/o-exampleorgid/111122223333/CloudTrail-Digest/us-east-2/2015/08/01/\
              111122223333_CloudTrail-Digest_us-east-2_main_us-east-1_20150801T021059Z.json.gz"
         );
+    }
+
+    #[test]
+    fn query_results_stand_where_the_user_guide_says() {
+        let account = group().account;
+        let of = |root| query_result(root, account, AT.parse().unwrap(), "id", "result_1.csv.gz");
+        let key = "AWSLogs/111122223333/CloudTrail-Lake/Query/2015/08/01/id/result_1.csv.gz";
+        assert_eq!(of(Root::default()), key);
+        assert_eq!(of(Root { prefix: Some("a/b"), organization: None }), format!("a/b/{key}"));
     }
 
     #[test]

@@ -25,5 +25,5 @@ mod tests;
 
 pub use selection::Selection;
 pub use settings::DeliverySettings;
-pub use signing::{PublicKey, PublicKeys};
+pub use signing::{PublicKey, PublicKeys, Signature, Signer, SigningError};
 pub use supervisor::{Delivery, DeliveryDeps, DeliveryError};

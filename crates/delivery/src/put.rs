@@ -11,7 +11,7 @@ use object_store::path::Path;
 use object_store::{Attribute, Attributes, ObjectStore, PutOptions};
 use opentrail_model::{AccountId, Timestamp};
 use opentrail_runtime::{Clock, Random};
-use opentrail_trails::{Buckets, Delivery, TrailKey};
+use opentrail_trails::{Buckets, Delivery, TRAIL_FOLDER, TrailKey};
 
 use crate::layout::Root;
 
@@ -85,7 +85,8 @@ impl Putter {
     ) -> Result<Arc<dyn ObjectStore>, PutError> {
         let Destination { bucket, root: Root { prefix, organization }, kms_key, recipient } = destination;
         let (arn, account) = (trail.arn(), trail.account);
-        let delivery = Delivery { bucket, prefix, trail: &arn, kms_key, account, recipient, organization };
+        let folder = TRAIL_FOLDER;
+        let delivery = Delivery { bucket, prefix, trail: &arn, kms_key, account, recipient, organization, folder };
         self.limited(self.buckets.open(delivery)).await?.map_err(|error| PutError::Refused {
             code: error.code().to_owned(),
             reason: error.to_string(),

@@ -1,4 +1,4 @@
-//! The keys that sign digests: one RSA-2048 key per Region and period, its private half sealed with the key ring.
+//! The keys that sign digests and query results: one RSA-2048 key per Region and period, its private half sealed with the key ring.
 //!
 //! Periods are [`PITCH`] long and counted from the epoch; a key is valid from the start of its period for
 //! [`VALIDITY`], so that consecutive keys overlap by two days. A digest is signed with the key of the period in which
@@ -48,9 +48,38 @@ pub struct PublicKeys {
     clock: Arc<dyn Clock>,
 }
 
-/// Why a digest could not be signed.
+/// Signs what is not a digest with the same keys: saved query results.
+#[derive(Clone, Debug)]
+pub struct Signer(Arc<SigningKeys>);
+
+/// A signature and what names its key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Signature {
+    /// RSASSA-PKCS1-v1_5 with SHA-256, in lower-case hex.
+    pub hex: String,
+    /// See [`PublicKey::fingerprint`].
+    pub fingerprint: String,
+}
+
+impl Signer {
+    /// Keys are kept in `catalog`, sealed with `ring`.
+    pub fn new(catalog: Arc<dyn Catalog>, ring: Arc<KeyRing>) -> Self {
+        Self(Arc::new(SigningKeys::new(catalog, ring)))
+    }
+
+    /// Signs with the key of `region` that is valid at `at`, which is made when there is none yet.
+    ///
+    /// # Errors
+    /// [`SigningError`] when the key cannot be had.
+    pub async fn sign(&self, region: &Region, at: Timestamp, message: &[u8]) -> Result<Signature, SigningError> {
+        let key = self.0.key_for(region, at).await?;
+        Ok(Signature { hex: key.sign(message)?, fingerprint: key.fingerprint.clone() })
+    }
+}
+
+/// Why something could not be signed.
 #[derive(Clone, Debug, thiserror::Error)]
-pub(crate) enum SigningError {
+pub enum SigningError {
     /// The catalog failed.
     #[error(transparent)]
     Catalog(#[from] CatalogError),

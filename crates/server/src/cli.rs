@@ -5,6 +5,7 @@ mod fsck;
 mod import;
 pub(crate) mod output;
 mod verify;
+mod verify_query_results;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -57,6 +58,8 @@ enum Command {
     Import(import::ImportArgs),
     /// Check delivered log files and digests: nothing altered, nothing missing.
     Verify(verify::VerifyArgs),
+    /// Check the saved results of a query: that they are those that were signed.
+    VerifyQueryResults(verify_query_results::VerifyQueryResultsArgs),
     /// Check a data directory's journal, catalog, tables and log files against each other.
     Fsck(fsck::FsckArgs),
     /// Print a completion script for a shell.
@@ -125,6 +128,7 @@ pub(crate) fn main() -> ExitCode {
         }
         Command::Import(args) => block_on(import::run(args)),
         Command::Verify(args) => block_on(verify::run(args)),
+        Command::VerifyQueryResults(args) => block_on(verify_query_results::run(args)),
         Command::Fsck(args) => block_on(fsck::run(args)),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "opentrail", &mut std::io::stdout());

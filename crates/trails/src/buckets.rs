@@ -5,14 +5,17 @@ use async_trait::async_trait;
 use object_store::ObjectStore;
 use opentrail_model::{AccountId, Arn, OrganizationId};
 
-/// What CloudTrail wants to do with a bucket: deliver for `trail` below `prefix`.
+/// The folder, below an account's, whose keys are tried for a trail.
+pub const TRAIL_FOLDER: &str = "CloudTrail";
+
+/// What CloudTrail wants to do with a bucket: deliver below `prefix` for `trail`, or for a query of an event data store.
 #[derive(Clone, Copy, Debug)]
 pub struct Delivery<'a> {
     /// The bucket.
     pub bucket: &'a str,
     /// `S3KeyPrefix`.
     pub prefix: Option<&'a str>,
-    /// The trail, as `aws:SourceArn`.
+    /// The trail or the event data store, as `aws:SourceArn`.
     pub trail: &'a Arn,
     /// `KmsKeyId`: the ARN of the key that what is put is to be sealed with. Not looked at by [`Buckets::check`].
     pub kms_key: Option<&'a str>,
@@ -22,13 +25,15 @@ pub struct Delivery<'a> {
     pub recipient: AccountId,
     /// The organization whose trail it is, in that path and as `aws:SourceOrgID`.
     pub organization: Option<&'a OrganizationId>,
+    /// The folder below the account in that path.
+    pub folder: &'static str,
 }
 
 /// The buckets that trails deliver to: the embedded store's and those of configured S3-compatible endpoints.
 #[async_trait]
 pub trait Buckets: fmt::Debug + Send + Sync + 'static {
     /// Whether the bucket exists and lets CloudTrail read its ACL and put objects below
-    /// `[prefix/]AWSLogs/<recipient>/`, for an organization's trail `[prefix/]AWSLogs/<organization>/<recipient>/`.
+    /// `[prefix/]AWSLogs/<recipient>/<folder>/`, with `<organization>/` before the recipient for an organization's trail.
     /// (User Guide, "Amazon S3 bucket policy for CloudTrail".)
     async fn check(&self, delivery: Delivery<'_>) -> Result<(), BucketError>;
 

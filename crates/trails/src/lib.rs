@@ -10,7 +10,7 @@ mod repository;
 mod status;
 mod trail;
 
-pub use buckets::{BucketError, Buckets, Delivery, KeyError};
+pub use buckets::{BucketError, Buckets, Delivery, KeyError, TRAIL_FOLDER};
 pub use change::TrailChange;
 pub use repository::{MAX_TRAILS_PER_REGION, TrailError, Trails};
 pub use status::TrailStatus;

@@ -1,7 +1,7 @@
 //! Rules over several settings of a trail, common to CreateTrail and UpdateTrail.
 
 use opentrail_model::Arn;
-use opentrail_trails::{Delivery, KeyError, Trail, TrailError};
+use opentrail_trails::{Delivery, KeyError, TRAIL_FOLDER, Trail, TrailError};
 
 use crate::context::{Context, Outcome};
 
@@ -113,6 +113,7 @@ fn delivery<'a>(trail: &'a Trail, arn: &'a Arn) -> Delivery<'a> {
         account: trail.key.account,
         recipient: trail.key.account,
         organization: trail.organization.as_ref().map(|organization| &organization.id),
+        folder: TRAIL_FOLDER,
     }
 }
 

@@ -4,7 +4,6 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::{Context, bail};
-use base64::Engine;
 use http::{Method, Request};
 use ini::Ini;
 use object_store::aws::AmazonS3Builder;
@@ -115,12 +114,7 @@ impl Server {
     ) -> anyhow::Result<PublicKeys> {
         let input = json!({"StartTime": start.as_secs(), "EndTime": end.as_secs()});
         let answer = self.call(region.as_str(), "ListPublicKeys", &input).await?;
-        let mut keys = PublicKeys::default();
-        for key in answer["PublicKeyList"].as_array().into_iter().flatten() {
-            let value = key["Value"].as_str().unwrap_or_default();
-            keys.add(base64::engine::general_purpose::STANDARD.decode(value)?);
-        }
-        Ok(keys)
+        Ok(PublicKeys::from_json(&answer.to_string())?)
     }
 }
 

@@ -197,7 +197,7 @@ impl Buckets for TrailBuckets {
 fn tried_key(delivery: Delivery<'_>) -> String {
     let prefix = delivery.prefix.map(|prefix| format!("{prefix}/")).unwrap_or_default();
     let organization = delivery.organization.map(|id| format!("{id}/")).unwrap_or_default();
-    format!("{prefix}AWSLogs/{organization}{}/CloudTrail/log.json.gz", delivery.recipient)
+    format!("{prefix}AWSLogs/{organization}{}/{}/log.json.gz", delivery.recipient, delivery.folder)
 }
 
 /// The key of a bucket elsewhere, which only its endpoint knows: nothing is checked but the ARN's form and Region. That

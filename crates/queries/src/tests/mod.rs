@@ -1,0 +1,3 @@
+mod delivery;
+mod life;
+mod world;
