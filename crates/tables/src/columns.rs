@@ -70,6 +70,16 @@ pub(crate) fn layout_of(file: &DataFile) -> u32 {
     name.rsplit_once(".v").and_then(|(_, layout)| layout.parse().ok()).unwrap_or(1)
 }
 
+/// Events as Lake's columns for stores of this kind, in Lake's order: what is found in the events themselves. Columns that
+/// a store knows from elsewhere (`eventtime`, `recipientaccountid`, `eventcategory`) or makes are null.
+pub fn lakes_columns<'a>(kind: Kind, events: impl ExactSizeIterator<Item = &'a [u8]>) -> RecordBatch {
+    let columns = Columns::of(kind);
+    let mut decoder = Decoder::new(columns.parts, events.len());
+    events.for_each(|event| decoder.push(event));
+    let (decoded, _) = decoder.finish();
+    RecordBatch::try_new(Arc::clone(&columns.shown), decoded).expect("the decoder makes the columns of its schema")
+}
+
 /// A row of a batch that a store keeps.
 #[derive(Debug)]
 pub(crate) struct Kept {

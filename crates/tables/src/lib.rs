@@ -26,6 +26,7 @@ mod supervisor;
 mod table;
 mod tables;
 
+pub use columns::lakes_columns;
 pub use error::TableError;
 pub use shown::PrincipalTags;
 pub use snapshot::{Snapshot, SnapshotFile};
