@@ -5,6 +5,7 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
+use std::ops::Range;
 use std::sync::Arc;
 
 use arrow_array::builder::{
@@ -252,6 +253,8 @@ impl ListColumn {
 }
 
 struct MapColumn {
+    /// The names of the members in hand, one behind the other.
+    names: String,
     keys: StringBuilder,
     values: StringBuilder,
     ends: Vec<i32>,
@@ -263,20 +266,27 @@ impl MapColumn {
         let mut ends = Vec::with_capacity(rows + 1);
         ends.push(0);
         let texts = || StringBuilder::with_capacity(rows, rows * 16);
-        Self { keys: texts(), values: texts(), ends, valid: NullBufferBuilder::new(rows) }
+        Self { names: String::new(), keys: texts(), values: texts(), ends, valid: NullBufferBuilder::new(rows) }
     }
 
     fn push(&mut self, object: &str) {
-        let mut members: Vec<(String, LazyValue<'_>)> = Vec::new();
-        json::members(object, |key, value| members.push((key.to_owned(), value.clone())));
+        self.names.clear();
+        let (names, mut members) = (&mut self.names, Vec::new());
+        json::members(object, |key, value| {
+            let start = names.len();
+            names.push_str(key);
+            members.push((start..names.len(), value.clone()));
+        });
+        let name = |place: &Range<usize>| &self.names[place.clone()];
         let mut last: HashMap<&str, usize> = HashMap::new();
         if members.len() >= HASHED_FROM {
-            last.extend(members.iter().enumerate().map(|(number, (key, _))| (&**key, number)));
+            last.extend(members.iter().enumerate().map(|(number, (place, _))| (name(place), number)));
         }
-        for (number, (key, value)) in members.iter().enumerate() {
-            let repeated = match last.get(&**key) {
+        for (number, (place, value)) in members.iter().enumerate() {
+            let key = name(place);
+            let repeated = match last.get(key) {
                 Some(last) => *last > number,
-                None => members[number + 1..].iter().any(|(later, _)| later == key),
+                None => members[number + 1..].iter().any(|(later, _)| name(later) == key),
             };
             if !repeated && !value.is_null() {
                 self.keys.append_value(key);
