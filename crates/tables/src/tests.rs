@@ -1,3 +1,4 @@
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
@@ -451,7 +452,7 @@ fn positions_of(snapshot: &Snapshot) -> Vec<u64> {
     positions
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+#[tokio::test]
 async fn snapshots_have_every_row_once_while_rows_are_flushed_and_files_merged() {
     let mut world = World::new();
     world.change(store(1, &["Management"]));
@@ -461,41 +462,39 @@ async fn snapshots_have_every_row_once_while_rows_are_flushed_and_files_merged()
     let (mut projection, opened) = world.open().await;
     projection.resume().await.unwrap();
     let table = opened.borrow().clone().unwrap();
-    let writing = {
-        let entries = world.entries.clone();
-        tokio::spawn(async move {
-            for (number, entries) in entries.chunks(5).enumerate() {
-                let after = Position(entries[0].position.0 - 1);
-                projection.apply(&Arc::new(EventBatch::decode(after, entries))).await.unwrap();
-                if number % 4 == 3 {
-                    projection.finish().await.unwrap();
-                }
+    let written = Cell::new(false);
+    let writing = async {
+        for (number, entries) in world.entries.chunks(5).enumerate() {
+            let after = Position(entries[0].position.0 - 1);
+            projection.apply(&Arc::new(EventBatch::decode(after, entries))).await.unwrap();
+            if number % 4 == 3 {
+                projection.finish().await.unwrap();
             }
-        })
+        }
+        written.set(true);
     };
-    let upkeep = {
-        let (table, options, clock) = (Arc::clone(&table), world.options.clone(), Arc::clone(&world.clock));
-        tokio::spawn(async move {
-            loop {
-                maintain(&table, &options, &*clock, true).await.unwrap();
-                tokio::task::yield_now().await;
-            }
-        })
+    let upkeep = async {
+        while !written.get() {
+            maintain(&table, &world.options, &*world.clock, true).await.unwrap();
+            tokio::task::yield_now().await;
+        }
     };
-    let (mut seen, mut last) = (0, false);
-    while !last {
-        last = writing.is_finished();
-        let snapshot = Snapshot::take(&table, world.clock.now()).await.unwrap();
-        let positions = positions_of(&snapshot);
-        assert_eq!(snapshot.rows(), positions.len() as u64);
-        let expected: Vec<u64> = (2..).take(positions.len()).collect();
-        assert_eq!(positions, expected, "every row once, in order");
-        assert!(positions.len() >= seen, "what was seen is seen");
-        seen = positions.len();
-    }
-    upkeep.abort();
-    writing.await.unwrap();
-    assert_eq!(seen, 400);
+    let reading = async {
+        let (mut seen, mut last) = (0, false);
+        while !last {
+            last = written.get();
+            let snapshot = Snapshot::take(&table, world.clock.now()).await.unwrap();
+            tokio::task::yield_now().await;
+            let positions = positions_of(&snapshot);
+            assert_eq!(snapshot.rows(), positions.len() as u64);
+            let expected: Vec<u64> = (2..).take(positions.len()).collect();
+            assert_eq!(positions, expected, "every row once, in order");
+            assert!(positions.len() >= seen, "what was seen is seen");
+            seen = positions.len();
+        }
+        seen
+    };
+    assert_eq!(tokio::join!(writing, upkeep, reading).2, 400);
 }
 
 #[tokio::test]
