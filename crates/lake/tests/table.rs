@@ -245,7 +245,7 @@ async fn vacuum_counts_from_when_a_file_left_the_table() {
     let modified = dir.path().join(&old.path).metadata().unwrap().modified().unwrap();
     let written = Timestamp::EPOCH + modified.duration_since(std::time::UNIX_EPOCH).unwrap();
     let hour = Duration::from_secs(3600);
-    table.replace(&[old.clone()], vec![new], written + hour * 2).await.unwrap();
+    table.replace(std::slice::from_ref(&old), vec![new], written + hour * 2).await.unwrap();
     let table = open(dir.path()).await;
     assert_eq!(
         table.vacuum(hour, written + hour * 3 - Duration::from_secs(1)).await.unwrap(),
