@@ -85,8 +85,32 @@ def test_each_store_has_what_its_selectors_take_byte_for_byte(server):
     assert calls[:3] == ["CreateEventDataStore"] * 3, "a store has the call that made it"
     [row] = stored.rows(server, objects, "eventtime", "eventname", "recipientaccountid", "awsregion", "readonly", "resources")
     assert (row["eventname"], row["awsregion"], row["readonly"]) == ("GetObject", REGION, True)
-    assert row["resources"] == [{"type": "AWS::S3::Object", "arn": "arn:aws:s3:::mine/k"}]
+    assert row["resources"] == [{"accountid": None, "type": "AWS::S3::Object", "arn": "arn:aws:s3:::mine/k", "arnprefix": None}]
     assert row["eventtime"].strftime("%Y-%m-%dT%H:%M:%SZ") == json.loads(two)["eventTime"]
+
+
+def test_other_engines_read_the_columns_of_lakes_schema(server):
+    arn = create(server, "columns", MANAGEMENT)
+    issuer = {"type": "Role", "arn": "arn:aws:iam::111122223333:role/R", "userName": "R"}
+    attributes = {"creationDate": "2026-01-02T03:04:05Z", "mfaAuthenticated": "false"}
+    identity = {"type": "AssumedRole", "arn": "arn:aws:sts::111122223333:assumed-role/R/s", "accountId": "111122223333",
+                "sessionContext": {"sessionIssuer": issuer, "attributes": attributes}}  # fmt: skip
+    parameters = {"bucketName": "b", "flag": True, "none": None, "items": [{"a": 1}], "x-amz-acl": ""}
+    tls = {"tlsVersion": "TLSv1.3", "cipherSuite": "TLS_AES_128_GCM_SHA256"}
+    lines = put(server, management(userIdentity=identity, requestParameters=parameters, tlsDetails=tls, userAgent="agent", apiVersion=7,
+                                   sessionCredentialFromConsole="true"))  # fmt: skip
+    wait_for(server, arn, lines)
+    names = ["useridentity", "requestparameters", "responseelements", "tlsdetails", "useragent", "apiversion", "eventjson",
+             "sessioncredentialfromconsole", "userarn", "raw"]  # fmt: skip
+    [row] = [row for row in stored.rows(server, arn, *names) if row["raw"] in lines]
+    assert row["useridentity"]["sessioncontext"]["sessionissuer"]["username"] == "R"
+    created = row["useridentity"]["sessioncontext"]["attributes"]["creationdate"]
+    assert created.strftime("%Y-%m-%dT%H:%M:%SZ") == attributes["creationDate"]
+    assert row["useridentity"]["inscopeof"] is None and row["userarn"] == row["useridentity"]["arn"] == identity["arn"]
+    assert dict(row["requestparameters"]) == {"bucketName": "b", "flag": "true", "items": '[{"a":1}]', "x-amz-acl": ""}
+    assert row["tlsdetails"] == {"tlsversion": "TLSv1.3", "ciphersuite": "TLS_AES_128_GCM_SHA256", "clientprovidedhostheader": None}
+    assert (row["useragent"], row["apiversion"], row["sessioncredentialfromconsole"]) == ("agent", None, "true"), "7 is no text"
+    assert row["eventjson"] is None, "the record is stored once"
 
 
 def test_a_change_takes_effect_at_its_place(server):

@@ -9,7 +9,7 @@ const WHITESPACE: [char; 4] = [' ', '\t', '\n', '\r'];
 ///
 /// A key that escapes half a character (`"\ud800"`) is JSON, but no text: `each` sees it as it is spelled, quotes
 /// included, which is nobody's name.
-pub(crate) fn members<'a>(object: &'a str, mut each: impl FnMut(&str, &LazyValue<'a>)) -> bool {
+pub fn members<'a>(object: &'a str, mut each: impl FnMut(&str, &LazyValue<'a>)) -> bool {
     let mut rest = object.trim_start_matches(WHITESPACE).strip_prefix('{').unwrap_or_default();
     let mut separator = "";
     for member in to_object_iter(object) {
@@ -56,7 +56,7 @@ fn after<'a>(text: &'a str, value: &LazyValue<'a>) -> &'a str {
 }
 
 /// Calls `each` for every element of the array, in order, up to the first byte that is no JSON.
-pub(crate) fn elements<'a>(array: &'a str, mut each: impl FnMut(&LazyValue<'a>)) {
+pub fn elements<'a>(array: &'a str, mut each: impl FnMut(&LazyValue<'a>)) {
     for element in to_array_iter(array) {
         let Ok(element) = element else { return };
         each(&element);
@@ -64,7 +64,7 @@ pub(crate) fn elements<'a>(array: &'a str, mut each: impl FnMut(&LazyValue<'a>))
 }
 
 /// The last member called `name`.
-pub(crate) fn member<'a>(object: &'a str, name: &str) -> Option<LazyValue<'a>> {
+pub fn member<'a>(object: &'a str, name: &str) -> Option<LazyValue<'a>> {
     let mut found = None;
     members(object, |key, value| {
         if key == name {

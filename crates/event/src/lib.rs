@@ -6,7 +6,7 @@
 mod batch;
 mod decode;
 mod details;
-mod json;
+pub mod json;
 mod lookup;
 
 pub use batch::{Control, Event, EventBatch};

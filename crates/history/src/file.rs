@@ -66,6 +66,7 @@ pub(crate) fn table_spec() -> TableSpec {
         app_id: "opentrail-history".into(),
         schema: Arc::new(Schema::new(fields)),
         partition_columns: vec![DAY.into()],
+        retyped_columns: Vec::new(),
     }
 }
 

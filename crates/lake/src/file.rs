@@ -17,6 +17,8 @@ const SUFFIX: &str = ".parquet";
 const CHECKSUM_DIGITS: usize = 64;
 /// Bytes read at once to be hashed.
 const READ_BYTES: usize = 1 << 20;
+/// How often a file's directory is made again.
+const CREATED_AGAIN: u32 = 10;
 
 /// One Parquet file of a table: what its commit says of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -129,11 +131,8 @@ pub fn write_file<E: From<LakeError>>(
 ) -> Result<DataFile, E> {
     let unnamed = dir.join(&path);
     let parent = unnamed.parent().unwrap_or(dir);
-    if !parent.exists() {
-        fs::create_dir_all(parent).map_err(LakeError::io(parent))?;
-        sync_dir(dir)?;
-    }
-    let written = write(&unnamed, schema, properties, fill).and_then(|(size_bytes, checksum, stats)| {
+    let file = create(dir, parent, &unnamed)?;
+    let written = write(file, &unnamed, schema, properties, fill).and_then(|(size_bytes, checksum, stats)| {
         let path = format!("{}-{checksum}{SUFFIX}", path.strip_suffix(SUFFIX).unwrap_or(&path));
         fs::rename(&unnamed, dir.join(&path)).map_err(LakeError::io(&unnamed))?;
         Ok(DataFile { path, partition, size_bytes, stats })
@@ -147,14 +146,30 @@ pub fn write_file<E: From<LakeError>>(
     Ok(file)
 }
 
-/// Size and checksum of the file that this writes, and its statistics.
+/// Makes the file, and the directory that it lies in.
+fn create(dir: &Path, parent: &Path, target: &Path) -> Result<File, LakeError> {
+    let mut tries = 0;
+    loop {
+        if !parent.exists() {
+            fs::create_dir_all(parent).map_err(LakeError::io(parent))?;
+            sync_dir(dir)?;
+        }
+        match File::create(target) {
+            // A vacuum may have taken the directory away while it was empty.
+            Err(error) if error.kind() == io::ErrorKind::NotFound && tries < CREATED_AGAIN => tries += 1,
+            created => return created.map_err(LakeError::io(target)),
+        }
+    }
+}
+
+/// Size and checksum of what this writes to the new file, and its statistics.
 fn write<E: From<LakeError>>(
+    file: File,
     target: &Path,
     schema: SchemaRef,
     properties: WriterProperties,
     fill: impl FnOnce(&mut FileWriter<'_>) -> Result<Option<String>, E>,
 ) -> Result<(u64, String, Option<String>), E> {
-    let file = File::create(target).map_err(LakeError::io(target))?;
     let hashing = Hashing { file, context: Context::new(&SHA256), size_bytes: 0 };
     let writer = ArrowWriter::try_new(hashing, schema, Some(properties)).map_err(parquet(target))?;
     let mut writer = FileWriter { path: target, writer };

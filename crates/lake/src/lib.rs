@@ -9,6 +9,7 @@
 mod durable;
 mod error;
 mod file;
+mod schema;
 mod table;
 
 pub use error::LakeError;

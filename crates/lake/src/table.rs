@@ -1,4 +1,4 @@
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -8,16 +8,17 @@ use arrow_schema::SchemaRef;
 use deltalake_core::kernel::engine::arrow_conversion::TryIntoKernel;
 use deltalake_core::kernel::transaction::CommitBuilder;
 use deltalake_core::kernel::transaction::CommitProperties;
-use deltalake_core::kernel::{Action, Add, Remove, StructType, Transaction};
+use deltalake_core::kernel::{Action, Add, MetadataExt, Remove, StructType, Transaction};
 use deltalake_core::operations::create::CreateBuilder;
 use deltalake_core::protocol::{DeltaOperation, SaveMode};
 use deltalake_core::{DeltaTable, DeltaTableBuilder, DeltaTableError};
+use futures::TryStreamExt;
 use opentrail_model::{Position, Timestamp};
 use opentrail_runtime::CrashPoint;
 use url::Url;
 
 use crate::durable::DurableStore;
-use crate::{DataFile, LakeError};
+use crate::{DataFile, LakeError, schema};
 
 /// What a table is to be, for its creation and to recognise it later.
 #[derive(Clone, Debug)]
@@ -30,6 +31,9 @@ pub struct TableSpec {
     pub schema: SchemaRef,
     /// Which of the columns are in the paths and not in the files.
     pub partition_columns: Vec<String>,
+    /// Which of the columns may have another type in a table made by an older version: its owner does not read them
+    /// from files of that time.
+    pub retyped_columns: Vec<String>,
 }
 
 /// A Delta table in a local directory, with one writer: this value.
@@ -48,10 +52,11 @@ pub struct Table {
 }
 
 impl Table {
-    /// Opens the table in `dir`, creating it (and the directory) when there is none.
+    /// Opens the table in `dir`, creating it (and the directory) when there is none. Columns, and parts of columns, that an
+    /// older table lacks are added to it in a commit of their own.
     ///
     /// # Errors
-    /// When the directory cannot be used, or holds a table with other columns.
+    /// When the directory cannot be used, or holds a table with columns that `spec` has not or has in another type.
     pub async fn open_or_create(dir: &Path, spec: &TableSpec) -> Result<Self, LakeError> {
         fs::create_dir_all(dir).map_err(LakeError::io(dir))?;
         let dir = dir.canonicalize().map_err(LakeError::io(dir))?;
@@ -70,7 +75,11 @@ impl Table {
             table.load().await.map_err(failed)?;
             let found = table.snapshot().map_err(failed)?.schema();
             if *found != columns {
-                return Err(LakeError::Form { dir, reason: "its columns differ".into() });
+                let known = |name: &str| spec.retyped_columns.iter().any(|retyped| retyped == name);
+                if let Err(reason) = schema::grows_to(&found, &columns, known) {
+                    return Err(LakeError::Form { dir, reason });
+                }
+                alter(&mut table, &columns).await.map_err(failed)?;
             }
         } else {
             table = CreateBuilder::new()
@@ -159,15 +168,29 @@ impl Table {
         self.table.load().await.map_err(|error| LakeError::Table { dir: self.dir.clone(), source: Box::new(error) })
     }
 
-    /// Deletes Parquet files that no commit up to this version names as active and that have not changed for
-    /// `older_than`, and directories left empty. Returns how many files went.
+    /// Deletes Parquet files that no commit up to this version names as active and that left the table, or were written
+    /// if they never were of it, `older_than` ago, and directories left empty. Returns how many files went.
     ///
     /// `older_than` must exceed the longest read and the longest time from writing a file to its commit.
     pub async fn vacuum(&self, older_than: Duration, now: Timestamp) -> Result<usize, LakeError> {
         let active: HashSet<PathBuf> = self.files()?.into_iter().map(|file| self.dir.join(file.path)).collect();
+        let left = self.left().await?;
         let dir = self.dir.clone();
-        let swept = tokio::task::spawn_blocking(move || sweep(&dir, &active, older_than, now)).await;
+        let swept = tokio::task::spawn_blocking(move || sweep(&dir, &active, &left, older_than, now)).await;
         swept.map_err(|error| LakeError::io(&self.dir)(std::io::Error::other(error)))?
+    }
+
+    /// When files left the table, as far back as its log keeps it.
+    async fn left(&self) -> Result<HashMap<PathBuf, Timestamp>, LakeError> {
+        let state = self.table.snapshot().map_err(|error| self.failed(error))?;
+        let log = self.table.log_store();
+        let mut removed = state.all_tombstones(log.as_ref());
+        let mut left = HashMap::new();
+        while let Some(file) = removed.try_next().await.map_err(|error| self.failed(error))? {
+            let time = Timestamp::from_millis(file.deletion_timestamp().unwrap_or_default());
+            left.insert(self.dir.join(&*file.path()), time);
+        }
+        Ok(left)
     }
 
     async fn commit(
@@ -196,6 +219,19 @@ impl Table {
     fn failed(&self, source: DeltaTableError) -> LakeError {
         LakeError::Table { dir: self.dir.clone(), source: Box::new(source) }
     }
+}
+
+/// Gives the table other columns, in one commit. A crash before it finds the old ones and begins again.
+async fn alter(table: &mut DeltaTable, columns: &StructType) -> Result<(), DeltaTableError> {
+    let state = table.snapshot()?;
+    let metadata = state.metadata().clone().with_schema(columns)?;
+    let fields = columns.fields().cloned().collect();
+    let committed = CommitBuilder::from(CommitProperties::default().with_max_retries(0))
+        .with_actions(vec![Action::Metadata(metadata)])
+        .build(Some(state), table.log_store(), DeltaOperation::AddColumn { fields })
+        .await?;
+    table.state = Some(committed.snapshot());
+    Ok(())
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -232,29 +268,36 @@ fn remove(file: &DataFile, now: Timestamp, change: DataChange) -> Action {
     })
 }
 
-fn sweep(dir: &Path, active: &HashSet<PathBuf>, older_than: Duration, now: Timestamp) -> Result<usize, LakeError> {
+fn sweep(
+    dir: &Path,
+    active: &HashSet<PathBuf>,
+    left: &HashMap<PathBuf, Timestamp>,
+    older_than: Duration,
+    now: Timestamp,
+) -> Result<usize, LakeError> {
     let mut deleted = 0;
     for entry in fs::read_dir(dir).map_err(LakeError::io(dir))? {
         let partition = entry.map_err(LakeError::io(dir))?.path();
         if !partition.is_dir() || partition.file_name().is_some_and(|name| name == "_delta_log") {
             continue;
         }
-        let mut left = 0;
+        let mut others = 0;
         for entry in fs::read_dir(&partition).map_err(LakeError::io(&partition))? {
             let entry = entry.map_err(LakeError::io(&partition))?;
             let path = entry.path();
             let modified = entry.metadata().and_then(|m| m.modified()).map_err(LakeError::io(&path))?;
             let modified = modified.duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-            let age = now.since(Timestamp::EPOCH + modified);
+            let written = Timestamp::EPOCH + modified;
+            let age = now.since(left.get(&path).copied().unwrap_or(written).max(written));
             if path.extension().is_some_and(|e| e == "parquet") && !active.contains(&path) && age >= older_than {
                 fs::remove_file(&path).map_err(LakeError::io(&path))?;
                 deleted += 1;
                 CrashPoint::LakeSwept.reach();
             } else {
-                left += 1;
+                others += 1;
             }
         }
-        if left == 0 {
+        if others == 0 {
             // A flush may have just put a file there: then the system refuses, which is right.
             let _ = fs::remove_dir(&partition);
         }

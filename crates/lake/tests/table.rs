@@ -26,6 +26,7 @@ fn spec() -> TableSpec {
             Field::new("day", DataType::Utf8, true),
         ])),
         partition_columns: vec!["day".into()],
+        retyped_columns: Vec::new(),
     }
 }
 
@@ -190,6 +191,37 @@ async fn a_commit_by_another_writer_makes_this_one_fail() {
 }
 
 #[tokio::test]
+async fn columns_are_added_to_a_table_and_others_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let nested = |parts: &[&str]| {
+        let parts: Vec<Field> = parts.iter().map(|part| Field::new(*part, DataType::Utf8, true)).collect();
+        DataType::List(Arc::new(Field::new("element", DataType::Struct(parts.into()), true)))
+    };
+    let with = |columns: &[(&str, DataType)]| {
+        let mut fields: Vec<Field> = spec().schema.fields().iter().map(|field| field.as_ref().clone()).collect();
+        fields.extend(columns.iter().map(|(name, kind)| Field::new(*name, kind.clone(), true)));
+        TableSpec { schema: Arc::new(Schema::new(fields)), retyped_columns: vec!["odd".into()], ..spec() }
+    };
+    let first = with(&[("odd", DataType::Boolean), ("list", nested(&["a"]))]);
+    let mut table = Table::open_or_create(dir.path(), &first).await.unwrap();
+    table.append(vec![file(dir.path(), "a")], Position(7), NOW).await.unwrap();
+    let second = with(&[("odd", DataType::Utf8), ("list", nested(&["b", "a"])), ("new", DataType::Int32)]);
+    let mut altered = Table::open_or_create(dir.path(), &second).await.unwrap();
+    assert_eq!((names(&altered), altered.version()), (vec!["day=monday/a.parquet".into()], table.version() + 1));
+    altered.append(vec![file(dir.path(), "b")], Position(8), NOW).await.unwrap();
+    let reopened = Table::open_or_create(dir.path(), &second).await.unwrap();
+    assert_eq!((reopened.version(), reopened.position().await.unwrap()), (altered.version(), Position(8)), "once");
+    for (columns, culprit) in [
+        (vec![("odd", DataType::Utf8), ("list", nested(&["b", "a"]))], "new"),
+        (vec![("odd", DataType::Utf8), ("list", nested(&["a"])), ("new", DataType::Int32)], "list"),
+        (vec![("odd", DataType::Utf8), ("list", nested(&["a", "b"])), ("new", DataType::Utf8)], "new"),
+    ] {
+        let error = Table::open_or_create(dir.path(), &with(&columns)).await.unwrap_err();
+        assert!(error.to_string().contains(&format!("its column {culprit}")), "{error}");
+    }
+}
+
+#[tokio::test]
 async fn vacuum_deletes_only_old_files_that_nothing_names() {
     let dir = tempfile::tempdir().unwrap();
     let mut table = open(dir.path()).await;
@@ -202,4 +234,24 @@ async fn vacuum_deletes_only_old_files_that_nothing_names() {
     assert_eq!(table.vacuum(hour, written + hour * 2).await.unwrap(), 1);
     assert!(dir.path().join(&active.path).exists());
     assert!(!dir.path().join(&stray.path).exists());
+}
+
+#[tokio::test]
+async fn vacuum_counts_from_when_a_file_left_the_table() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut table = open(dir.path()).await;
+    let (old, new) = (file(dir.path(), "old"), file(dir.path(), "new"));
+    table.append(vec![old.clone()], Position(1), NOW).await.unwrap();
+    let modified = dir.path().join(&old.path).metadata().unwrap().modified().unwrap();
+    let written = Timestamp::EPOCH + modified.duration_since(std::time::UNIX_EPOCH).unwrap();
+    let hour = Duration::from_secs(3600);
+    table.replace(std::slice::from_ref(&old), vec![new], written + hour * 2).await.unwrap();
+    let table = open(dir.path()).await;
+    assert_eq!(
+        table.vacuum(hour, written + hour * 3 - Duration::from_secs(1)).await.unwrap(),
+        0,
+        "somebody may read it"
+    );
+    assert_eq!(table.vacuum(hour, written + hour * 3).await.unwrap(), 1);
+    assert!(!dir.path().join(&old.path).exists());
 }

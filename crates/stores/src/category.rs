@@ -1,8 +1,9 @@
 use opentrail_model::{AdvancedEventSelector, SelectorField};
+use serde::{Deserialize, Serialize};
 
 /// Which kind of events a store collects: categories of different kinds are never mixed, and a store's kind never
 /// changes. (User Guide, "CloudTrail Lake event data stores".)
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Kind {
     /// `Management`, `Data`, `NetworkActivity`.
     CloudTrail,

@@ -1,71 +1,83 @@
 //! What a store's table has of an event.
 //!
-//! Columns of Lake's schema have Lake's names, in lower case; the others (`position`, `received`, `username`,
-//! `accesskeyid`, `userarn`, `eventjson`, `raw`) are OpenTrail's own. All but `raw` follow from `raw`, so that columns can be added
-//! without rewriting what is there: a file says in its metadata which layout it has, and what an older one lacks is made of
-//! its records. (ADR 19.)
+//! Lake's columns (`schema`) stand between OpenTrail's own: `position`, `received`, `username`, `userarn`, `accesskeyid`,
+//! `raw`. All follow from `raw`, the journal's entry and the store's settings, so that columns can be added without
+//! rewriting what is there: a file's name says which layout it has, and [`upgrade`] makes what an older one lacks of
+//! its records. (ADR 19, ADR 21.)
 
-use std::sync::{Arc, LazyLock};
+use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use arrow_array::builder::{BinaryBuilder, Int64Builder, StringBuilder, TimestampMicrosecondBuilder};
-use arrow_array::{Array, ArrayRef, ListArray, RecordBatch, StructArray, UInt32Array};
-use arrow_schema::{ArrowError, DataType, Field, Fields, Schema, SchemaRef, TimeUnit};
+use arrow_array::builder::{Int64Builder, StringBuilder, TimestampMicrosecondBuilder};
+use arrow_array::cast::AsArray;
+use arrow_array::{Array, ArrayRef, BinaryArray, RecordBatch, UInt32Array, new_null_array};
+use arrow_schema::{ArrowError, DataType, Field, Schema};
 use arrow_select::take::take;
 use opentrail_event::EventBatch;
-use opentrail_lake::TableSpec;
+use opentrail_lake::{DataFile, TableSpec};
 use opentrail_model::Timestamp;
+use opentrail_stores::Kind;
+
+use crate::decode::Decoder;
+use crate::schema::Columns;
 
 /// The partition column: the day of `eventtime` in UTC, e.g. `2026-01-02`.
 pub(crate) const DAY: &str = "event_date";
 /// The column that every other follows from.
 pub(crate) const RAW: &str = "raw";
+/// The event as the store shows it, where that is not the record itself.
+pub(crate) const EVENT_JSON: &str = "eventjson";
 /// What rows are sorted by, and what tells them apart.
 pub(crate) const POSITION: &str = "position";
 /// See [`POSITION`].
 pub(crate) const TIME: &str = "eventtime";
 
-pub(crate) static COLUMNS: LazyLock<SchemaRef> = LazyLock::new(|| {
-    let text = |name: &str| Field::new(name, DataType::Utf8, true);
-    let time = |name: &str| Field::new(name, DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())), true);
-    Arc::new(Schema::new(vec![
-        Field::new(POSITION, DataType::Int64, true),
-        time("received"),
-        time(TIME),
-        text("recipientaccountid"),
-        text("awsregion"),
-        text("eventcategory"),
-        text("eventtype"),
-        text("eventid"),
-        text("eventname"),
-        text("eventsource"),
-        Field::new("readonly", DataType::Boolean, true),
-        Field::new("sessioncredentialfromconsole", DataType::Boolean, true),
-        text("errorcode"),
-        text("vpcendpointid"),
-        text("userarn"),
-        text("accesskeyid"),
-        text("username"),
-        Field::new_list("resources", resource(), true),
-        Field::new("eventjson", DataType::Binary, true),
-        Field::new(RAW, DataType::Binary, true),
-    ]))
-});
-
-fn resource() -> Field {
-    let fields: Fields = ["type", "arn"].into_iter().map(|name| Field::new(name, DataType::Utf8, true)).collect();
-    Field::new_struct("element", fields, true)
-}
+/// The layout of the files that this server writes.
+///
+/// 1. A few of Lake's columns, the same for each kind of store.
+/// 2. All of Lake's columns.
+pub(crate) const LAYOUT: u32 = 2;
+/// Columns that had other types once. In files of an older layout they are never looked at.
+const RETYPED: [&str; 2] = ["sessioncredentialfromconsole", EVENT_JSON];
+/// Columns that are not found in the event as it stands.
+const GIVEN: [&str; 9] =
+    [POSITION, "received", TIME, "recipientaccountid", "eventcategory", "username", "userarn", "accesskeyid", RAW];
 
 /// The table of the store `id`: the columns of its files and the day.
-pub(crate) fn table_spec(id: &str) -> TableSpec {
-    let mut fields: Vec<Arc<Field>> = COLUMNS.fields().iter().cloned().collect();
+pub(crate) fn table_spec(id: &str, kind: Kind) -> TableSpec {
+    let mut fields: Vec<Arc<Field>> = Columns::of(kind).stored.fields().iter().cloned().collect();
     fields.push(Arc::new(Field::new(DAY, DataType::Date32, true)));
     TableSpec {
         name: id.to_owned(),
         app_id: "opentrail-store".into(),
         schema: Arc::new(Schema::new(fields)),
         partition_columns: vec![DAY.into()],
+        retyped_columns: RETYPED.map(str::to_owned).to_vec(),
     }
+}
+
+/// What is put behind a file's name, so that nobody has to open it to know its layout: `.v2` of
+/// `event_date=2026-01-02/flush-1-9.v2-<checksum>.parquet`.
+pub(crate) fn layout_suffix() -> String {
+    format!(".v{LAYOUT}")
+}
+
+/// The layout of a file.
+pub(crate) fn layout_of(file: &DataFile) -> u32 {
+    let name = file.path.rsplit('/').next().unwrap_or_default();
+    let name = name.trim_end_matches(".parquet");
+    let name = name.rsplit_once('-').map_or(name, |(name, _)| name);
+    name.rsplit_once(".v").and_then(|(_, layout)| layout.parse().ok()).unwrap_or(1)
+}
+
+/// Events as Lake's columns for stores of this kind, in Lake's order: what is found in the events themselves. Columns that
+/// a store knows from elsewhere (`eventtime`, `recipientaccountid`, `eventcategory`) or makes are null.
+pub fn lakes_columns<'a>(kind: Kind, events: impl ExactSizeIterator<Item = &'a [u8]>) -> RecordBatch {
+    let columns = Columns::of(kind);
+    let mut decoder = Decoder::new(columns.parts, events.len());
+    events.for_each(|event| decoder.push(event));
+    let (decoded, _) = decoder.finish();
+    RecordBatch::try_new(Arc::clone(&columns.shown), decoded).expect("the decoder makes the columns of its schema")
 }
 
 /// A row of a batch that a store keeps.
@@ -79,60 +91,87 @@ pub(crate) struct Kept {
     pub(crate) shown: Option<Vec<u8>>,
 }
 
-/// The rows as the table has them, in their order.
-pub(crate) fn rows(batch: &EventBatch, kept: &[Kept]) -> Result<RecordBatch, ArrowError> {
+/// Rows as the table has them.
+#[derive(Debug)]
+pub(crate) struct Rows {
+    pub(crate) batch: RecordBatch,
+    /// How many members of the events had not the type that their column is for.
+    pub(crate) odd: u64,
+}
+
+/// The rows as the table of a store of this kind has them, in their order.
+pub(crate) fn rows(kind: Kind, batch: &EventBatch, kept: &[Kept]) -> Result<Rows, ArrowError> {
     let indices: UInt32Array = kept.iter().map(|kept| u32::try_from(kept.row).ok()).collect();
     let taken = |column: &dyn Array| take(column, &indices, None);
     let mut position = Int64Builder::with_capacity(kept.len());
     let mut received = times(kept.len());
     let mut time = times(kept.len());
-    let mut account = StringBuilder::new();
-    let mut shown = BinaryBuilder::new();
+    let mut account = StringBuilder::with_capacity(kept.len(), kept.len() * 12);
     for kept in kept {
         let event = batch.event(kept.row);
         position.append_value(event.position().0.cast_signed());
         received.append_value(event.received().as_millis().saturating_mul(1000));
         time.append_value(kept.time.as_millis().saturating_mul(1000));
         account.append_value(event.account().to_string());
-        shown.append_option(kept.shown.as_deref());
     }
-    let columns: Vec<ArrayRef> = vec![
+    let given: [ArrayRef; GIVEN.len()] = [
         Arc::new(position.finish()),
         Arc::new(received.finish()),
         Arc::new(time.finish()),
         Arc::new(account.finish()),
-        taken(&batch.region)?,
         taken(&batch.event_category)?,
-        taken(&batch.event_type)?,
-        taken(&batch.event_id)?,
-        taken(&batch.event_name)?,
-        taken(&batch.event_source)?,
-        taken(&batch.read_only)?,
-        taken(&batch.session_credential_from_console)?,
-        taken(&batch.error_code)?,
-        taken(&batch.vpc_endpoint_id)?,
+        taken(&batch.username)?,
         taken(&batch.user_arn)?,
         taken(&batch.access_key_id)?,
-        taken(&batch.username)?,
-        resources(&taken(&batch.resources)?)?,
-        Arc::new(shown.finish()),
         taken(&batch.raw)?,
     ];
-    RecordBatch::try_new(Arc::clone(&COLUMNS), columns)
+    let events = kept.iter().map(|kept| match &kept.shown {
+        Some(shown) => (&shown[..], true),
+        None => (batch.raw.value(kept.row), false),
+    });
+    assemble(kind, GIVEN.into_iter().zip(given).collect(), events)
+}
+
+/// Rows of a file of an older layout as those of this one.
+pub(crate) fn upgrade(kind: Kind, old: &RecordBatch) -> Result<Rows, ArrowError> {
+    let missing = |name: &str| ArrowError::SchemaError(format!("there is no column {name} of its type"));
+    let column = |name: &'static str| old.column_by_name(name).cloned().ok_or_else(|| missing(name));
+    let given = GIVEN.map(|name| column(name).map(|column| (name, column)));
+    let given: BTreeMap<&'static str, ArrayRef> = given.into_iter().collect::<Result<_, _>>()?;
+    let binary = |name| -> Result<BinaryArray, ArrowError> {
+        Ok(column(name)?.as_binary_opt::<i32>().ok_or_else(|| missing(name))?.clone())
+    };
+    let (raw, shown) = (binary(RAW)?, binary(EVENT_JSON)?);
+    let event = |row| if shown.is_valid(row) { (shown.value(row), true) } else { (raw.value(row), false) };
+    assemble(kind, given, (0..old.num_rows()).map(event))
+}
+
+/// Puts what is given beside what the events have; each comes with whether its text is to be kept as `eventjson`.
+fn assemble<'a>(
+    kind: Kind,
+    mut given: BTreeMap<&str, ArrayRef>,
+    events: impl ExactSizeIterator<Item = (&'a [u8], bool)>,
+) -> Result<Rows, ArrowError> {
+    let columns = Columns::of(kind);
+    let rows = events.len();
+    let mut decoder = Decoder::new(columns.parts, rows);
+    let mut shown = StringBuilder::with_capacity(rows, 0);
+    for (event, otherwise) in events {
+        decoder.push(event);
+        shown.append_option(otherwise.then(|| String::from_utf8_lossy(event)));
+    }
+    given.insert(EVENT_JSON, Arc::new(shown.finish()));
+    let (decoded, odd) = decoder.finish();
+    let names = columns.shown.fields().iter().map(|field| field.name().as_str());
+    let mut decoded: BTreeMap<&str, ArrayRef> = names.zip(decoded).collect();
+    let made = columns.stored.fields().iter().map(|field| {
+        let column = given.remove(field.name().as_str()).or_else(|| decoded.remove(field.name().as_str()));
+        column.unwrap_or_else(|| new_null_array(field.data_type(), rows))
+    });
+    let batch = RecordBatch::try_new(Arc::clone(&columns.stored), made.collect())?;
+    Ok(Rows { batch, odd })
 }
 
 fn times(rows: usize) -> TimestampMicrosecondBuilder {
     TimestampMicrosecondBuilder::with_capacity(rows).with_timezone("UTC")
-}
-
-/// The list with the field that the table's schema has.
-fn resources(list: &ArrayRef) -> Result<ArrayRef, ArrowError> {
-    let wrong = || ArrowError::SchemaError("resources is a list of structs".into());
-    let list = list.as_any().downcast_ref::<ListArray>().ok_or_else(wrong)?;
-    let values = list.values().as_any().downcast_ref::<StructArray>().ok_or_else(wrong)?;
-    let DataType::Struct(fields) = resource().data_type().clone() else { return Err(wrong()) };
-    let values = StructArray::try_new(fields, values.columns().to_vec(), values.nulls().cloned())?;
-    let list =
-        ListArray::try_new(Arc::new(resource()), list.offsets().clone(), Arc::new(values), list.nulls().cloned())?;
-    Ok(Arc::new(list))
 }

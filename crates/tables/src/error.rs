@@ -45,6 +45,12 @@ pub enum TableError {
         /// The journal's last.
         tail: Position,
     },
+    /// The store's table is being opened: in a moment it is there, or the log says why not.
+    #[error("the table of event data store {store} is not open yet")]
+    Opening {
+        /// The store's id.
+        store: String,
+    },
     /// A task was stopped because the server is.
     #[error("the event data stores are stopping")]
     Stopping,

@@ -7,25 +7,32 @@ use std::sync::Arc;
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Int64Type, TimestampMicrosecondType};
 use arrow_array::{RecordBatch, UInt32Array};
+use arrow_schema::{DataType, Field, Schema};
 use arrow_select::concat::concat_batches;
 use arrow_select::take::take_record_batch;
 use opentrail_lake::{DataFile, write_file};
 use opentrail_model::Timestamp;
+use opentrail_stores::Kind;
 use parquet::basic::{Compression, Encoding, ZstdLevel};
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
+use parquet::schema::types::ColumnPath;
 
 use crate::TableError;
-use crate::columns::{COLUMNS, DAY, POSITION, RAW, TIME};
+use crate::columns::{DAY, EVENT_JSON, LAYOUT, POSITION, RAW, TIME, layout_suffix};
+use crate::schema::Columns;
 
 /// The key in a file's metadata that says which columns its writer knew, and what it says.
 const LAYOUT_KEY: &str = "opentrail.store.layout";
-const LAYOUT: &str = "1";
 /// Rows of a row group: what a reader skips by statistics, and what a writer holds in memory, compressed.
 const GROUP_ROWS: usize = 128 << 10;
 /// Rows written at once.
 const BLOCK_ROWS: usize = 1024;
 /// Raw records compressed together.
 const RAW_PAGE_BYTES: usize = 256 << 10;
+
+/// Columns that are asked for one of many values: a row group without it is known by its Bloom filter.
+const BLOOMED: [&str; 8] =
+    ["eventid", "requestid", "eventname", "errorcode", "sourceipaddress", "userarn", "accesskeyid", "sharedeventid"];
 
 /// How hard to compress.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,9 +59,14 @@ pub(crate) fn day_of(time: Timestamp) -> String {
 }
 
 /// Writes the rows, whatever their order, to a file per day called `name`. Blocks.
-pub(crate) fn write_days(dir: &Path, name: &str, batches: &[RecordBatch]) -> Result<Vec<DataFile>, TableError> {
+pub(crate) fn write_days(
+    dir: &Path,
+    name: &str,
+    kind: Kind,
+    batches: &[RecordBatch],
+) -> Result<Vec<DataFile>, TableError> {
     let failed = |reason: String| TableError::Damaged { file: name.to_owned(), reason };
-    let all = concat_batches(&COLUMNS, batches).map_err(|error| failed(error.to_string()))?;
+    let all = concat_batches(&Columns::of(kind).stored, batches).map_err(|error| failed(error.to_string()))?;
     let places = places(&all).ok_or_else(|| failed("rows in memory have not a store's columns".into()))?;
     let mut days: BTreeMap<String, Vec<u32>> = BTreeMap::new();
     for (row, (time, _)) in places.iter().enumerate() {
@@ -67,22 +79,25 @@ pub(crate) fn write_days(dir: &Path, name: &str, batches: &[RecordBatch]) -> Res
             let rows = UInt32Array::from(rows.to_vec());
             take_record_batch(&all, &rows).map_err(|error| failed(error.to_string()))
         });
-        write(dir, &day, name, Effort::Quick, blocks)
+        write(dir, &day, name, kind, Effort::Quick, blocks)
     };
     days.into_iter().map(write).collect()
 }
 
-/// Writes rows of one day, which come in order, to `event_date=<day>/<name>.parquet` below `dir`. Blocks.
+/// Writes rows of one day, which come in order, to a file `event_date=<day>/<name>…` below `dir`. Blocks.
 pub(crate) fn write(
     dir: &Path,
     day: &str,
     name: &str,
+    kind: Kind,
     effort: Effort,
     blocks: impl Iterator<Item = Result<RecordBatch, TableError>>,
 ) -> Result<DataFile, TableError> {
-    let path = format!("{DAY}={day}/{name}.parquet");
+    let path = format!("{DAY}={day}/{name}{}.parquet", layout_suffix());
     let partition = BTreeMap::from([(DAY.to_owned(), day.to_owned())]);
-    write_file(dir, path.clone(), partition, Arc::clone(&COLUMNS), properties(effort), |file| {
+    let columns = Arc::clone(&Columns::of(kind).stored);
+    let properties = properties(&columns, effort);
+    write_file(dir, path.clone(), partition, columns, properties, |file| {
         let mut bounds = Bounds::default();
         for block in blocks {
             let block = block?;
@@ -92,7 +107,7 @@ pub(crate) fn write(
             })?;
             file.write(&block)?;
         }
-        file.set_metadata(LAYOUT_KEY, LAYOUT.into());
+        file.set_metadata(LAYOUT_KEY, LAYOUT.to_string());
         Ok(Some(bounds.stats()))
     })
 }
@@ -131,20 +146,26 @@ impl Bounds {
     }
 }
 
-fn properties(effort: Effort) -> WriterProperties {
+fn properties(columns: &Schema, effort: Effort) -> WriterProperties {
     let zstd = |level| Compression::ZSTD(ZstdLevel::try_new(level).expect("levels 1 to 22 exist"));
-    let raw = match effort {
-        Effort::Quick => zstd(1),
-        Effort::Thorough => zstd(9),
+    let (level, raw) = match effort {
+        Effort::Quick => (zstd(1), zstd(1)),
+        Effort::Thorough => (zstd(3), zstd(9)),
     };
     let mut properties = WriterProperties::builder()
         .set_created_by(concat!("opentrail ", env!("CARGO_PKG_VERSION")).into())
-        .set_compression(zstd(1))
+        .set_compression(level)
         .set_max_row_group_row_count(Some(GROUP_ROWS))
         // Pages are cut between write batches, and raw pages hold few rows.
         .set_write_batch_size(32)
         .set_statistics_enabled(EnabledStatistics::Page);
-    for json in [RAW, "eventjson"] {
+    for field in columns.fields().iter().filter(|field| field.data_type().is_nested()) {
+        for leaf in leaves(field) {
+            // Nobody looks for these by their bounds.
+            properties = properties.set_column_statistics_enabled(leaf, EnabledStatistics::None);
+        }
+    }
+    for json in [RAW, EVENT_JSON] {
         properties = properties
             .set_column_dictionary_enabled(json.into(), false)
             .set_column_data_page_size_limit(json.into(), RAW_PAGE_BYTES)
@@ -158,8 +179,36 @@ fn properties(effort: Effort) -> WriterProperties {
             .set_column_dictionary_enabled(number.into(), false)
             .set_column_encoding(number.into(), Encoding::DELTA_BINARY_PACKED);
     }
-    properties
-        .set_column_dictionary_enabled("eventid".into(), false)
-        .set_column_encoding("eventid".into(), Encoding::DELTA_LENGTH_BYTE_ARRAY)
-        .build()
+    for id in ["eventid", "requestid"] {
+        properties = properties
+            .set_column_dictionary_enabled(id.into(), false)
+            .set_column_encoding(id.into(), Encoding::DELTA_LENGTH_BYTE_ARRAY);
+    }
+    for name in BLOOMED {
+        // Sized for a row group's rows, and folded to what is there.
+        properties = properties
+            .set_column_bloom_filter_enabled(name.into(), true)
+            .set_column_bloom_filter_max_ndv(name.into(), GROUP_ROWS as u64)
+            .set_column_bloom_filter_fpp(name.into(), 0.01);
+    }
+    properties.build()
+}
+
+/// The paths of what Parquet stores of a field.
+fn leaves(field: &Field) -> Vec<ColumnPath> {
+    fn walk(field: &Field, mut path: Vec<String>, found: &mut Vec<ColumnPath>) {
+        path.push(field.name().clone());
+        match field.data_type() {
+            DataType::Struct(fields) => fields.iter().for_each(|field| walk(field, path.clone(), found)),
+            DataType::Map(entries, _) => walk(entries, path, found),
+            DataType::List(element) => {
+                path.push("list".into());
+                walk(element, path, found);
+            }
+            _ => found.push(ColumnPath::new(path)),
+        }
+    }
+    let mut found = Vec::new();
+    walk(field, Vec::new(), &mut found);
+    found
 }

@@ -10,7 +10,7 @@ use opentrail_runtime::{Clock, CrashPoint, Shutdown};
 use tracing::{error, info, warn};
 
 use crate::TableError;
-use crate::columns::DAY;
+use crate::columns::{DAY, LAYOUT, layout_of};
 use crate::error::blocking;
 use crate::file::{Effort, day_of, write};
 use crate::merge::Merge;
@@ -96,7 +96,7 @@ async fn expire(table: &StoreTable, now: Timestamp) -> Result<(), TableError> {
     info!(store.id = %table.key.id, files = files.len(), "events past the retention leave a store");
     if let Err(error) = writer.delete(&files, now).await {
         // It may have landed: the next look sees what the log says.
-        writer.reload().await?;
+        table.reload(&mut writer).await?;
         return Err(error.into());
     }
     CrashPoint::TablesExpired.reach();
@@ -112,7 +112,7 @@ struct MergeSet {
 
 /// Files of one day to merge: those that together stay within a file's size, once there are [`MERGE_FROM`] of a size class
 /// (each class is [`MERGE_FROM`] times the one below, so that a row is rewritten only a few times), or any two once the day
-/// is over.
+/// is over. Those of an older layout come first.
 async fn mergeable(
     table: &StoreTable,
     options: &TablesOptions,
@@ -123,12 +123,27 @@ async fn mergeable(
     let mut days: BTreeMap<String, Vec<DataFile>> = BTreeMap::new();
     for file in table.table.lock().await.files()? {
         let whole = !table.damaged.lock().contains(&file.path);
-        if let Some(day) = file.partition.get(DAY).filter(|_| whole && file.size_bytes <= limit / 2) {
+        let worth = file.size_bytes <= limit / 2 || layout_of(&file) < LAYOUT;
+        if let Some(day) = file.partition.get(DAY).filter(|_| whole && worth) {
             days.entry(day.clone()).or_default().push(file);
         }
     }
     for (day, mut files) in days {
         let over = day < settled;
+        // Files of an older layout are rewritten even if each stays by itself.
+        if let Some(first) = files.iter().position(|file| layout_of(file) < LAYOUT) {
+            let mut total = 0;
+            let together = |file: &&DataFile| {
+                total += file.size_bytes;
+                layout_of(file) < LAYOUT && total <= limit
+            };
+            let mut chosen: Vec<DataFile> = files[first..].iter().take_while(together).cloned().collect();
+            chosen.truncate(MERGE_MOST);
+            if chosen.is_empty() {
+                chosen.push(files.swap_remove(first));
+            }
+            return Ok(Some(MergeSet { day, files: chosen, effort: Effort::Thorough }));
+        }
         let least = if over { 2 } else { MERGE_FROM };
         files.sort_by_key(|file| file.size_bytes);
         let class = |file: &DataFile| if over { 0 } else { (file.size_bytes / 4096).max(1).ilog(MERGE_FROM as u64) };
@@ -157,13 +172,13 @@ async fn merge(table: &StoreTable, set: MergeSet, clock: &dyn Clock) -> Result<(
     // The version has grown since an earlier process committed a file of that name, the count since this one did.
     let count = table.merges.fetch_add(1, Ordering::Relaxed);
     let name = format!("merge-{}-{count}", table.table.lock().await.version() + 1);
-    let (dir, parts) = (table.dir.clone(), files.clone());
-    let merged = blocking(move || write(&dir, &day, &name, effort, Merge::open(&dir, &parts)?)).await?;
+    let (dir, kind, parts) = (table.dir.clone(), table.kind, files.clone());
+    let merged = blocking(move || write(&dir, &day, &name, kind, effort, Merge::open(&dir, kind, &parts)?)).await?;
     CrashPoint::TablesMerged.reach();
     let mut writer = table.table.lock().await;
     // Whoever commits holds the table, and only this task takes files out: they are there still.
     if let Err(error) = writer.replace(&files, vec![merged], clock.now()).await {
-        writer.reload().await?;
+        table.reload(&mut writer).await?;
         return Err(error.into());
     }
     CrashPoint::TablesReplaced.reach();

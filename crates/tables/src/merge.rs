@@ -1,4 +1,5 @@
-//! The rows of several files as one stream in a file's order, with a batch of each file in memory.
+//! The rows of several files as one stream in a file's order and of this server's layout, with a batch of each file in
+//! memory.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -7,13 +8,16 @@ use std::path::Path;
 use std::sync::Arc;
 
 use arrow_array::RecordBatch;
+use arrow_schema::ArrowError;
 use arrow_select::interleave::interleave_record_batch;
 use opentrail_lake::{DataFile, LakeError};
+use opentrail_stores::Kind;
 use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
 
 use crate::TableError;
-use crate::columns::COLUMNS;
+use crate::columns::{LAYOUT, layout_of, upgrade};
 use crate::file::{Place, places};
+use crate::schema::Columns;
 
 /// Rows of all files together that are decoded ahead.
 const ROWS_AHEAD: usize = 4096;
@@ -23,6 +27,8 @@ const BLOCK_ROWS: usize = 1024;
 /// A file being read.
 struct Input {
     file: String,
+    kind: Kind,
+    layout: u32,
     reader: ParquetRecordBatchReader,
     /// The rows in hand, and their places, of which those before `at` are taken.
     batch: RecordBatch,
@@ -31,7 +37,7 @@ struct Input {
 }
 
 impl Input {
-    fn open(dir: &Path, data: &DataFile, rows: usize) -> Result<Self, TableError> {
+    fn open(dir: &Path, data: &DataFile, kind: Kind, rows: usize) -> Result<Self, TableError> {
         // Compared again, however long ago they were: the merged file's checksum will vouch for what is read here.
         data.verify(dir)?;
         let path = dir.join(&data.path);
@@ -40,8 +46,9 @@ impl Input {
         let reader = ParquetRecordBatchReaderBuilder::try_new(file)
             .and_then(|builder| builder.with_batch_size(rows).build())
             .map_err(unreadable)?;
-        let batch = RecordBatch::new_empty(Arc::clone(&COLUMNS));
-        Ok(Self { file: data.path.clone(), reader, batch, places: Vec::new(), at: 0 })
+        let batch = RecordBatch::new_empty(Arc::clone(&Columns::of(kind).stored));
+        let (file, layout) = (data.path.clone(), layout_of(data));
+        Ok(Self { file, kind, layout, reader, batch, places: Vec::new(), at: 0 })
     }
 
     /// Puts the next rows in hand; false when there are none.
@@ -49,8 +56,12 @@ impl Input {
         let Some(batch) = self.reader.next() else { return Ok(false) };
         let damaged = |reason: String| TableError::Damaged { file: self.file.clone(), reason };
         let batch = batch.map_err(|error| damaged(error.to_string()))?;
-        let batch = RecordBatch::try_new(Arc::clone(&COLUMNS), batch.columns().to_vec())
-            .map_err(|error| damaged(format!("its columns are not a store's: {error}")))?;
+        let batch = match self.layout {
+            LAYOUT => RecordBatch::try_new(Arc::clone(&Columns::of(self.kind).stored), batch.columns().to_vec()),
+            older if older < LAYOUT => upgrade(self.kind, &batch).map(|rows| rows.batch),
+            newer => Err(ArrowError::SchemaError(format!("a newer server wrote it, in its layout {newer}"))),
+        };
+        let batch = batch.map_err(|error| damaged(format!("its columns are not a store's: {error}")))?;
         self.places = places(&batch).ok_or_else(|| damaged("its rows have no place".into()))?;
         (self.batch, self.at) = (batch, 0);
         Ok(true)
@@ -66,9 +77,9 @@ pub(crate) struct Merge {
 }
 
 impl Merge {
-    pub(crate) fn open(dir: &Path, files: &[DataFile]) -> Result<Self, TableError> {
+    pub(crate) fn open(dir: &Path, kind: Kind, files: &[DataFile]) -> Result<Self, TableError> {
         let rows = (ROWS_AHEAD / files.len().max(1)).clamp(32, BLOCK_ROWS);
-        let inputs = files.iter().map(|data| Input::open(dir, data, rows)).collect::<Result<_, _>>()?;
+        let inputs = files.iter().map(|data| Input::open(dir, data, kind, rows)).collect::<Result<_, _>>()?;
         let mut merge = Self { inputs, heads: BinaryHeap::new(), failed: false };
         for input in 0..merge.inputs.len() {
             merge.refill(input)?;

@@ -1,6 +1,8 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use arrow_array::RecordBatch;
+use arrow_select::concat::concat_batches;
 use async_trait::async_trait;
 use opentrail_catalog::{Catalog, CatalogExt};
 use opentrail_event::{Control, EventBatch};
@@ -12,7 +14,7 @@ use tokio::sync::watch;
 
 use crate::TableError;
 use crate::budget::Share;
-use crate::columns::{Kept, rows};
+use crate::columns::{Kept, Rows, rows};
 use crate::error::blocking;
 use crate::file::write_days;
 use crate::selection::{Selection, time_of};
@@ -85,7 +87,7 @@ impl StoreProjection {
         if let Some(table) = &self.table {
             return Ok(Arc::clone(table));
         }
-        let (table, position) = StoreTable::open(self.key.clone(), self.around.dir.clone()).await?;
+        let (table, position) = StoreTable::open(self.key.clone(), self.state.kind(), self.around.dir.clone()).await?;
         if position > self.around.tail {
             let (store, tail) = (self.key.id.to_string(), self.around.tail);
             return Err(TableError::JournalBehind { store, position, tail });
@@ -113,10 +115,8 @@ impl StoreProjection {
         let table = self.table().await?;
         if self.doubtful {
             let mut writer = table.table.lock().await;
-            writer.reload().await?;
-            self.flushed = writer.position().await?.max(self.state.begin);
+            self.flushed = table.reload(&mut writer).await?.max(self.state.begin);
             self.applied = self.applied.max(self.flushed);
-            table.recent.write().prune(self.flushed);
             drop(writer);
             self.weigh(&table);
             self.doubtful = false;
@@ -137,6 +137,7 @@ impl StoreProjection {
         if let Some(selection) = &self.selection {
             let (batch, selection, after) = (Arc::clone(batch), Arc::clone(selection), self.applied);
             let (oldest, tags) = (table.oldest(self.around.clock.now()), Arc::clone(&self.around.tags));
+            let kind = table.kind;
             let found = blocking(move || {
                 let selected = selection.rows(&batch, batch.rows(after, through));
                 let configuration = &selection.store.event_configuration;
@@ -152,14 +153,25 @@ impl StoreProjection {
                 if kept.is_empty() {
                     return Ok(None);
                 }
-                rows(&batch, &kept).map(Some).map_err(|error| TableError::Damaged {
+                rows(kind, &batch, &kept).map(Some).map_err(|error| TableError::Damaged {
                     file: "the journal's batch".into(),
                     reason: error.to_string(),
                 })
             });
-            if let Some(rows) = found.await? {
-                metrics::counter!("opentrail_tables_rows_total").increment(rows.num_rows() as u64);
-                table.recent.write().push(through, rows);
+            if let Some(Rows { batch, odd }) = found.await? {
+                metrics::counter!("opentrail_tables_rows_total").increment(batch.num_rows() as u64);
+                if odd > 0 {
+                    let store = self.key.id.to_string();
+                    metrics::counter!("opentrail_tables_odd_members_total", "store" => store).increment(odd);
+                }
+                table.recent.write().push(through, batch);
+                // Nobody else adds rows, and only what was flushed is taken away.
+                let last = table.recent.read().joinable();
+                if let Some(last) = last {
+                    let count = last.len();
+                    let joined = blocking(move || join(&last)).await?;
+                    table.recent.write().join(count, joined);
+                }
                 self.weigh(&table);
             }
         }
@@ -195,11 +207,11 @@ impl StoreProjection {
         let (table, through) = (self.table().await?, self.applied);
         let recent = table.recent.read().all();
         let count = table.recent.read().rows();
-        let (name, dir) = (format!("flush-{}-{through}", self.flushed), table.dir.clone());
+        let (name, dir, kind) = (format!("flush-{}-{through}", self.flushed), table.dir.clone(), table.kind);
         // A crash in here leaves files that nothing names.
         let files = match recent.is_empty() {
             true => Vec::new(),
-            false => blocking(move || write_days(&dir, &name, &recent)).await?,
+            false => blocking(move || write_days(&dir, &name, kind, &recent)).await?,
         };
         if !files.is_empty() {
             CrashPoint::TablesWritten.reach();
@@ -236,6 +248,11 @@ impl StoreProjection {
         let aged = self.waiting_since.is_some_and(|since| now.since(since) >= age);
         aged || rows >= options.flush_rows || size_bytes >= options.flush_bytes || self.around.share.is_too_large()
     }
+}
+
+fn join(batches: &[RecordBatch]) -> Result<RecordBatch, TableError> {
+    concat_batches(&batches[0].schema(), batches)
+        .map_err(|error| TableError::Damaged { file: "the rows in memory".into(), reason: error.to_string() })
 }
 
 #[async_trait]

@@ -2,7 +2,7 @@
 
 use opentrail_catalog::{Change, Expect};
 use opentrail_model::Position;
-use opentrail_stores::{EventDataStore, StoreKey};
+use opentrail_stores::{EventDataStore, Kind, StoreKey};
 use serde::{Deserialize, Serialize};
 
 /// One [`TableState`] per store, by the store's key.
@@ -20,6 +20,9 @@ pub(crate) const SUPERVISOR_KEY: &str = "position";
 pub(crate) struct TableState {
     /// The position before the store's creation: nothing up to it is the store's.
     pub(crate) begin: Position,
+    /// What the store collects. Documents from before this was kept are of stores whose settings say it.
+    #[serde(default)]
+    pub(crate) kind: Option<Kind>,
     /// The settings; none until the projection has come to the creation.
     pub(crate) settings: Option<EventDataStore>,
     /// The store is gone, and so is what is left of the table, as soon as somebody comes to it.
@@ -28,6 +31,11 @@ pub(crate) struct TableState {
 }
 
 impl TableState {
+    /// What the store collects: it never changes.
+    pub(crate) fn kind(&self) -> Kind {
+        self.settings.as_ref().map(EventDataStore::kind).or(self.kind).unwrap_or(Kind::CloudTrail)
+    }
+
     pub(crate) fn put(&self, key: &StoreKey) -> Change {
         Change::put(TABLES, key.to_string(), Expect::Anything, self)
     }

@@ -10,7 +10,7 @@ use opentrail_lake::LakeError;
 use opentrail_model::Position;
 use opentrail_projection::Progress;
 use opentrail_runtime::{CrashPoint, Shutdown};
-use opentrail_stores::{StoreChange, StoreKey};
+use opentrail_stores::{EventDataStore, StoreChange, StoreKey};
 use tracing::{error, info, warn};
 
 use crate::TableError;
@@ -70,7 +70,7 @@ impl Supervisor {
             };
             for control in &batch.controls {
                 match StoreChange::from_bytes(&control.body) {
-                    Some(StoreChange::PutEventDataStore(store)) => self.appear(control, &store.key).await?,
+                    Some(StoreChange::PutEventDataStore(store)) => self.appear(control, &store).await?,
                     Some(StoreChange::DeleteEventDataStore(key)) => self.disappear(control, &key).await?,
                     None => {}
                 }
@@ -85,7 +85,8 @@ impl Supervisor {
     }
 
     /// Sees to it that the store has a table, which begins just before the entry.
-    async fn appear(&mut self, control: &Control, key: &StoreKey) -> Result<(), TableError> {
+    async fn appear(&mut self, control: &Control, store: &EventDataStore) -> Result<(), TableError> {
+        let key = &store.key;
         if self.context.is_known(key) || control.position <= self.seen {
             return Ok(());
         }
@@ -96,7 +97,7 @@ impl Supervisor {
             None => {
                 // A crash before this commit sees the entry again; after it, the table is known and resumes.
                 let begin = Position(control.position.0.saturating_sub(1));
-                let state = TableState { begin, settings: None, dropped: false };
+                let state = TableState { begin, kind: Some(store.kind()), settings: None, dropped: false };
                 CrashPoint::TablesTable.reach();
                 catalog.commit(vec![state.put(key), saved(control.position)]).await?;
                 CrashPoint::TablesTableMade.reach();

@@ -1,21 +1,24 @@
 use std::collections::HashSet;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use opentrail_lake::Table;
 use opentrail_model::{Position, Timestamp};
-use opentrail_stores::StoreKey;
+use opentrail_stores::{Kind, StoreKey};
 use parking_lot::{Mutex, RwLock};
 
 use crate::TableError;
 use crate::columns::table_spec;
 use crate::recent::Recent;
+use crate::snapshot::SnapshotFile;
 
 /// An open table, as its projection, its upkeep and its readers share it.
 #[derive(Debug)]
 pub(crate) struct StoreTable {
     pub(crate) key: StoreKey,
+    pub(crate) kind: Kind,
     pub(crate) dir: PathBuf,
     /// The log's only writer. Held while committing, and until `recent` shows the commit.
     pub(crate) table: tokio::sync::Mutex<Table>,
@@ -27,27 +30,40 @@ pub(crate) struct StoreTable {
     pub(crate) upkeep: tokio::sync::Mutex<bool>,
     /// Files found damaged, by their paths: they are not merged.
     pub(crate) damaged: Mutex<HashSet<String>>,
+    /// The files of a version of the table, for its readers.
+    pub(crate) listed: Mutex<Option<(u64, Arc<[SnapshotFile]>)>>,
     /// Merges begun by this process, which set their files' names apart.
     pub(crate) merges: AtomicU64,
 }
 
 impl StoreTable {
     /// Opens the table, creating it when there is none. Returns the position that it reflects, too.
-    pub(crate) async fn open(key: StoreKey, dir: PathBuf) -> Result<(Self, Position), TableError> {
-        let table = Table::open_or_create(&dir, &table_spec(&key.id.to_string())).await?;
+    pub(crate) async fn open(key: StoreKey, kind: Kind, dir: PathBuf) -> Result<(Self, Position), TableError> {
+        let table = Table::open_or_create(&dir, &table_spec(&key.id.to_string(), kind)).await?;
         let position = table.position().await?;
         let dir = table.dir().to_owned();
         let opened = Self {
             key,
+            kind,
             dir,
             table: tokio::sync::Mutex::new(table),
             recent: RwLock::default(),
             retention: Mutex::new(None),
             upkeep: tokio::sync::Mutex::new(true),
             damaged: Mutex::default(),
+            listed: Mutex::default(),
             merges: AtomicU64::new(0),
         };
         Ok((opened, position))
+    }
+
+    /// Reads the log again after a commit that may have landed. What it says is in the table is forgotten in memory, so
+    /// that nobody sees it twice. Returns the position that the table reflects.
+    pub(crate) async fn reload(&self, writer: &mut Table) -> Result<Position, TableError> {
+        writer.reload().await?;
+        let position = writer.position().await?;
+        self.recent.write().prune(position);
+        Ok(position)
     }
 
     /// Events before this moment are no longer kept.

@@ -13,12 +13,16 @@ use tokio::sync::watch;
 use tracing::error;
 
 use crate::PrincipalTags;
+use crate::Snapshot;
 use crate::TableError;
 use crate::budget::Budget;
 use crate::projection::{StoreProjection, Surroundings};
 use crate::state::{SUPERVISOR, SUPERVISOR_KEY, TABLES, TableState};
 use crate::supervisor::Supervisor;
 use crate::table::StoreTable;
+
+/// How long a reader waits for a table to be opened.
+const OPENING: Duration = Duration::from_secs(10);
 
 /// How the tables behave.
 #[derive(Clone, Debug)]
@@ -143,6 +147,23 @@ impl Tables {
     /// the two), needs that deletion appended once more.
     pub fn stores(&self) -> Vec<StoreKey> {
         self.context.workers.lock().keys().cloned().collect()
+    }
+
+    /// What the store holds now; `None` for a store that has no table. Waits for a table that is being opened.
+    ///
+    /// # Errors
+    /// [`TableError::Opening`] for a table that does not open within ten seconds; when the table's log cannot be read.
+    pub async fn snapshot(&self, key: &StoreKey) -> Result<Option<Snapshot>, TableError> {
+        let worker = self.context.workers.lock().get(key).cloned();
+        let Some(Worker { mut opened, .. }) = worker else { return Ok(None) };
+        let clock = self.clock();
+        let table = tokio::select! {
+            biased;
+            opened = opened.wait_for(Option::is_some) => opened.ok().and_then(|table| table.clone()),
+            () = clock.sleep(OPENING) => None,
+        };
+        let Some(table) = table else { return Err(TableError::Opening { store: key.id.to_string() }) };
+        Snapshot::take(&table, clock.now()).await.map(Some)
     }
 
     pub(crate) fn open_tables(&self) -> Vec<Arc<StoreTable>> {
