@@ -101,7 +101,7 @@ def test_a_channel_is_made_read_changed_and_deleted(cloudtrail, make_store, regi
     cloudtrail.delete_channel(Channel=arn)
     cloudtrail.delete_event_data_store(EventDataStore=two)
     for operation in (cloudtrail.get_channel, cloudtrail.delete_channel):
-        with refused("ChannelNotFoundException", arn, status=404):
+        with refused("ChannelNotFoundException", arn):
             operation(Channel=arn)
 
 

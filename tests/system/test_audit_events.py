@@ -134,7 +134,10 @@ def rust_example():
 def test_an_example_audits_itself(server, example):
     command = example()
     store = create(server, "audits", AUDITS)
-    environment = server.cli_environment() | {"CHANNEL_ARN": channel_into(server, store), "AWS_REGION": REGION}
+    key, secret = server.key()
+    environment = server.cli_environment() | {
+        "CHANNEL_ARN": channel_into(server, store), "AWS_REGION": REGION,
+        "AWS_ACCESS_KEY_ID": key, "AWS_SECRET_ACCESS_KEY": secret}  # fmt: skip
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
     wait_until(lambda: stored.ids(server, store), "the event")
