@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use datafusion::arrow::array::RecordBatch;
+use datafusion::arrow::array::{ArrayRef, RecordBatch};
+use datafusion::arrow::compute::cast;
+use datafusion::arrow::datatypes::DataType;
 use datafusion::physical_plan::filter::FilterExec;
 use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use futures::TryStreamExt;
@@ -117,7 +119,7 @@ async fn produce(
     let mut batches = execute_stream(plan, query.state.task_ctx())?;
     while let Some(batch) = batches.try_next().await? {
         for start in (0..batch.num_rows()).step_by(CHUNK) {
-            let rows = render(&batch.slice(start, CHUNK.min(batch.num_rows() - start)));
+            let rows = render(&batch.slice(start, CHUNK.min(batch.num_rows() - start)))?;
             if sender.send(Message::Rows(rows)).await.is_err() {
                 return Ok(());
             }
@@ -126,9 +128,15 @@ async fn produce(
     Ok(())
 }
 
-fn render(batch: &RecordBatch) -> Vec<Row> {
-    let row = |row| batch.columns().iter().map(|column| text(column, row)).collect();
-    (0..batch.num_rows()).map(row).collect()
+fn render(batch: &RecordBatch) -> Result<Vec<Row>, RunError> {
+    let plain = |column: &ArrayRef| match column.data_type() {
+        DataType::Dictionary(_, value) => cast(column, value),
+        _ => Ok(Arc::clone(column)),
+    };
+    let columns = batch.columns().iter().map(plain).collect::<Result<Vec<_>, _>>();
+    let columns = columns.map_err(|error| RunError::Internal(error.to_string()))?;
+    let row = |row| columns.iter().map(|column| text(column, row)).collect();
+    Ok((0..batch.num_rows()).map(row).collect())
 }
 
 /// The events that passed the filter nearest to each scan; all of them where there is none.

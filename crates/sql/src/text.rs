@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use chrono::{DateTime, NaiveDate, NaiveDateTime, TimeDelta};
 use datafusion::arrow::array::{Array, ArrayRef, AsArray};
+use datafusion::arrow::compute::cast;
 use datafusion::arrow::datatypes::{
     DataType, Date32Type, Date64Type, Decimal128Type, DurationMicrosecondType, DurationMillisecondType,
     DurationNanosecondType, DurationSecondType, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type,
@@ -136,11 +137,10 @@ fn write_value(out: &mut String, array: &dyn Array, row: usize) {
         DataType::List(_) => write_list(out, &array.as_list::<i32>().value(row)),
         DataType::LargeList(_) => write_list(out, &array.as_list::<i64>().value(row)),
         DataType::FixedSizeList(..) => write_list(out, &array.as_fixed_size_list().value(row)),
-        DataType::Dictionary(..) => {
-            let dictionary = array.as_any_dictionary();
-            let key = dictionary.normalized_keys()[row];
-            write_nested(out, dictionary.values(), key);
-        }
+        DataType::Dictionary(_, value) => match cast(&array.slice(row, 1), value) {
+            Ok(plain) => write_nested(out, &plain, 0),
+            Err(error) => _ = write!(out, "<{error}>"),
+        },
         // No plan gives another type: casts and functions name theirs.
         other => _ = write!(out, "<{other}>"),
     }

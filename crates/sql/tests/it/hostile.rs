@@ -138,6 +138,24 @@ async fn long_conditions_run() {
 }
 
 #[tokio::test]
+async fn many_relations_are_planned_in_time() {
+    let relations = |joint: &str| (0..150).map(|n| format!("(SELECT {n} AS x) a{n}")).collect::<Vec<_>>().join(joint);
+    let equal = (1..150).map(|n| format!("a{}.x<a{n}.x", n - 1)).collect::<Vec<_>>().join(" AND ");
+    for sql in [
+        format!("SELECT count(*) FROM {}", relations(", ")),
+        format!("SELECT count(*) FROM {} WHERE {equal}", relations(", ")),
+        format!("SELECT count(*) FROM ({})", vec!["SELECT 1 AS x"; 150].join(" UNION ALL ")),
+    ] {
+        let start = Instant::now();
+        match query(&sql, &[]).await {
+            Ok(table) => assert_eq!(table.rows.len(), 1),
+            Err(error) => panic!("{}: {error}", &sql[..60]),
+        }
+        assert!(start.elapsed() < Duration::from_secs(20), "{} took {:?}", &sql[..60], start.elapsed());
+    }
+}
+
+#[tokio::test]
 async fn a_query_beyond_memory_fails_alone() {
     let (engine, _directory) = engine(4 << 20);
     let numbers = "SELECT * FROM (SELECT 1) a CROSS JOIN UNNEST(sequence(1, 10000)) AS t(x)";

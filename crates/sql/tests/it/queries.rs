@@ -1,8 +1,9 @@
 //! The structure of queries: headings, joins, unnesting, groups, windows, set operations, text forms.
 
+use opentrail_sql::Statement;
 use serde_json::{Value, json};
 
-use crate::support::{Failure, Row, query};
+use crate::support::{Failure, OTHER, Row, STORE, now, query, shared, tables};
 
 fn record(id: u32, name: &str, time: &str, more: Value) -> Value {
     let mut record = json!({
@@ -310,5 +311,41 @@ async fn what_does_not_fit_is_named() {
             Err(Failure::Statement(error)) => assert!(error.to_string().contains(expected), "{sql}: {error}"),
             other => panic!("{sql}: {other:?}"),
         }
+    }
+}
+
+/// As the published queries about patches read a configuration item.
+#[tokio::test]
+async fn json_of_configuration_items_goes_through_lambdas() {
+    let patches = json!({
+        "p1": {"Id": "KB1", "Status": "NON_COMPLIANT"}, "p2": {"Id": "KB2", "Status": "COMPLIANT"},
+        "p3": {"Id": "KB3", "Status": "NON_COMPLIANT"},
+    });
+    let item = json!({"configuration": {"AWS:ComplianceItem": {"Content": {"Patch": patches}}}});
+    let records = [record(1, "Item", "2026-01-01T00:00:00Z", json!({"eventData": item}))];
+    let sql = "SELECT eventID, transform(filter(patches, p -> json_extract_scalar(p, '$.Status') = 'NON_COMPLIANT'), \
+        p -> json_extract_scalar(p, '$.Id')) AS missing FROM (SELECT eventID, map_values(cast(json_extract(json_parse(eventJson), \
+        '$.eventData.configuration.AWS:ComplianceItem.Content.Patch') AS map(varchar, json))) AS patches FROM {eds})";
+    let table = query(sql, &records).await.unwrap();
+    assert_eq!(
+        (table.columns, table.rows),
+        (vec!["eventID".into(), "missing".into()], vec![row(&["e1", "[KB1, KB3]"])])
+    );
+}
+
+#[tokio::test]
+async fn events_matched_are_those_that_pass_the_conditions() {
+    for (sql, expected) in [
+        ("SELECT eventName, count(*) FROM {eds} WHERE eventName = 'GetObject' GROUP BY eventName", 2),
+        ("SELECT eventID FROM {eds}", 3),
+        (
+            "SELECT a.eventID FROM {eds} a JOIN {other} b ON a.eventID = b.eventID WHERE a.readOnly AND b.errorCode IS NOT NULL",
+            2,
+        ),
+    ] {
+        let statement = Statement::parse(&sql.replace("{eds}", STORE).replace("{other}", OTHER)).unwrap();
+        let mut running = shared().plan(&statement, tables(&statement, &records()), now()).unwrap().run();
+        while running.next().await.unwrap().is_some() {}
+        assert_eq!(running.statistics().events_matched, expected, "{sql}");
     }
 }

@@ -397,3 +397,25 @@ async fn unions_and_everything_at_once() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn every_column_of_every_record() {
+    let records = real_records();
+    if records.is_empty() {
+        return;
+    }
+    let table = query("SELECT * FROM {eds}", records).await.unwrap();
+    assert_eq!(table.rows.len(), records.len());
+    let column = |name: &str| {
+        let index = table.columns.iter().position(|column| column == name).unwrap();
+        let mut values: Vec<_> = table.rows.iter().map(|row| row[index].clone()).collect();
+        values.sort();
+        values
+    };
+    for (heading, path) in [("eventID", "eventID"), ("sourceIPAddress", "sourceIPAddress"), ("awsRegion", "awsRegion")]
+    {
+        let mut expected: Vec<_> = records.iter().map(|record| at(record, path)).collect();
+        expected.sort();
+        assert_eq!(column(heading), expected, "{heading}");
+    }
+}

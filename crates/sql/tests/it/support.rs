@@ -7,6 +7,7 @@ use std::sync::{Arc, LazyLock};
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::{DataType, Field, Fields, Schema, SchemaRef, TimeUnit};
 use datafusion::arrow::json::ReaderBuilder;
+use datafusion::catalog::TableProvider;
 use datafusion::datasource::MemTable;
 use opentrail_model::Timestamp;
 use opentrail_sql::{Engine, EngineOptions, RunError, Statement, StatementError};
@@ -77,15 +78,20 @@ pub(crate) fn shared() -> &'static Engine {
     &SHARED.0
 }
 
-pub(crate) async fn run(engine: &Engine, statement: &Statement, records: &[Value]) -> Result<Table, Failure> {
+/// A table of `records` for each store of the statement.
+pub(crate) fn tables(statement: &Statement, records: &[Value]) -> BTreeMap<Uuid, Arc<dyn TableProvider>> {
     let batch = batch(records);
-    let mut tables: BTreeMap<Uuid, Arc<dyn datafusion::catalog::TableProvider>> = BTreeMap::new();
-    for store in statement.stores() {
-        let half = batch.num_rows() / 2;
+    let half = batch.num_rows() / 2;
+    let table = |store: &Uuid| {
         let partitions = vec![vec![batch.slice(0, half)], vec![batch.slice(half, batch.num_rows() - half)]];
-        tables.insert(*store, Arc::new(MemTable::try_new(batch.schema(), partitions).unwrap()));
-    }
-    let query = engine.plan(statement, tables, now()).map_err(Failure::Statement)?;
+        let table = MemTable::try_new(batch.schema(), partitions).unwrap();
+        (*store, Arc::new(table) as Arc<dyn TableProvider>)
+    };
+    statement.stores().iter().map(table).collect()
+}
+
+pub(crate) async fn run(engine: &Engine, statement: &Statement, records: &[Value]) -> Result<Table, Failure> {
+    let query = engine.plan(statement, tables(statement, records), now()).map_err(Failure::Statement)?;
     let columns = query.columns().to_vec();
     let mut running = query.run();
     let mut rows = Vec::new();
