@@ -114,9 +114,17 @@ fn text_as(text: Expr, other: &DataType) -> Option<Result<Expr>> {
         return Some(Ok(functions::call("cast", vec![text, lit("timestamp")])));
     };
     Some(match functions::parse_timestamp(value) {
-        Some(micros) => Ok(lit(ScalarValue::TimestampMicrosecond(Some(micros), None))),
+        // In the zone of the column, so that the column is compared as it is stored.
+        Some(micros) => Ok(lit(ScalarValue::TimestampMicrosecond(Some(micros), zone(other)))),
         None => Err(StatementError::Invalid(format!("'{value}' is not a time such as '2026-01-02 03:04:05'")).into()),
     })
+}
+
+fn zone(of: &DataType) -> Option<Arc<str>> {
+    match of {
+        DataType::Timestamp(_, zone) => zone.clone(),
+        _ => None,
+    }
 }
 
 /// A date that stands beside a timestamp is that day's start.

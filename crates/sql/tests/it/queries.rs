@@ -119,7 +119,7 @@ async fn values_have_lakes_text_forms() {
         "{type=AssumedRole, principalid=AROA1:s, arn=arn:aws:sts::1:assumed-role/r/s, accountid=null, accesskeyid=null, \
          username=null, sessioncontext={attributes={creationdate=2026-01-01 00:00:00.000, mfaauthenticated=true}, \
          sessionissuer=null, webidfederationdata=null, sourceidentity=null, ec2roledelivery=null, ec2issuedinvpc=null}, \
-         invokedby=null, identityprovider=null}",
+         onbehalfof=null, inscopeof=null, invokedby=null, identityprovider=null, credentialid=null}",
     ]]).await;
     assert_rows("SELECT userIdentity, errorCode FROM {eds} WHERE eventID = 'e3'", &[&["NULL", "NULL"]]).await;
 }
@@ -337,7 +337,7 @@ async fn json_of_configuration_items_goes_through_lambdas() {
 async fn events_matched_are_those_that_pass_the_conditions() {
     for (sql, expected) in [
         ("SELECT eventName, count(*) FROM {eds} WHERE eventName = 'GetObject' GROUP BY eventName", 2),
-        ("SELECT eventID FROM {eds}", 3),
+        ("SELECT eventID FROM {eds} WHERE eventID LIKE 'e%'", 3),
         (
             "SELECT a.eventID FROM {eds} a JOIN {other} b ON a.eventID = b.eventID WHERE a.readOnly AND b.errorCode IS NOT NULL",
             2,
@@ -347,5 +347,38 @@ async fn events_matched_are_those_that_pass_the_conditions() {
         let mut running = shared().plan(&statement, tables(&statement, &records()), now()).unwrap().run();
         while running.next().await.unwrap().is_some() {}
         assert_eq!(running.statistics().events_matched, expected, "{sql}");
+    }
+}
+
+#[tokio::test]
+async fn aggregates() {
+    let of = "(VALUES (1, 'a'), (2, 'b'), (3, 'a'), (NULL, NULL)) AS t(n, s)";
+    for (expression, expected) in [
+        ("count(*)", "4"),
+        ("count(n)", "3"),
+        ("count(DISTINCT s)", "2"),
+        ("sum(n)", "6"),
+        ("avg(n)", "2.0"),
+        ("min(s) || max(s)", "ab"),
+        ("stddev_pop(n)", "0.816496580927726"),
+        ("variance(n)", "1.0"),
+        // Of whole numbers, too, it is a double here.
+        ("approx_percentile(n, 0.5)", "2.0"),
+        ("approx_distinct(s)", "2"),
+        ("bool_or(n > 2)", "true"),
+        ("every(n > 2)", "false"),
+        ("count_if(n > 1)", "2"),
+        ("arbitrary(s) IN ('a', 'b')", "true"),
+        ("max_by(s, n)", "a"),
+        ("min_by(n, n, 2)", "[1, 2]"),
+        ("array_agg(s ORDER BY n DESC)", "[a, b, a, null]"),
+        ("array_agg(n ORDER BY n) FILTER (WHERE s = 'a')", "[1, 3]"),
+        ("listagg(s, ',') WITHIN GROUP (ORDER BY n DESC)", "a,b,a"),
+        ("element_at(histogram(s), 'a')", "2"),
+        ("cardinality(set_agg(s))", "3"),
+        ("array_sort(element_at(multimap_agg(s, n), 'a'))", "[1, 3]"),
+        ("element_at(map_agg(n, s), 2)", "b"),
+    ] {
+        assert_rows(&format!("SELECT {expression} FROM {of}"), &[&[expected]]).await;
     }
 }

@@ -5,12 +5,14 @@ use std::path::PathBuf;
 use std::sync::{Arc, LazyLock};
 
 use datafusion::arrow::array::RecordBatch;
-use datafusion::arrow::datatypes::{DataType, Field, Fields, Schema, SchemaRef, TimeUnit};
+use datafusion::arrow::datatypes::{DataType, SchemaRef};
 use datafusion::arrow::json::ReaderBuilder;
 use datafusion::catalog::TableProvider;
 use datafusion::datasource::MemTable;
 use opentrail_model::Timestamp;
 use opentrail_sql::{Engine, EngineOptions, RunError, Statement, StatementError};
+use opentrail_stores::Kind;
+use opentrail_tables::lakes_columns;
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
@@ -129,60 +131,9 @@ pub(crate) fn real_records() -> &'static [Value] {
     &RECORDS
 }
 
-fn text(name: &str) -> Field {
-    Field::new(name, DataType::Utf8, true)
-}
-
-fn texts(names: &str) -> Vec<Field> {
-    names.split_whitespace().map(text).collect()
-}
-
-fn row(name: &str, fields: Vec<Field>) -> Field {
-    Field::new(name, DataType::Struct(Fields::from(fields)), true)
-}
-
-fn list(name: &str, item: DataType) -> Field {
-    Field::new(name, DataType::List(Arc::new(Field::new_list_field(item, true))), true)
-}
-
-fn map(name: &str) -> Field {
-    let entry = Fields::from(vec![Field::new("key", DataType::Utf8, false), text("value")]);
-    Field::new(name, DataType::Map(Arc::new(Field::new("entries", DataType::Struct(entry), false)), false), true)
-}
-
-fn time(name: &str) -> Field {
-    Field::new(name, DataType::Timestamp(TimeUnit::Microsecond, None), true)
-}
-
+/// Lake's columns as stores have them.
 fn schema() -> SchemaRef {
-    let attributes = row("attributes", vec![time("creationdate"), text("mfaauthenticated")]);
-    let session = row("sessioncontext", {
-        let mut fields = vec![attributes, row("sessionissuer", texts("type principalid arn accountid username"))];
-        fields.push(row("webidfederationdata", vec![text("federatedprovider"), map("attributes")]));
-        fields.extend(texts("sourceidentity ec2roledelivery ec2issuedinvpc"));
-        fields
-    });
-    let mut identity = texts("type principalid arn accountid accesskeyid username");
-    identity.push(session);
-    identity.extend(texts("invokedby identityprovider"));
-    let resource = DataType::Struct(Fields::from(texts("accountid type arn arnprefix")));
-    let tagged = DataType::Struct(Fields::from(vec![text("arn"), map("tags")]));
-    let context =
-        vec![row("tagcontext", vec![list("resourcetags", tagged), map("principaltags")]), map("requestcontext")];
-    let mut fields = vec![text("eventversion"), row("useridentity", identity), time("eventtime")];
-    fields.extend(texts("eventsource eventname awsregion sourceipaddress useragent errorcode errormessage"));
-    fields.extend([map("requestparameters"), map("responseelements"), map("additionaleventdata")]);
-    fields.extend(texts("requestid eventid"));
-    fields.push(Field::new("readonly", DataType::Boolean, true));
-    fields.push(list("resources", resource));
-    fields.extend(texts("eventtype apiversion"));
-    fields.push(Field::new("managementevent", DataType::Boolean, true));
-    fields.extend(texts("recipientaccountid sharedeventid vpcendpointid eventcategory"));
-    fields.extend([map("serviceeventdetails"), map("addendum")]);
-    fields.push(row("tlsdetails", texts("tlsversion ciphersuite clientprovidedhostheader")));
-    fields.extend(texts("sessioncredentialfromconsole eventjson"));
-    fields.push(row("eventcontext", context));
-    Arc::new(Schema::new(fields))
+    lakes_columns(Kind::CloudTrail, std::iter::empty()).schema()
 }
 
 /// `records` in Lake's schema.
@@ -223,7 +174,7 @@ fn shape(value: &Value, of: &DataType) -> Value {
         (DataType::Utf8, value) => plain(value).map_or(Value::Null, Value::String),
         (DataType::Boolean, Value::Bool(_)) => value.clone(),
         (DataType::Timestamp(..), Value::String(text)) => {
-            text.parse::<Timestamp>().map_or(Value::Null, |_| json!(text.trim_end_matches('Z')))
+            text.parse::<Timestamp>().map_or(Value::Null, |_| value.clone())
         }
         _ => Value::Null,
     }
