@@ -4,10 +4,16 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use datafusion::error::DataFusionError;
+use datafusion::execution::SessionStateBuilder;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::memory_pool::FairSpillPool;
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
-use datafusion::prelude::{SessionConfig, SessionContext};
+use datafusion::execution::session_state::SessionState;
+use datafusion::prelude::SessionConfig;
+use tokio::runtime::{Builder, Runtime};
+use tokio::task::AbortHandle;
+
+use crate::statistics::ScanStatistics;
 
 /// The bounds of all queries together.
 #[derive(Clone, Debug)]
@@ -18,7 +24,7 @@ pub struct EngineOptions {
     pub spill_directory: PathBuf,
     /// Bytes in that directory.
     pub spill_bytes: u64,
-    /// Threads of one query.
+    /// Threads of all queries together, and the partitions of one.
     pub threads: usize,
 }
 
@@ -27,17 +33,18 @@ pub struct EngineOptions {
 #[error("the query engine cannot start: {0}")]
 pub struct EngineError(#[from] DataFusionError);
 
-/// Runs queries within the bounds of [`EngineOptions`].
+/// Plans and runs queries within the bounds of [`EngineOptions`].
 #[derive(Debug)]
 pub struct Engine {
     runtime: Arc<RuntimeEnv>,
     config: SessionConfig,
+    workers: Arc<Workers>,
 }
 
 impl Engine {
     /// # Errors
     ///
-    /// When the spill directory cannot be used.
+    /// When the spill directory cannot be used, or no thread can be started.
     pub fn new(options: &EngineOptions) -> Result<Self, EngineError> {
         let spill = DiskManagerMode::Directories(vec![options.spill_directory.clone()]);
         let disk = DiskManagerBuilder::default().with_mode(spill).with_max_temp_directory_size(options.spill_bytes);
@@ -45,36 +52,67 @@ impl Engine {
             .with_memory_pool(Arc::new(FairSpillPool::new(options.memory_bytes)))
             .with_disk_manager_builder(disk)
             .build_arc()?;
-        let config = SessionConfig::new().with_target_partitions(options.threads).with_information_schema(false);
-        Ok(Self { runtime, config })
+        let mut config = SessionConfig::new().with_target_partitions(options.threads).with_information_schema(false);
+        // Rows keep the types that functions tell apart.
+        config.options_mut().sql_parser.map_string_types_to_utf8view = false;
+        config.options_mut().execution.parquet.pushdown_filters = true;
+        Ok(Self { runtime, config, workers: Arc::new(Workers::new(options.threads)?) })
     }
 
-    /// A session that knows no table.
-    pub(crate) fn session(&self) -> SessionContext {
-        SessionContext::new_with_config_rt(self.config.clone(), Arc::clone(&self.runtime))
+    /// A session that knows no table, whose scans count in `statistics`.
+    pub(crate) fn state(&self, statistics: Arc<ScanStatistics>) -> SessionState {
+        SessionStateBuilder::new()
+            .with_config(self.config.clone().with_extension(statistics))
+            .with_runtime_env(Arc::clone(&self.runtime))
+            .with_default_features()
+            .build()
+    }
+
+    pub(crate) fn workers(&self) -> &Arc<Workers> {
+        &self.workers
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+/// Threads for the work of queries alone. Their priority is low and they are no workers of the server's runtime: however
+/// much queries compute, records are taken and calls answered.
+#[derive(Debug)]
+pub(crate) struct Workers(Option<Runtime>);
 
-    fn engine(memory_bytes: usize) -> (Engine, tempfile::TempDir) {
-        let directory = tempfile::tempdir().unwrap();
-        let spill_directory = directory.path().to_owned();
-        (
-            Engine::new(&EngineOptions { memory_bytes, spill_directory, spill_bytes: 1 << 20, threads: 2 }).unwrap(),
-            directory,
-        )
+/// Stack of a worker: expressions are evaluated as deep as they are nested.
+const STACK_BYTES: usize = 32 << 20;
+
+/// Below everything else of the process.
+const NICENESS: i32 = 10;
+
+impl Workers {
+    fn new(threads: usize) -> Result<Self, DataFusionError> {
+        let runtime = Builder::new_multi_thread()
+            .worker_threads(threads.max(1))
+            .max_blocking_threads(threads.max(1) * 4)
+            .thread_name("sql-query")
+            .thread_stack_size(STACK_BYTES)
+            .on_thread_start(|| {
+                // On Linux this is the calling thread's. Without it queries still run, only less politely.
+                if let Err(error) = rustix::process::setpriority_process(None, NICENESS) {
+                    tracing::debug!(%error, "a query thread keeps its priority");
+                }
+            })
+            .enable_all()
+            .build()?;
+        Ok(Self(Some(runtime)))
     }
 
-    #[tokio::test]
-    async fn a_query_beyond_the_bounds_fails_alone() {
-        let (engine, _directory) = engine(1 << 20);
-        let huge = "SELECT array_agg(value) FROM generate_series(1, 10000000)";
-        let error = engine.session().sql(huge).await.unwrap().collect().await.unwrap_err();
-        assert!(matches!(error.find_root(), DataFusionError::ResourcesExhausted(_)), "{error}");
-        let small = engine.session().sql("SELECT 1").await.unwrap().collect().await.unwrap();
-        assert_eq!(small[0].num_rows(), 1);
+    pub(crate) fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) -> AbortHandle {
+        let runtime = self.0.as_ref().expect("the runtime is taken on drop only");
+        runtime.spawn(work).abort_handle()
+    }
+}
+
+impl Drop for Workers {
+    /// A runtime must not be waited for in async code; its tasks end at their next batch.
+    fn drop(&mut self) {
+        if let Some(runtime) = self.0.take() {
+            runtime.shutdown_background();
+        }
     }
 }

@@ -1,7 +1,35 @@
 //! CloudTrail Lake's SQL over the tables of event data stores.
 //!
-//! [`Engine`] holds what all queries share: memory, room on disk and threads.
+//! [`Statement::parse`] takes one `SELECT` in Trino's spelling, with stores named by their bare ids, and refuses everything
+//! else; [`Engine::plan`] finds its columns and functions in the stores' tables; [`Query::run`] gives [`Rows`], whose values
+//! are text in Lake's forms. Nothing here knows a catalog, an API or a journal, and no statement reaches a file, the network
+//! or a table that the caller has not handed in.
+//!
+//! [`Engine`] holds what all queries share: memory, room on disk and threads of low priority.
+//!
+//! JSON values have the Arrow type `LargeUtf8`, text has `Utf8` or `Utf8View`: that is how functions tell them apart, so
+//! tables must not have columns of `LargeUtf8`.
 
+mod bounds;
+mod check;
+mod dialect;
 mod engine;
+mod error;
+mod functions;
+mod headings;
+mod operators;
+mod plan;
+mod relations;
+mod rewrite;
+mod rows;
+mod statement;
+mod statistics;
+mod text;
+mod types;
 
 pub use engine::{Engine, EngineError, EngineOptions};
+pub use error::{Location, RunError, StatementError};
+pub use plan::Query;
+pub use rows::Rows;
+pub use statement::Statement;
+pub use statistics::{ScanStatistics, Statistics};

@@ -1,0 +1,185 @@
+//! From a statement and the tables of its stores to a plan.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use datafusion::arrow::datatypes::DataType;
+use datafusion::catalog::TableProvider;
+use datafusion::common::{Result, TableReference, plan_err};
+use datafusion::config::ConfigOptions;
+use datafusion::datasource::provider_as_source;
+use datafusion::execution::session_state::SessionState;
+use datafusion::logical_expr::planner::{ContextProvider, ExprPlanner, RelationPlanner};
+use datafusion::logical_expr::{AggregateUDF, HigherOrderUDF, LogicalPlan, ScalarUDF, TableSource, WindowUDF};
+use datafusion::sql::planner::{ParserOptions, SqlToRel};
+use datafusion::sql::sqlparser::ast::Statement as Parsed;
+use opentrail_model::Timestamp;
+use uuid::Uuid;
+
+use crate::engine::{Engine, Workers};
+use crate::error::StatementError;
+use crate::functions::{self, Functions};
+use crate::headings::headings;
+use crate::relations::LakeRelations;
+use crate::rewrite::rewrite;
+use crate::rows::Rows;
+use crate::statement::{Statement, marked_store};
+use crate::statistics::ScanStatistics;
+use crate::{bounds, operators};
+
+/// A statement planned over tables, ready to run.
+pub struct Query {
+    pub(crate) plan: LogicalPlan,
+    pub(crate) columns: Vec<String>,
+    pub(crate) state: SessionState,
+    pub(crate) statistics: Arc<ScanStatistics>,
+    pub(crate) workers: Arc<Workers>,
+}
+
+impl std::fmt::Debug for Query {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Query").field("columns", &self.columns).field("plan", &self.plan).finish_non_exhaustive()
+    }
+}
+
+impl Query {
+    /// The headings of the result, as Lake names them; two may be the same.
+    pub fn columns(&self) -> &[String] {
+        &self.columns
+    }
+
+    /// Starts the query on the engine's threads.
+    ///
+    /// # Cancellation
+    ///
+    /// Dropping [`Rows`] ends it.
+    pub fn run(self) -> Rows {
+        Rows::start(self)
+    }
+}
+
+impl Engine {
+    /// Finds the statement's columns, functions and types in `tables`; `now` is the current time all through the query.
+    /// Takes milliseconds of CPU; not for an async worker.
+    ///
+    /// # Errors
+    ///
+    /// When a store has no table, or the statement does not fit the tables; the error's text is for the client.
+    pub fn plan(
+        &self,
+        statement: &Statement,
+        tables: BTreeMap<Uuid, Arc<dyn TableProvider>>,
+        now: Timestamp,
+    ) -> Result<Query, StatementError> {
+        let statistics = Arc::new(ScanStatistics::default());
+        let state = self.state(Arc::clone(&statistics));
+        let result = bounds::on_deep_stack(|| {
+            let mut query = statement.query()?;
+            let written = query.clone();
+            rewrite(&mut query, now)?;
+            let known = Known::new(&state, &tables);
+            let options = ParserOptions::new().with_map_string_types_to_utf8view(false);
+            let planner = SqlToRel::new_with_options(&known, options);
+            let plan = planner.sql_statement_to_plan(Parsed::Query(Box::new(query)))?;
+            let fields: Vec<String> = plan.schema().fields().iter().map(|field| field.name().clone()).collect();
+            let columns = headings(&written, &fields);
+            // Types are checked here.
+            let plan = state.optimize(&plan)?;
+            Ok((plan, columns))
+        });
+        let (plan, columns) = result.map_err(|error| locate(error, statement))?;
+        Ok(Query { plan, columns, state, statistics, workers: Arc::clone(self.workers()) })
+    }
+}
+
+/// Adds where the name stands that the planner did not find.
+fn locate(error: StatementError, statement: &Statement) -> StatementError {
+    match error {
+        StatementError::UnknownColumn { name, location: None } => {
+            let last = name.rsplit('.').next().unwrap_or_default();
+            let location = statement.locate(last);
+            StatementError::UnknownColumn { location, name }
+        }
+        other => other,
+    }
+}
+
+/// What a statement can name: the tables of its stores and the functions of the dialect; nothing else.
+struct Known<'a> {
+    state: &'a SessionState,
+    tables: HashMap<Uuid, Arc<dyn TableSource>>,
+    functions: &'static Functions,
+    planners: Vec<Arc<dyn ExprPlanner>>,
+    relations: Vec<Arc<dyn RelationPlanner>>,
+}
+
+impl<'a> Known<'a> {
+    fn new(state: &'a SessionState, tables: &BTreeMap<Uuid, Arc<dyn TableProvider>>) -> Self {
+        let source = |(store, table): (&Uuid, &Arc<dyn TableProvider>)| (*store, provider_as_source(Arc::clone(table)));
+        Self {
+            state,
+            tables: tables.iter().map(source).collect(),
+            functions: functions::all(),
+            planners: operators::planners(),
+            relations: vec![Arc::new(LakeRelations)],
+        }
+    }
+}
+
+impl ContextProvider for Known<'_> {
+    fn get_table_source(&self, name: TableReference) -> Result<Arc<dyn TableSource>> {
+        let TableReference::Bare { table } = &name else { return plan_err!("table '{name}' does not exist") };
+        match marked_store(table).and_then(|store| self.tables.get(&store)) {
+            Some(source) => Ok(Arc::clone(source)),
+            None => Err(StatementError::UnknownTable { name: table.to_string(), location: None }.into()),
+        }
+    }
+
+    fn get_expr_planners(&self) -> &[Arc<dyn ExprPlanner>] {
+        &self.planners
+    }
+
+    fn get_relation_planners(&self) -> &[Arc<dyn RelationPlanner>] {
+        &self.relations
+    }
+
+    fn get_function_meta(&self, name: &str) -> Option<Arc<ScalarUDF>> {
+        self.functions.scalar.get(name).cloned()
+    }
+
+    fn get_higher_order_meta(&self, name: &str) -> Option<Arc<HigherOrderUDF>> {
+        self.functions.lambda.get(name).cloned()
+    }
+
+    fn get_aggregate_meta(&self, name: &str) -> Option<Arc<AggregateUDF>> {
+        self.functions.aggregate.get(name).cloned()
+    }
+
+    fn get_window_meta(&self, name: &str) -> Option<Arc<WindowUDF>> {
+        self.functions.window.get(name).cloned()
+    }
+
+    fn get_variable_type(&self, _: &[String]) -> Option<DataType> {
+        None
+    }
+
+    fn options(&self) -> &ConfigOptions {
+        self.state.config_options()
+    }
+
+    fn udf_names(&self) -> Vec<String> {
+        self.functions.scalar.keys().cloned().collect()
+    }
+
+    fn higher_order_function_names(&self) -> Vec<String> {
+        self.functions.lambda.keys().cloned().collect()
+    }
+
+    fn udaf_names(&self) -> Vec<String> {
+        self.functions.aggregate.keys().cloned().collect()
+    }
+
+    fn udwf_names(&self) -> Vec<String> {
+        self.functions.window.keys().cloned().collect()
+    }
+}

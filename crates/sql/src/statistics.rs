@@ -1,0 +1,37 @@
+//! What a query has read so far.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Filled by the scans of stores: an execution plan finds it in the extensions of its task's session configuration.
+#[derive(Debug, Default)]
+pub struct ScanStatistics {
+    events: AtomicU64,
+    bytes: AtomicU64,
+}
+
+impl ScanStatistics {
+    /// Counts what a scan has read from files or memory.
+    pub fn add(&self, events: u64, bytes: u64) {
+        self.events.fetch_add(events, Ordering::Relaxed);
+        self.bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    pub(crate) fn events(&self) -> u64 {
+        self.events.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn bytes(&self) -> u64 {
+        self.bytes.load(Ordering::Relaxed)
+    }
+}
+
+/// `DescribeQuery`, `QueryStatistics`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Statistics {
+    /// Events that scans of stores read.
+    pub events_scanned: u64,
+    /// Events that passed the conditions upon the stores.
+    pub events_matched: u64,
+    /// Bytes that scans of stores read, as stored.
+    pub bytes_scanned: u64,
+}

@@ -1,0 +1,211 @@
+//! Text that means harm: it ends as an error, quickly, and nothing else suffers.
+
+use std::time::{Duration, Instant};
+
+use opentrail_sql::{RunError, Statement, StatementError};
+use proptest::prelude::*;
+
+use crate::support::{Failure, STORE, engine, query, real_records, run, shared};
+
+fn refusal(sql: &str) -> String {
+    match Statement::parse(&sql.replace("{eds}", STORE)) {
+        Err(error) => error.to_string(),
+        Ok(statement) => panic!("{sql}: taken, {:?}", statement.stores()),
+    }
+}
+
+#[test]
+fn a_statement_is_one_select() {
+    for (sql, expected) in [
+        ("", "has 0 characters"),
+        (";", "found nothing"),
+        ("-- only a comment", "found nothing"),
+        ("SELECT 1; SELECT 2", "more than one statement"),
+        ("DROP TABLE {eds}", "DROP is not supported"),
+        ("INSERT INTO {eds} VALUES (1)", "INSERT is not supported"),
+        ("UPDATE {eds} SET a = 1", "UPDATE is not supported"),
+        ("DELETE FROM {eds}", "DELETE is not supported"),
+        ("EXPLAIN SELECT 1", "EXPLAIN is not supported"),
+        ("SHOW TABLES", "SHOW is not supported"),
+        ("SET x = 1", "SET is not supported"),
+        ("COPY {eds} TO '/tmp/x'", "COPY is not supported"),
+        ("CREATE EXTERNAL TABLE x STORED AS PARQUET LOCATION '/etc'", ""),
+        ("SELECT * INTO x FROM {eds}", "INTO is not supported"),
+        ("SELECT * FROM '/etc/passwd'", ""),
+        ("SELECT * FROM \"/etc/passwd\"", "table '/etc/passwd' does not exist"),
+        ("SELECT * FROM information_schema.tables", "table 'information_schema.tables' does not exist"),
+        ("SELECT * FROM x", "line 1:15: table 'x' does not exist"),
+        ("SELECT * FROM a.{eds}", "does not exist"),
+        ("SELECT * FROM generate_series(1, 10)", "a table function is not supported"),
+        ("SELECT * FROM TABLE(x(1))", "not supported"),
+        ("SELECT * FROM LATERAL flatten(1)", "not supported"),
+        ("WITH RECURSIVE r AS (SELECT 1) SELECT * FROM r", "WITH RECURSIVE is not supported"),
+        ("SELECT ?", "not supported"),
+        ("SELECT $1", ""),
+        ("SELECT @x", ""),
+        ("SELECT * FROM {eds} FOR UPDATE", "FOR is not supported"),
+        ("SELECT * EXCLUDE (a) FROM {eds}", ""),
+        ("SELECT FROM {eds}", ""),
+        ("FROM {eds}", ""),
+        ("SELECT eventName FROM FROM {eds}", "line 1:"),
+        ("SELECT 'open FROM {eds}", "line 1:8"),
+        ("SELECT a FROM {eds} WHERE a = 'x'ORDER", ""),
+        ("VALUES (1); DROP TABLE x", "more than one statement"),
+        ("(INSERT INTO x SELECT 1)", ""),
+        ("WITH x AS (DELETE FROM {eds}) SELECT * FROM x", ""),
+    ] {
+        let message = refusal(sql);
+        assert!(message.contains(expected), "{sql}: {message}");
+    }
+}
+
+#[test]
+fn stores_are_found_where_they_are_named() {
+    let (one, two) = (STORE.to_uppercase(), "a0b1c2d3-0000-4000-8000-00000000000f");
+    let sql = format!(
+        "/* {two} */ SELECT '{two}', \"eventName\" -- {two}\nFROM {one} AS a, (SELECT 1 FROM \"{two}\") WHERE a.x = 'it''s {two}'"
+    );
+    let statement = Statement::parse(&sql).unwrap();
+    let stores: Vec<String> = statement.stores().iter().map(ToString::to_string).collect();
+    assert_eq!(stores, [STORE, two]);
+    let only_text = Statement::parse(&format!("SELECT '{STORE}'")).unwrap();
+    assert!(only_text.stores().is_empty());
+}
+
+#[test]
+fn length_is_counted_in_characters() {
+    let statement = |length: usize| format!("SELECT '{}'", "ä".repeat(length - 9));
+    assert!(Statement::parse(&statement(10_000)).is_ok());
+    assert_eq!(Statement::parse(&statement(10_001)), Err(StatementError::Length { length: 10_001 }));
+    assert!(matches!(Statement::parse(&"x".repeat(1 << 20)), Err(StatementError::Length { .. })));
+}
+
+#[tokio::test]
+async fn depth_and_multiplication_are_bounded() {
+    let nested =
+        |open: &str, close: &str, times: usize| format!("SELECT {}1{}", open.repeat(times), close.repeat(times));
+    let doubled = |times: usize| {
+        let next = |n: usize| format!(", a{n} AS (SELECT x.x + y.x AS x FROM a{m} x, a{m} y)", m = n - 1);
+        let rest: String = (1..times).map(next).collect();
+        format!("WITH a0 AS (SELECT 1 AS x){rest} SELECT * FROM a{}", times - 1)
+    };
+    let substituted = |times: usize| {
+        let next = |n: usize| format!(", a{n} AS (SELECT x + x AS x FROM a{m})", m = n - 1);
+        let rest: String = (1..times).map(next).collect();
+        format!("WITH a0 AS (SELECT 1 AS x){rest} SELECT * FROM a{} WHERE x > 0", times - 1)
+    };
+    let widened =
+        (0..20).fold("SELECT 1 AS x".to_owned(), |inner, n| format!("SELECT a{n}.*, a{n}.* FROM ({inner}) a{n}"));
+    let chain = |term: &str, joint: &str| vec![term; 9_900 / (term.len() + joint.len())].join(joint);
+    for (what, sql) in [
+        ("parentheses", nested("(", ")", 4_000)),
+        ("functions", nested("abs(", ")", 1_500)),
+        ("NOT", format!("SELECT {} true", "NOT ".repeat(2_000))),
+        ("minus", format!("SELECT {}1", "- ".repeat(4_000))),
+        ("CASE", nested("CASE WHEN true THEN ", " END", 400)),
+        ("sub-queries", nested("(SELECT ", ")", 900)),
+        ("queries in FROM", format!("SELECT * FROM {}{STORE}{}", "(SELECT * FROM ".repeat(500), ")".repeat(500))),
+        ("dots", format!("SELECT a{}", ".b".repeat(4_000))),
+        ("subscripts", format!("SELECT a{}", "[1]".repeat(3_000))),
+        ("types", format!("SELECT CAST(1 AS {}bigint{})", "array(".repeat(1_000), ")".repeat(1_000))),
+        ("lambdas", nested("any_match(ARRAY[1], x -> ", ")", 300)),
+        ("doubling", doubled(60)),
+        ("substitution", substituted(60)),
+        ("widening", widened),
+        ("plus", format!("SELECT {}", chain("1", "+"))),
+    ] {
+        let start = Instant::now();
+        let result = query(&sql, &[]).await;
+        assert!(matches!(result, Err(Failure::Statement(_))), "{what}: {result:?}");
+        assert!(start.elapsed() < Duration::from_secs(20), "{what} took {:?}", start.elapsed());
+    }
+}
+
+#[tokio::test]
+async fn long_conditions_run() {
+    let records = &real_records()[..real_records().len().min(50)];
+    for sql in [
+        format!("SELECT count(*) FROM {{eds}} WHERE {}", vec!["eventName = 'x'"; 490].join(" OR ")),
+        format!("SELECT count(*) FROM {{eds}} WHERE {}", vec!["eventName <> 'x'"; 450].join(" AND ")),
+        format!("SELECT count(*) FROM {{eds}} WHERE eventName IN ({})", vec!["'x'"; 2_400].join(",")),
+        format!("SELECT {}", vec!["1"; 300].join("+")),
+    ] {
+        let start = Instant::now();
+        let table = query(&sql, records).await.unwrap();
+        assert_eq!(table.rows.len(), 1);
+        assert!(start.elapsed() < Duration::from_secs(20), "{} took {:?}", &sql[..60], start.elapsed());
+    }
+}
+
+#[tokio::test]
+async fn many_relations_are_planned_in_time() {
+    let relations = |joint: &str| (0..150).map(|n| format!("(SELECT {n} AS x) a{n}")).collect::<Vec<_>>().join(joint);
+    let equal = (1..150).map(|n| format!("a{}.x<a{n}.x", n - 1)).collect::<Vec<_>>().join(" AND ");
+    for sql in [
+        format!("SELECT count(*) FROM {}", relations(", ")),
+        format!("SELECT count(*) FROM {} WHERE {equal}", relations(", ")),
+        format!("SELECT count(*) FROM ({})", vec!["SELECT 1 AS x"; 150].join(" UNION ALL ")),
+    ] {
+        let start = Instant::now();
+        match query(&sql, &[]).await {
+            Ok(table) => assert_eq!(table.rows.len(), 1),
+            Err(error) => panic!("{}: {error}", &sql[..60]),
+        }
+        assert!(start.elapsed() < Duration::from_secs(20), "{} took {:?}", &sql[..60], start.elapsed());
+    }
+}
+
+#[tokio::test]
+async fn a_query_beyond_memory_fails_alone() {
+    let (engine, _directory) = engine(4 << 20);
+    let numbers = "SELECT * FROM (SELECT 1) a CROSS JOIN UNNEST(sequence(1, 10000)) AS t(x)";
+    let huge = format!(
+        "SELECT array_agg(a.x || b.x || c.x) FROM (SELECT cast(x AS varchar) AS x FROM ({numbers})) a, \
+         (SELECT cast(x AS varchar) AS x FROM ({numbers})) b, (SELECT cast(x AS varchar) AS x FROM ({numbers})) c"
+    );
+    let result = run(&engine, &Statement::parse(&huge).unwrap(), &[]).await;
+    assert!(matches!(result, Err(Failure::Run(RunError::Exhausted))), "{result:?}");
+    let small = run(&engine, &Statement::parse("SELECT 1").unwrap(), &[]).await.unwrap();
+    assert_eq!(small.rows.len(), 1);
+}
+
+#[tokio::test]
+async fn a_dropped_query_ends() {
+    let (engine, directory) = engine(64 << 20);
+    let numbers = "UNNEST(sequence(1, 10000))";
+    let endless = format!(
+        "SELECT count(*) FROM {numbers} a(x), {numbers} b(y), {numbers} c(z), {numbers} d(w) WHERE x + y + z + w < 0"
+    );
+    let statement = Statement::parse(&endless).unwrap();
+    let query = engine.plan(&statement, std::collections::BTreeMap::new(), crate::support::now()).unwrap();
+    let mut rows = query.run();
+    assert!(tokio::time::timeout(Duration::from_millis(300), rows.next()).await.is_err());
+    drop(rows);
+    // The engine's threads are free again.
+    let statement = Statement::parse("SELECT 1").unwrap();
+    let ran = tokio::time::timeout(Duration::from_secs(20), run(&engine, &statement, &[])).await;
+    assert_eq!(ran.unwrap().unwrap().rows.len(), 1);
+    drop((engine, directory));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(400))]
+
+    #[test]
+    fn any_text_is_taken_or_refused(text in "\\PC{0,80}") {
+        _ = Statement::parse(&text);
+    }
+
+    #[test]
+    fn any_words_are_taken_or_refused(words in proptest::collection::vec(proptest::sample::select(vec![
+        "SELECT", "FROM", "WHERE", "eds", STORE, "(", ")", ",", "*", "'a'", "1", "count", "x", "->", ".", "[", "]", "AND", "OR",
+        "NOT", "CASE", "WHEN", "THEN", "END", "CAST", "AS", "map", "varchar", "UNNEST", "JOIN", "ON", "GROUP BY", "ORDER BY",
+        "LIMIT", "UNION", "WITH", "=", "<", "||", "-", "+", "NULL", "IN", "BETWEEN", "LIKE", "OVER", "INTERVAL", "DAY", "\"", "'", "--", "/*", ";",
+    ]), 0..40)) {
+        let text = words.join(" ");
+        if let Ok(statement) = Statement::parse(&text) {
+            let tables = std::collections::BTreeMap::new();
+            _ = shared().plan(&statement, tables, crate::support::now());
+        }
+    }
+}
