@@ -73,8 +73,8 @@ impl Engine {
     }
 }
 
-/// Threads for the work of queries alone. Their priority is low and they are no workers of the server's runtime: however
-/// much queries compute, records are taken and calls answered.
+/// Threads for the work of queries alone. Their priority is low and they are no workers of the server's runtime:
+/// however much queries compute, records are taken and calls answered.
 #[derive(Debug)]
 pub(crate) struct Workers(Option<Runtime>);
 

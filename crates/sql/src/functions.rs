@@ -45,6 +45,7 @@ const SCALAR: &[(&str, &str)] = &[
     ("ceiling", "ceil"),
     ("chr", "chr"),
     ("coalesce", "coalesce"),
+    ("concat_ws", "concat_ws"),
     ("cos", "cos"),
     ("degrees", "degrees"),
     ("exp", "exp"),
@@ -77,6 +78,7 @@ const SCALAR: &[(&str, &str)] = &[
     ("tan", "tan"),
     ("translate", "translate"),
     ("trim", "btrim"),
+    ("truncate", "trunc"),
     ("upper", "upper"),
 ];
 

@@ -52,8 +52,8 @@ const SPELLED: &[&str] = &[
     "vpcEndpointId",
 ];
 
-/// What the columns of `query` are called: by an alias or the last identifier as typed, else `_colN` by position; what a
-/// wildcard gives, by its name in Lake's schema, or as a sub-query typed it. `fields` are the planner's names.
+/// What the columns of `query` are called: by an alias or the last identifier as typed, else `_colN` by position; what
+/// a wildcard gives, by its name in Lake's schema, or as a sub-query typed it. `fields` are the planner's names.
 pub(crate) fn headings(query: &Query, fields: &[String]) -> Vec<String> {
     let items = outermost(&query.body).map_or(&[][..], |select| &select.projection);
     let is_wildcard = |item: &SelectItem| matches!(item, SelectItem::Wildcard(_) | SelectItem::QualifiedWildcard(..));

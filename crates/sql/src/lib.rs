@@ -1,14 +1,14 @@
 //! CloudTrail Lake's SQL over the tables of event data stores.
 //!
-//! [`Statement::parse`] takes one `SELECT` in Trino's spelling, with stores named by their bare ids, and refuses everything
-//! else; [`Engine::plan`] finds its columns and functions in the stores' tables; [`Query::run`] gives [`Rows`], whose values
-//! are text in Lake's forms. Nothing here knows a catalog, an API or a journal, and no statement reaches a file, the network
-//! or a table that the caller has not handed in.
+//! [`Statement::parse`] takes one `SELECT` in Trino's spelling, with stores named by their bare ids, and refuses
+//! everything else; [`Engine::plan`] finds its columns and functions in the stores' tables; [`Query::run`] gives
+//! [`Rows`], whose values are text in Lake's forms. Nothing here knows a catalog, an API or a journal, and no
+//! statement reaches a file, the network or a table that the caller has not handed in.
 //!
 //! [`Engine`] holds what all queries share: memory, room on disk and threads of low priority.
 //!
-//! JSON values have the Arrow type `LargeUtf8`, text has `Utf8` or `Utf8View`: that is how functions tell them apart, so
-//! tables must not have columns of `LargeUtf8`.
+//! JSON values have the Arrow type `LargeUtf8`, text has `Utf8` or `Utf8View`: that is how functions tell them apart,
+//! so tables must not have columns of `LargeUtf8`.
 
 mod bounds;
 mod check;

@@ -102,7 +102,8 @@ fn json_as(json: Expr, other: &DataType) -> Expr {
     functions::call("try_cast", vec![json, lit(target)])
 }
 
-/// Text beside a value of another type: Lake takes `eventTime > '2023-01-22'` and `sessionCredentialFromConsole = true`.
+/// Text beside a value of another type: Lake takes `eventTime > '2023-01-22'` and `sessionCredentialFromConsole =
+/// true`.
 fn text_as(text: Expr, other: &DataType) -> Option<Result<Expr>> {
     if *other == DataType::Boolean {
         return Some(Ok(functions::call("try_cast", vec![text, lit("boolean")])));

@@ -1,7 +1,7 @@
 //! From Trino's spelling to the planner's: the same query as another syntax tree.
 //!
-//! Names lose their quotes (Trino's names are case-insensitive, quoted or not), dots become field accesses, every output
-//! column gets a name of its own, and functions that are combinations of others are spelled out.
+//! Names lose their quotes (Trino's names are case-insensitive, quoted or not), dots become field accesses, every
+//! output column gets a name of its own, and functions that are combinations of others are spelled out.
 
 mod functions;
 mod names;
@@ -11,9 +11,9 @@ use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    AccessExpr, BinaryOperator, Expr, Ident, Join, JoinConstraint, JoinOperator, LambdaFunction, ObjectName,
-    OneOrManyWithParens, OrderByExpr, OrderByKind, Query, Select, Subscript, TableAlias, TableFactor, TableWithJoins,
-    TrimWhereField, Value, VisitMut, VisitorMut,
+    AccessExpr, BinaryOperator, Expr, Ident, Join, JoinConstraint, JoinOperator, LambdaFunction, LimitClause,
+    ObjectName, OneOrManyWithParens, OrderByExpr, OrderByKind, Query, Select, Subscript, TableAlias, TableFactor,
+    TableWithJoins, TrimWhereField, Value, VisitMut, VisitorMut,
 };
 use opentrail_model::Timestamp;
 
@@ -59,6 +59,17 @@ impl VisitorMut for Rewrite {
         self.depth += 1;
         for cte in query.with.iter_mut().flat_map(|with| &mut with.cte_tables) {
             unquote_alias(&mut cte.alias);
+        }
+        if let Some(most) = query.fetch.take() {
+            let limit = most.quantity.unwrap_or_else(|| number(1));
+            match &mut query.limit_clause {
+                Some(LimitClause::LimitOffset { limit: slot @ None, .. }) => *slot = Some(limit),
+                None => {
+                    let clause = LimitClause::LimitOffset { limit: Some(limit), offset: None, limit_by: Vec::new() };
+                    query.limit_clause = Some(clause);
+                }
+                Some(_) => return Flow::Break(StatementError::refused("LIMIT beside FETCH")),
+            }
         }
         if let Some(OrderByKind::Expressions(orders)) = query.order_by.as_mut().map(|order| &mut order.kind) {
             nulls_last(orders);

@@ -113,8 +113,8 @@ pub(crate) fn show_stores(text: &str) -> String {
     shown
 }
 
-/// Puts an identifier in place of each bare id: `FROM 3f2a…` is no SQL. Strings and comments stay; an id in double quotes
-/// is taken, too (a choice: whether Lake takes one is not documented).
+/// Puts an identifier in place of each bare id: `FROM 3f2a…` is no SQL. Strings and comments stay; an id in double
+/// quotes is taken, too (a choice: whether Lake takes one is not documented).
 fn mark_stores(text: &str) -> String {
     let bytes = text.as_bytes();
     let mut marked = String::with_capacity(text.len());

@@ -201,7 +201,8 @@ fn write_months(out: &mut String, months: i32) {
     _ = write!(out, "{sign}{}-{}", months / 12, months % 12);
 }
 
-/// Trino's text of a double or real: decimal between 10⁻³ and 10⁷, else `1.5E10`. `scientific` has the shortest digits.
+/// Trino's text of a double or real: decimal between 10⁻³ and 10⁷, else `1.5E10`. `scientific` has the shortest
+/// digits.
 pub(crate) fn float(value: f64, scientific: &str) -> String {
     if value.is_nan() {
         return "NaN".to_owned();

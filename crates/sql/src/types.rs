@@ -58,8 +58,8 @@ impl Type {
             "bigint" => Self::BigInt,
             "real" => Self::Real,
             "double" => {
-                if matches!(&parser.peek_token_ref().token, Token::Word(next) if next.value.eq_ignore_ascii_case("precision"))
-                {
+                let next = &parser.peek_token_ref().token;
+                if matches!(next, Token::Word(next) if next.value.eq_ignore_ascii_case("precision")) {
                     parser.next_token();
                 }
                 Self::Double

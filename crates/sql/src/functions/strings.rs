@@ -70,6 +70,10 @@ pub(super) const TABLE: &[Function] = &[
             super::collections::reverse(a)
         },
     ),
+    Function::new("typeof", &[P::Any], varchar, |a| {
+        let of = name(&a.of(0));
+        Ok(text_array((0..a.rows).map(|_| Some(of.clone()))))
+    }),
     Function::new("codepoint", &[P::Text], bigint, |a| {
         let texts = a.text(0)?;
         let point = |row| texts.at(row)?.chars().next().map(|character| i64::from(u32::from(character)));

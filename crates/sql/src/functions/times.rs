@@ -54,7 +54,21 @@ pub(super) const TABLE: &[Function] = &[
     Function::new("date_diff", &[P::Text, P::Time, P::Time], bigint, date_diff),
     Function::new("date_trunc", &[P::Text, P::TimeOrDate], second, date_trunc),
     Function::new("date_format", &[P::Time, P::Text], varchar, date_format),
-    Function::new("date_parse", &[P::Text, P::Text], timestamp, date_parse),
+    Function::new("date_parse", &[P::Text, P::Text], timestamp, |a| date_parse(a, parse_moment)),
+    Function::new("format_datetime", &[P::Time, P::Text], varchar, |a| {
+        let (times, formats) = (a.micros(0)?, a.text(1)?);
+        let mut values = Vec::with_capacity(a.rows);
+        for row in 0..a.rows {
+            values.push(match (times.at(row).and_then(moment), formats.at(row)) {
+                (Some(time), Some(format)) => Some(time.format(&joda(format)?).to_string()),
+                _ => None,
+            });
+        }
+        Ok(Arc::new(StringArray::from(values)))
+    }),
+    Function::new("parse_datetime", &[P::Text, P::Text], timestamp, |a| {
+        date_parse(a, |text, format| parse_letters(text, &joda(format).ok()?))
+    }),
     Function::new("from_iso8601_timestamp", &[P::Text], timestamp, |a| parsed(a, "an ISO 8601 timestamp")),
     Function::new("from_iso8601_date", &[P::Text], date, from_iso8601_date),
     Function::new("to_iso8601", &[P::TimeOrDate], varchar, to_iso8601),
@@ -384,13 +398,59 @@ fn format_moment(time: NaiveDateTime, format: &str) -> Result<String> {
     Ok(out)
 }
 
-fn date_parse(a: &Arguments) -> Result<ArrayRef> {
+/// Letters of Joda's patterns in those of our library.
+fn joda(format: &str) -> Result<String> {
+    let mut out = String::new();
+    let letters: Vec<char> = format.chars().collect();
+    let mut at = 0;
+    while at < letters.len() {
+        let letter = letters[at];
+        if letter == '\'' {
+            let end = letters[at + 1..].iter().position(|next| *next == '\'').map_or(letters.len(), |end| at + 1 + end);
+            let quoted: String = letters[at + 1..end].iter().collect();
+            out.push_str(if quoted.is_empty() { "'" } else { &quoted });
+            at = end + 1;
+            continue;
+        }
+        let count = letters[at..].iter().take_while(|next| **next == letter).count();
+        match (letter, count) {
+            ('y' | 'Y', 2) => out.push_str("%y"),
+            ('y' | 'Y', _) => out.push_str("%Y"),
+            ('M', 1) => out.push_str("%-m"),
+            ('M', 2) => out.push_str("%m"),
+            ('M', 3) => out.push_str("%b"),
+            ('M', _) => out.push_str("%B"),
+            ('d', 1) => out.push_str("%-d"),
+            ('d', _) => out.push_str("%d"),
+            ('D', _) => out.push_str("%j"),
+            ('E', 1..=3) => out.push_str("%a"),
+            ('E', _) => out.push_str("%A"),
+            ('H', 1) => out.push_str("%-H"),
+            ('H', _) => out.push_str("%H"),
+            ('h', 1) => out.push_str("%-I"),
+            ('h', _) => out.push_str("%I"),
+            ('m', _) => out.push_str("%M"),
+            ('s', _) => out.push_str("%S"),
+            ('S', _) => out.push_str("%3f"),
+            ('a', _) => out.push_str("%p"),
+            ('%', _) => out.push_str(&"%%".repeat(count)),
+            (other, _) if other.is_ascii_alphabetic() => {
+                return exec_err!("'{other}' is no letter of a time's pattern that is supported");
+            }
+            (other, _) => out.extend(std::iter::repeat_n(other, count)),
+        }
+        at += count;
+    }
+    Ok(out)
+}
+
+fn date_parse(a: &Arguments, parse: fn(&str, &str) -> Option<NaiveDateTime>) -> Result<ArrayRef> {
     let (texts, formats) = (a.text(0)?, a.text(1)?);
     let mut values = Vec::with_capacity(a.rows);
     for row in 0..a.rows {
         values.push(match (texts.at(row), formats.at(row)) {
             (Some(text), Some(format)) => {
-                let time = parse_moment(text, format)
+                let time = parse(text, format)
                     .ok_or_else(|| exec_datafusion_err!("'{text}' is not a time of the format '{format}'"))?;
                 Some(micros(time))
             }
@@ -431,9 +491,12 @@ fn parse_moment(text: &str, format: &str) -> Option<NaiveDateTime> {
         });
     }
     // A fraction of n digits is that many places: `%f` of chrono counts nanoseconds.
-    let chrono = chrono.replace(".%f", "%.f");
+    parse_letters(text, &chrono.replace(".%f", "%.f"))
+}
+
+fn parse_letters(text: &str, chrono: &str) -> Option<NaiveDateTime> {
     let mut parsed = chrono::format::Parsed::new();
-    chrono::format::parse(&mut parsed, text, chrono::format::StrftimeItems::new(&chrono)).ok()?;
+    chrono::format::parse(&mut parsed, text, chrono::format::StrftimeItems::new(chrono)).ok()?;
     let date = parsed.to_naive_date().ok().or_else(|| {
         // Missing parts are those of 1970-01-01.
         let year = parsed.year().unwrap_or(1970);

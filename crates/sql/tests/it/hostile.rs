@@ -63,7 +63,8 @@ fn a_statement_is_one_select() {
 fn stores_are_found_where_they_are_named() {
     let (one, two) = (STORE.to_uppercase(), "a0b1c2d3-0000-4000-8000-00000000000f");
     let sql = format!(
-        "/* {two} */ SELECT '{two}', \"eventName\" -- {two}\nFROM {one} AS a, (SELECT 1 FROM \"{two}\") WHERE a.x = 'it''s {two}'"
+        "/* {two} */ SELECT '{two}', \"eventName\" -- {two}\nFROM {one} AS a, (SELECT 1 FROM \"{two}\") WHERE a.x \
+            = 'it''s {two}'"
     );
     let statement = Statement::parse(&sql).unwrap();
     let stores: Vec<String> = statement.stores().iter().map(ToString::to_string).collect();
@@ -188,6 +189,24 @@ async fn a_dropped_query_ends() {
     drop((engine, directory));
 }
 
+/// Records are taken before queries compute: the threads of queries are of low priority.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn query_threads_yield_to_all_others() {
+    query("SELECT 1", &[]).await.unwrap();
+    let mut niceness = Vec::new();
+    for task in std::fs::read_dir("/proc/self/task").unwrap() {
+        let stat = std::fs::read_to_string(task.unwrap().path().join("stat")).unwrap_or_default();
+        if stat.contains("(sql-query)") {
+            // The 19th field, of which two stand before the parenthesis.
+            let fields = stat.rsplit(')').next().unwrap().split_whitespace().collect::<Vec<_>>();
+            niceness.push(fields[16].to_owned());
+        }
+    }
+    assert!(!niceness.is_empty());
+    assert!(niceness.iter().all(|nice| nice == "10"), "{niceness:?}");
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(400))]
 
@@ -198,9 +217,12 @@ proptest! {
 
     #[test]
     fn any_words_are_taken_or_refused(words in proptest::collection::vec(proptest::sample::select(vec![
-        "SELECT", "FROM", "WHERE", "eds", STORE, "(", ")", ",", "*", "'a'", "1", "count", "x", "->", ".", "[", "]", "AND", "OR",
-        "NOT", "CASE", "WHEN", "THEN", "END", "CAST", "AS", "map", "varchar", "UNNEST", "JOIN", "ON", "GROUP BY", "ORDER BY",
-        "LIMIT", "UNION", "WITH", "=", "<", "||", "-", "+", "NULL", "IN", "BETWEEN", "LIKE", "OVER", "INTERVAL", "DAY", "\"", "'", "--", "/*", ";",
+        "SELECT", "FROM", "WHERE", "eds", STORE, "(", ")", ",", "*", "'a'", "1", "count", "x", "->", ".", "[",
+         "]", "AND", "OR",
+        "NOT", "CASE", "WHEN", "THEN", "END", "CAST", "AS", "map", "varchar", "UNNEST", "JOIN", "ON", "GROUP \
+            BY", "ORDER BY",
+        "LIMIT", "UNION", "WITH", "=", "<", "||", "-", "+", "NULL", "IN", "BETWEEN", "LIKE", "OVER",
+         "INTERVAL", "DAY", "\"", "'", "--", "/*", ";",
     ]), 0..40)) {
         let text = words.join(" ");
         if let Ok(statement) = Statement::parse(&text) {

@@ -88,8 +88,12 @@ async fn headings_are_as_typed() {
     )
     .await;
     assert_headings("SELECT 1 AS \"Two Words\"", &["Two Words"]).await;
-    assert_headings("SELECT * FROM (SELECT eventName AS EvName, count(*) FROM {eds} GROUP BY 1)", &["EvName", "_col1"])
-        .await;
+    assert_headings(
+        "SELECT * FROM (SELECT eventName AS EvName, count(*) FROM {eds} GROUP BY \
+        1)",
+        &["EvName", "_col1"],
+    )
+    .await;
     assert_headings("SELECT eventID FROM {eds} UNION ALL SELECT eventName FROM {other}", &["eventID"]).await;
     let table = query("SELECT * FROM {eds}", &records()).await.unwrap();
     assert_eq!(table.columns[..5], ["eventVersion", "userIdentity", "eventTime", "eventSource", "eventName"]);
@@ -116,7 +120,8 @@ async fn values_have_lakes_text_forms() {
     )
     .await;
     assert_rows("SELECT userIdentity FROM {eds} WHERE eventID = 'e1'", &[&[
-        "{type=AssumedRole, principalid=AROA1:s, arn=arn:aws:sts::1:assumed-role/r/s, accountid=null, accesskeyid=null, \
+        "{type=AssumedRole, principalid=AROA1:s, arn=arn:aws:sts::1:assumed-role/r/s, accountid=null, \
+            accesskeyid=null, \
          username=null, sessioncontext={attributes={creationdate=2026-01-01 00:00:00.000, mfaauthenticated=true}, \
          sessionissuer=null, webidfederationdata=null, sourceidentity=null, ec2roledelivery=null, ec2issuedinvpc=null}, \
          onbehalfof=null, inscopeof=null, invokedby=null, identityprovider=null, credentialid=null}",
@@ -150,18 +155,21 @@ async fn conditions_of_all_kinds() {
         ("element_at(requestParameters, 'nested') LIKE '%\"x\":[1,2]%'", "e1"),
         ("element_at(resources, 1).arn = 'arn:aws:s3:::b1'", "e1"),
         (
-            "if(cardinality(resources) > 0, a.resources[1].arn) = 'arn:aws:s3:::b1' AND element_at(a.resources, 1).accountId = '1'",
+            "if(cardinality(resources) > 0, a.resources[1].arn) = 'arn:aws:s3:::b1' AND element_at(a.resources, \
+                1).accountId = '1'",
             "e1",
         ),
         ("any_match(eventContext.tagcontext.resourcetags, rt -> element_at(rt.tags, 's') = 'x')", "e1 e2"),
         (
-            "any_match(eventContext.tagcontext.resourcetags, rt -> element_at(rt.tags, 's') = 'x' AND rt.arn = eventid)",
+            "any_match(eventContext.tagcontext.resourcetags, rt -> element_at(rt.tags, 's') = 'x' AND rt.arn = \
+                eventid)",
             "",
         ),
         ("eventID IN (SELECT eventID FROM {other} WHERE readOnly)", "e2"),
         ("EXISTS (SELECT 1 FROM {other} b WHERE b.eventID = a.eventID AND b.errorCode = 'AccessDenied')", "e2"),
         (
-            "EXISTS (SELECT 1 FROM {other} b WHERE b.useridentity.arn = a.userIdentity.arn AND b.eventName LIKE 'Get%')",
+            "EXISTS (SELECT 1 FROM {other} b WHERE b.useridentity.arn = a.userIdentity.arn AND b.eventName LIKE \
+                'Get%')",
             "e2",
         ),
         ("eventTime = (SELECT max(eventTime) FROM {other})", "e3"),
@@ -183,7 +191,12 @@ async fn groups_orders_and_limits() {
         &[&["GetObject", "2"]],
     )
     .await;
-    assert_rows("SELECT requestParameters, count(*) FROM {eds} WHERE eventID <> 'e1' GROUP BY requestParameters ORDER BY 2, element_at(requestParameters, 'bucketName')", &[&["{bucketName=b1}", "1"], &["{bucketName=b2}", "1"]]).await;
+    assert_rows(
+        "SELECT requestParameters, count(*) FROM {eds} WHERE eventID <> 'e1' GROUP BY requestParameters \
+        ORDER BY 2, element_at(requestParameters, 'bucketName')",
+        &[&["{bucketName=b1}", "1"], &["{bucketName=b2}", "1"]],
+    )
+    .await;
     assert_rows("SELECT errorCode FROM {eds} ORDER BY errorCode DESC", &[&["AccessDenied"], &["NULL"], &["NULL"]])
         .await;
     assert_rows("SELECT errorCode FROM {eds} ORDER BY errorCode NULLS FIRST LIMIT 1", &[&["NULL"]]).await;
@@ -192,15 +205,50 @@ async fn groups_orders_and_limits() {
         &[&["AssumedRole", "1"], &["Root", "1"], &["NULL", "1"]],
     )
     .await;
-    assert_rows("SELECT date(eventTime) AS d, SUM(CASE WHEN readonly = true THEN 1 ELSE 0 END) FROM {eds} GROUP BY 1 ORDER BY 1", &[&["2026-01-01", "0"], &["2026-01-02", "1"], &["2026-01-03", "0"]]).await;
-    assert_rows("SELECT eventName, count(*) FROM {eds} GROUP BY eventName HAVING count(*) > 1", &[&["GetObject", "2"]])
-        .await;
+    assert_rows(
+        "SELECT date(eventTime) AS d, SUM(CASE WHEN readonly = true THEN 1 ELSE 0 END) FROM {eds} GROUP \
+        BY 1 ORDER BY 1",
+        &[&["2026-01-01", "0"], &["2026-01-02", "1"], &["2026-01-03", "0"]],
+    )
+    .await;
+    assert_rows(
+        "SELECT eventName, count(*) FROM {eds} GROUP BY eventName HAVING count(*) > \
+        1",
+        &[&["GetObject", "2"]],
+    )
+    .await;
     assert_rows("SELECT DISTINCT eventName FROM {eds} ORDER BY eventName DESC", &[&["GetObject"], &["CreateBucket"]])
         .await;
-    assert_rows("SELECT count(DISTINCT element_at(requestParameters, 'bucketName')), approx_distinct(eventName), count_if(readOnly) FROM {eds}", &[&["2", "2", "1"]]).await;
-    assert_rows("SELECT max_by(eventID, eventTime), min_by(eventID, eventTime), arbitrary(errorCode), max_by(eventID, eventTime, 2) FROM {eds}", &[&["e3", "e1", "AccessDenied", "[e3, e2]"]]).await;
-    assert_rows("SELECT element_at(requestParameters, 'bucketName'), max_by(eventID, eventTime) FROM {eds} WHERE eventTime > DATE_ADD('year', -1, CURRENT_TIMESTAMP) GROUP BY element_at(requestParameters, 'bucketName') ORDER BY 1", &[&["b1", "e3"], &["b2", "e2"]]).await;
-    assert_rows("SELECT array_sort(array_agg(DISTINCT eventName)), element_at(map_agg(eventID, readOnly), 'e2'), cardinality(multimap_agg(eventName, eventID)) FROM {eds}", &[&["[CreateBucket, GetObject]", "true", "2"]]).await;
+    assert_rows(
+        "SELECT count(DISTINCT element_at(requestParameters, 'bucketName')), approx_distinct(eventName), \
+        count_if(readOnly) FROM {eds}",
+        &[&["2", "2", "1"]],
+    )
+    .await;
+    assert_rows(
+        "SELECT max_by(eventID, eventTime), min_by(eventID, eventTime), arbitrary(errorCode), \
+        max_by(eventID, eventTime, 2) FROM {eds}",
+        &[&["e3", "e1", "AccessDenied", "[e3, e2]"]],
+    )
+    .await;
+    assert_rows(
+        "SELECT element_at(requestParameters, 'bucketName'), max_by(eventID, eventTime) FROM {eds} WHERE \
+        eventTime > DATE_ADD('year', -1, CURRENT_TIMESTAMP) GROUP BY element_at(requestParameters, 'bucketName') \
+        ORDER BY 1",
+        &[&["b1", "e3"], &["b2", "e2"]],
+    )
+    .await;
+    assert_rows(
+        "SELECT array_sort(array_agg(DISTINCT eventName)), element_at(map_agg(eventID, readOnly), 'e2'), \
+        cardinality(multimap_agg(eventName, eventID)) FROM {eds}",
+        &[&[
+            "[CreateBucket, \
+        GetObject]",
+            "true",
+            "2",
+        ]],
+    )
+    .await;
     assert_rows(
         "SELECT count(*), sum(1), avg(1), min(eventName) FROM {eds} WHERE eventID = 'none'",
         &[&["0", "NULL", "NULL", "NULL"]],
@@ -225,7 +273,13 @@ async fn groups_orders_and_limits() {
 
 #[tokio::test]
 async fn arrays_are_unnested() {
-    assert_rows("SELECT element_at(rt.tags, 's'), count(*) FROM {eds}, unnest(eventContext.tagContext.resourceTags) AS rt GROUP BY 1 ORDER BY 2 DESC", &[&["x", "2"], &["y", "1"]]).await;
+    assert_rows(
+        "SELECT element_at(rt.tags, 's'), count(*) FROM {eds}, \
+        unnest(eventContext.tagContext.resourceTags) AS rt GROUP BY 1 ORDER BY 2 \
+        DESC",
+        &[&["x", "2"], &["y", "1"]],
+    )
+    .await;
     assert_rows(
         "SELECT e.eventID, r.arn FROM {eds} e CROSS JOIN UNNEST(e.resources) AS r ORDER BY 1, 2",
         &[&["e1", "arn:2"], &["e1", "arn:aws:s3:::b1"]],
@@ -236,7 +290,12 @@ async fn arrays_are_unnested() {
         &[&["e1", "arn:aws:s3:::b1"]],
     )
     .await;
-    assert_rows("SELECT eventID, t.arn, type FROM {eds} CROSS JOIN UNNEST(resources) AS t(account, type, arn, prefix) ORDER BY arn", &[&["e1", "arn:2", "NULL"], &["e1", "arn:aws:s3:::b1", "AWS::S3::Bucket"]]).await;
+    assert_rows(
+        "SELECT eventID, t.arn, type FROM {eds} CROSS JOIN UNNEST(resources) AS t(account, type, arn, \
+        prefix) ORDER BY arn",
+        &[&["e1", "arn:2", "NULL"], &["e1", "arn:aws:s3:::b1", "AWS::S3::Bucket"]],
+    )
+    .await;
     assert_rows(
         "SELECT eventID, rt FROM {eds} LEFT JOIN UNNEST(resources) AS rt ON TRUE WHERE eventID <> 'e1' ORDER BY 1",
         &[&["e2", "NULL"], &["e3", "NULL"]],
@@ -249,40 +308,84 @@ async fn arrays_are_unnested() {
     .await;
     assert_rows("SELECT x, n FROM UNNEST(ARRAY['a', 'b']) WITH ORDINALITY AS t(x, n)", &[&["a", "1"], &["b", "2"]])
         .await;
-    assert_rows("SELECT a.eventID, b.eventName, tag.arn FROM {eds} a, UNNEST(a.eventContext.tagContext.resourceTags) AS tag JOIN {other} b ON b.eventID = a.eventID WHERE tag.arn = 'arn:c'", &[&["e2", "GetObject", "arn:c"]]).await;
+    assert_rows(
+        "SELECT a.eventID, b.eventName, tag.arn FROM {eds} a, \
+        UNNEST(a.eventContext.tagContext.resourceTags) AS tag JOIN {other} b ON b.eventID = a.eventID WHERE \
+        tag.arn = 'arn:c'",
+        &[&["e2", "GetObject", "arn:c"]],
+    )
+    .await;
 }
 
 #[tokio::test]
 async fn joins_unions_and_named_queries() {
-    assert_rows("SELECT a.eventID, b.eventID FROM {eds} AS a LEFT JOIN {other} AS b ON a.eventId = b.eventId AND b.readOnly WHERE a.eventtime <= '2026-01-02 23:00:00' ORDER BY b.eventID", &[&["e2", "e2"], &["e1", "NULL"]]).await;
-    assert_rows("SELECT eventId, eventName FROM {eds} UNION SELECT eventId, eventName FROM {other} UNION ALL SELECT eventId, eventName FROM {eds} ORDER BY eventId LIMIT 3", &[&["e1", "CreateBucket"], &["e1", "CreateBucket"], &["e2", "GetObject"]]).await;
+    assert_rows(
+        "SELECT a.eventID, b.eventID FROM {eds} AS a LEFT JOIN {other} AS b ON a.eventId = b.eventId AND \
+        b.readOnly WHERE a.eventtime <= '2026-01-02 23:00:00' ORDER BY \
+        b.eventID",
+        &[&["e2", "e2"], &["e1", "NULL"]],
+    )
+    .await;
+    assert_rows(
+        "SELECT eventId, eventName FROM {eds} UNION SELECT eventId, eventName FROM {other} UNION ALL \
+        SELECT eventId, eventName FROM {eds} ORDER BY eventId LIMIT \
+        3",
+        &[&["e1", "CreateBucket"], &["e1", "CreateBucket"], &["e2", "GetObject"]],
+    )
+    .await;
     assert_rows(
         "SELECT eventID FROM {eds} EXCEPT SELECT eventID FROM {other} WHERE readOnly ORDER BY 1",
         &[&["e1"], &["e3"]],
     )
     .await;
     assert_rows("SELECT eventID FROM {eds} INTERSECT SELECT eventID FROM {other} WHERE readOnly", &[&["e2"]]).await;
-    assert_rows("WITH Denied AS (SELECT eventID AS id FROM {eds} WHERE errorCode IS NOT NULL), d(x) AS (SELECT id FROM denied) SELECT x, e.eventName FROM d JOIN {eds} e ON e.eventID = d.x", &[&["e2", "GetObject"]]).await;
-    assert_rows("SELECT n FROM (SELECT eventName AS n FROM {eds}) WHERE n LIKE 'Create%'", &[&["CreateBucket"]]).await;
-    assert_rows("SELECT x, y FROM (VALUES (1, 'a'), (2, 'b')) AS t(x, y) ORDER BY x DESC", &[&["2", "b"], &["1", "a"]])
-        .await;
+    assert_rows(
+        "WITH Denied AS (SELECT eventID AS id FROM {eds} WHERE errorCode IS NOT NULL), d(x) AS (SELECT id \
+        FROM denied) SELECT x, e.eventName FROM d JOIN {eds} e ON e.eventID = d.x",
+        &[&["e2", "GetObject"]],
+    )
+    .await;
+    assert_rows(
+        "SELECT n FROM (SELECT eventName AS n FROM {eds}) WHERE n LIKE \
+        'Create%'",
+        &[&["CreateBucket"]],
+    )
+    .await;
+    assert_rows(
+        "SELECT x, y FROM (VALUES (1, 'a'), (2, 'b')) AS t(x, y) ORDER BY x \
+        DESC",
+        &[&["2", "b"], &["1", "a"]],
+    )
+    .await;
     assert_rows(
         "SELECT eventID FROM {eds} RIGHT JOIN (VALUES ('e1'), ('e9')) AS t(id) ON id = eventID ORDER BY 1",
         &[&["e1"], &["NULL"]],
     )
     .await;
+    assert_rows("SELECT eventID FROM {eds} ORDER BY 1 OFFSET 1 ROWS FETCH NEXT 1 ROWS ONLY", &[&["e2"]]).await;
     assert_rows("SELECT eventID FROM {eds} JOIN {other} USING (eventID) ORDER BY 1 OFFSET 2", &[&["e3"]]).await;
 }
 
 #[tokio::test]
 async fn windows() {
     assert_rows(
-        "SELECT eventID, rank() OVER (PARTITION BY eventName ORDER BY eventTime DESC) AS r FROM {eds} ORDER BY eventID",
+        "SELECT eventID, rank() OVER (PARTITION BY eventName ORDER BY eventTime DESC) AS r FROM {eds} ORDER BY \
+            eventID",
         &[&["e1", "1"], &["e2", "2"], &["e3", "1"]],
     )
     .await;
-    assert_rows("SELECT id FROM (SELECT eventID AS id, row_number() OVER (ORDER BY eventTime DESC) AS n FROM {eds}) WHERE n = 1", &[&["e3"]]).await;
-    assert_rows("SELECT eventID, lag(eventID) OVER (ORDER BY eventTime), sum(1) OVER (ORDER BY eventTime) FROM {eds} ORDER BY 1", &[&["e1", "NULL", "1"], &["e2", "e1", "2"], &["e3", "e2", "3"]]).await;
+    assert_rows(
+        "SELECT id FROM (SELECT eventID AS id, row_number() OVER (ORDER BY eventTime DESC) AS n FROM \
+        {eds}) WHERE n = 1",
+        &[&["e3"]],
+    )
+    .await;
+    assert_rows(
+        "SELECT eventID, lag(eventID) OVER (ORDER BY eventTime), sum(1) OVER (ORDER BY eventTime) FROM \
+        {eds} ORDER BY 1",
+        &[&["e1", "NULL", "1"], &["e2", "e1", "2"], &["e3", "e2", "3"]],
+    )
+    .await;
     assert_rows(
         "SELECT eventID, count(*) OVER w FROM {eds} WINDOW w AS (PARTITION BY eventName) ORDER BY 1",
         &[&["e1", "1"], &["e2", "2"], &["e3", "2"]],
@@ -339,7 +442,8 @@ async fn events_matched_are_those_that_pass_the_conditions() {
         ("SELECT eventName, count(*) FROM {eds} WHERE eventName = 'GetObject' GROUP BY eventName", 2),
         ("SELECT eventID FROM {eds} WHERE eventID LIKE 'e%'", 3),
         (
-            "SELECT a.eventID FROM {eds} a JOIN {other} b ON a.eventID = b.eventID WHERE a.readOnly AND b.errorCode IS NOT NULL",
+            "SELECT a.eventID FROM {eds} a JOIN {other} b ON a.eventID = b.eventID WHERE a.readOnly AND \
+                b.errorCode IS NOT NULL",
             2,
         ),
     ] {

@@ -76,7 +76,8 @@ async fn activity_of_an_identity() {
     )
     .await;
     assert_same(
-        "SELECT userIdentity.accessKeyId, eventName, count(*) AS n FROM {eds} WHERE userIdentity.accessKeyId IS NOT NULL \
+        "SELECT userIdentity.accessKeyId, eventName, count(*) AS n FROM {eds} WHERE userIdentity.accessKeyId IS \
+            NOT NULL \
          GROUP BY userIdentity.accessKeyId, eventName ORDER BY n DESC",
         |records| {
             let keyed = records.iter().filter(|record| at(record, "userIdentity.accessKeyId").is_some());
@@ -140,7 +141,8 @@ async fn map_values_and_json_in_them() {
     )
     .await;
     assert_same(
-        "SELECT requestParameters, count(*) AS n FROM {eds} WHERE eventName = 'GetObject' GROUP BY requestParameters ORDER BY n DESC",
+        "SELECT requestParameters, count(*) AS n FROM {eds} WHERE eventName = 'GetObject' GROUP BY \
+            requestParameters ORDER BY n DESC",
         |records| {
             let map = |record: &Value| {
                 let members = record.get("requestParameters")?.as_object()?;
@@ -182,11 +184,13 @@ async fn map_values_and_json_in_them() {
     )
     .await;
     assert_same(
-        "SELECT eventID, cast(json_extract(json_parse(eventJson), '$.userIdentity') AS map(varchar, json)) IS NOT NULL, \
+        "SELECT eventID, cast(json_extract(json_parse(eventJson), '$.userIdentity') AS map(varchar, json)) IS NOT \
+            NULL, \
          cardinality(map_values(cast(json_extract(json_parse(eventJson), '$.userIdentity') AS map(varchar, json)))) \
          FROM {eds} WHERE eventName LIKE 'Create%'",
         |records| {
-            let created = records.iter().filter(|record| at(record, "eventName").is_some_and(|name| name.starts_with("Create")));
+            let created =
+                records.iter().filter(|record| at(record, "eventName").is_some_and(|name| name.starts_with("Create")));
             created
                 .map(|record| {
                     let members = record["userIdentity"].as_object();
@@ -222,7 +226,8 @@ async fn map_values_and_json_in_them() {
 #[tokio::test]
 async fn lists_and_likes() {
     assert_same(
-        "SELECT eventName, awsRegion FROM {eds} WHERE eventName IN ('CreateUser', 'RunInstances', 'GetObject', '''CreateVpc') \
+        "SELECT eventName, awsRegion FROM {eds} WHERE eventName IN ('CreateUser', 'RunInstances', 'GetObject', \
+            '''CreateVpc') \
          AND awsRegion NOT IN ('eu-west-1', '')",
         |records| {
             let keeps = |record: &Value| {
@@ -234,7 +239,8 @@ async fn lists_and_likes() {
     )
     .await;
     assert_same(
-        "SELECT eventID FROM {eds} WHERE (eventName LIKE 'Create%' OR eventName LIKE 'Put%' OR eventName LIKE 'Update%' \
+        "SELECT eventID FROM {eds} WHERE (eventName LIKE 'Create%' OR eventName LIKE 'Put%' OR eventName LIKE \
+            'Update%' \
          OR eventName LIKE 'Delete%') AND readOnly=False AND userAgent NOT LIKE '%console%'",
         |records| {
             let keeps = |record: &Value| {
@@ -282,11 +288,15 @@ async fn times_in_groups() {
         },
     )
     .await;
-    assert_same("SELECT eventSource, max_by(eventName, eventTime), max(eventTime) FROM {eds} WHERE eventSource = 'none' OR eventID IN (SELECT min(eventID) FROM {eds}) GROUP BY 1", |records| {
-        let least = records.iter().filter_map(|record| at(record, "eventID")).min();
-        let found = records.iter().filter(|record| at(record, "eventID") == least);
-        found.map(|record| vec![at(record, "eventSource"), at(record, "eventName"), time_text(record)]).collect()
-    })
+    assert_same(
+        "SELECT eventSource, max_by(eventName, eventTime), max(eventTime) FROM {eds} WHERE eventSource = \
+        'none' OR eventID IN (SELECT min(eventID) FROM {eds}) GROUP BY 1",
+        |records| {
+            let least = records.iter().filter_map(|record| at(record, "eventID")).min();
+            let found = records.iter().filter(|record| at(record, "eventID") == least);
+            found.map(|record| vec![at(record, "eventSource"), at(record, "eventName"), time_text(record)]).collect()
+        },
+    )
     .await;
 }
 
@@ -321,11 +331,13 @@ async fn tls_and_ranks() {
     )
     .await;
     assert_same(
-        "SELECT eventSource, eventName FROM (SELECT eventSource, eventName, rank() OVER (PARTITION BY eventSource ORDER BY count(*) DESC, eventName) AS place \
+        "SELECT eventSource, eventName FROM (SELECT eventSource, eventName, rank() OVER (PARTITION BY eventSource \
+            ORDER BY count(*) DESC, eventName) AS place \
          FROM {eds} GROUP BY eventSource, eventName) WHERE place = 1",
         |records| {
             let mut best: BTreeMap<Option<String>, (std::cmp::Reverse<u64>, Option<String>)> = BTreeMap::new();
-            for mut row in counts(records.iter().map(|record| vec![at(record, "eventSource"), at(record, "eventName")])) {
+            for mut row in counts(records.iter().map(|record| vec![at(record, "eventSource"), at(record, "eventName")]))
+            {
                 let count: u64 = row.pop().flatten().unwrap().parse().unwrap();
                 let (name, source) = (row.pop().unwrap(), row.pop().unwrap());
                 let place = (std::cmp::Reverse(count), name);
@@ -384,17 +396,23 @@ async fn unions_and_everything_at_once() {
         },
     )
     .await;
-    assert_same("SELECT * FROM (SELECT eventID FROM {eds} WHERE managementEvent = true) JOIN (SELECT eventID AS other FROM {other}) ON eventID = other", |records| {
-        let mut times: BTreeMap<Option<String>, usize> = BTreeMap::new();
-        for record in records {
-            *times.entry(at(record, "eventID")).or_default() += 1;
-        }
-        let managed = records.iter().filter(|record| is(record, "managementEvent", "true"));
-        managed.flat_map(|record| {
-            let id = at(record, "eventID");
-            vec![vec![id.clone(), id.clone()]; if id.is_some() { times[&id] } else { 0 }]
-        }).collect()
-    })
+    assert_same(
+        "SELECT * FROM (SELECT eventID FROM {eds} WHERE managementEvent = true) JOIN (SELECT eventID AS \
+        other FROM {other}) ON eventID = other",
+        |records| {
+            let mut times: BTreeMap<Option<String>, usize> = BTreeMap::new();
+            for record in records {
+                *times.entry(at(record, "eventID")).or_default() += 1;
+            }
+            let managed = records.iter().filter(|record| is(record, "managementEvent", "true"));
+            managed
+                .flat_map(|record| {
+                    let id = at(record, "eventID");
+                    vec![vec![id.clone(), id.clone()]; if id.is_some() { times[&id] } else { 0 }]
+                })
+                .collect()
+        },
+    )
     .await;
 }
 
