@@ -14,6 +14,7 @@ mod bounds;
 mod check;
 mod dialect;
 mod engine;
+mod equality;
 mod error;
 mod functions;
 mod headings;

@@ -17,6 +17,7 @@ use opentrail_model::Timestamp;
 use uuid::Uuid;
 
 use crate::engine::{Engine, Workers};
+use crate::equality::order_maps;
 use crate::error::StatementError;
 use crate::functions::{self, Functions};
 use crate::headings::headings;
@@ -84,7 +85,7 @@ impl Engine {
             let fields: Vec<String> = plan.schema().fields().iter().map(|field| field.name().clone()).collect();
             let columns = headings(&written, &fields);
             // Types are checked here.
-            let plan = state.optimize(&plan)?;
+            let plan = state.optimize(&order_maps(plan)?)?;
             Ok((plan, columns))
         });
         let (plan, columns) = result.map_err(|error| locate(error, statement))?;

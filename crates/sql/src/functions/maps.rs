@@ -64,6 +64,7 @@ pub(super) const TABLE: &[Function] = &[
         },
         histogram,
     ),
+    Function::new("ordered", &[P::Any], first, |a| ordered(&a.whole(0)?)),
     Function::new("map_concat", &[P::Map], first, map_concat).repeats(),
 ];
 
@@ -171,6 +172,39 @@ fn from_pairs(a: &Arguments, twice: Twice) -> Result<ArrayRef> {
     let entries =
         |row: usize| of.is_valid(row).then(|| range(&of, row).map(|pair| (pair as u32, pair as u32)).collect());
     build(&a.returns, &columns[0], &columns[1], (0..a.rows).map(entries).collect(), twice)
+}
+
+/// The same values with the entries of each map in the order of their keys.
+fn ordered(array: &ArrayRef) -> Result<ArrayRef> {
+    Ok(match array.data_type() {
+        DataType::Map(..) => {
+            let map = array.as_map();
+            let keys = RowConverter::new(vec![SortField::new(map.keys().data_type().clone())])?
+                .convert_columns(&[Arc::clone(map.keys())])?;
+            let mut entries: Vec<u32> = Vec::with_capacity(map.entries().len());
+            let mut lengths = Vec::with_capacity(array.len());
+            for row in 0..array.len() {
+                let start = entries.len();
+                entries.extend(range(array, row).map(|entry| entry as u32));
+                entries[start..].sort_by(|left, right| keys.row(*left as usize).cmp(&keys.row(*right as usize)));
+                lengths.push(entries.len() - start);
+            }
+            let entries = UInt32Array::from(entries);
+            let columns = vec![take(map.keys(), &entries, None)?, ordered(&take(map.values(), &entries, None)?)?];
+            map_array(array.data_type(), OffsetBuffer::from_lengths(lengths), columns, map.nulls().cloned())?
+        }
+        DataType::Struct(fields) => {
+            let row = array.as_struct();
+            let columns = row.columns().iter().map(ordered).collect::<Result<Vec<_>>>()?;
+            Arc::new(StructArray::try_new(fields.clone(), columns, row.nulls().cloned())?)
+        }
+        DataType::List(field) => {
+            let list = array.as_list::<i32>();
+            let (offsets, nulls) = (list.offsets().clone(), list.nulls().cloned());
+            Arc::new(ListArray::try_new(Arc::clone(field), offsets, ordered(list.values())?, nulls)?)
+        }
+        _ => Arc::clone(array),
+    })
 }
 
 /// Groups the items of each row by key: the first of each, and all of each.

@@ -486,3 +486,32 @@ async fn aggregates() {
         assert_rows(&format!("SELECT {expression} FROM {of}"), &[&[expected]]).await;
     }
 }
+
+#[tokio::test]
+async fn maps_are_equal_in_any_order() {
+    let records = [
+        record(1, "A", "2026-01-01T00:00:00Z", json!({"requestParameters": {"x": "1", "y": "2"}})),
+        record(2, "A", "2026-01-01T00:00:00Z", json!({"requestParameters": {"y": "2", "x": "1"}})),
+        record(3, "A", "2026-01-01T00:00:00Z", json!({"requestParameters": null})),
+    ];
+    for (sql, expected) in [
+        (
+            "SELECT requestParameters, count(*) FROM {eds} GROUP BY requestParameters ORDER BY 2 DESC",
+            vec![row(&["{x=1, y=2}", "2"]), row(&["NULL", "1"])],
+        ),
+        ("SELECT count(*) FROM (SELECT DISTINCT requestParameters FROM {eds})", vec![row(&["2"])]),
+        (
+            "SELECT count(*) FROM (SELECT a.requestParameters FROM {eds} a UNION SELECT requestParameters FROM {other})",
+            vec![row(&["2"])],
+        ),
+        (
+            "SELECT p, max(n) FROM (SELECT requestParameters AS p, eventName AS n FROM {eds}) GROUP BY 1 HAVING p IS NOT NULL",
+            vec![row(&["{x=1, y=2}", "A"])],
+        ),
+    ] {
+        match query(sql, &records).await {
+            Ok(table) => assert_eq!(table.rows, expected, "{sql}"),
+            Err(error) => panic!("{sql}: {error}"),
+        }
+    }
+}

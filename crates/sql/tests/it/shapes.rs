@@ -145,7 +145,8 @@ async fn map_values_and_json_in_them() {
             requestParameters ORDER BY n DESC",
         |records| {
             let map = |record: &Value| {
-                let members = record.get("requestParameters")?.as_object()?;
+                // In the order of their keys: groups do not depend on the order in the record.
+                let members: BTreeMap<_, _> = record.get("requestParameters")?.as_object()?.iter().collect();
                 let texts = members.iter().filter_map(|(key, value)| Some(format!("{key}={}", plain(value)?)));
                 Some(format!("{{{}}}", texts.collect::<Vec<_>>().join(", ")))
             };
