@@ -3,7 +3,8 @@
 //! [`Statement::parse`] takes one `SELECT` in Trino's spelling, with stores named by their bare ids, and refuses
 //! everything else; [`Engine::plan`] finds its columns and functions in the stores' tables; [`Query::run`] gives
 //! [`Rows`], whose values are text in Lake's forms. Nothing here knows a catalog, an API or a journal, and no
-//! statement reaches a file, the network or a table that the caller has not handed in.
+//! statement reaches a file, the network or a table that the caller has not handed in. [`StoreTable`] is the table of a
+//! store's snapshot.
 //!
 //! [`Engine`] holds what all queries share: memory, room on disk and threads of low priority.
 //!
@@ -25,6 +26,7 @@ mod rewrite;
 mod rows;
 mod statement;
 mod statistics;
+mod store;
 mod text;
 mod types;
 
@@ -34,3 +36,4 @@ pub use plan::Query;
 pub use rows::Rows;
 pub use statement::Statement;
 pub use statistics::{ScanStatistics, Statistics};
+pub use store::StoreTable;

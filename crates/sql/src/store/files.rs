@@ -1,0 +1,199 @@
+//! Current files, by DataFusion's Parquet source.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use datafusion::arrow::datatypes::SchemaRef;
+use datafusion::catalog::Session;
+use datafusion::common::stats::Precision;
+use datafusion::common::{DFSchema, Result, Statistics};
+use datafusion::datasource::listing::PartitionedFile;
+use datafusion::datasource::physical_plan::parquet::CachedParquetFileReaderFactory;
+use datafusion::datasource::physical_plan::{
+    FileGroup, FileScanConfigBuilder, ParquetFileReaderFactory, ParquetSource,
+};
+use datafusion::datasource::source::DataSourceExec;
+use datafusion::execution::object_store::ObjectStoreUrl;
+use datafusion::logical_expr::Expr;
+use datafusion::logical_expr::utils::conjunction;
+use datafusion::object_store::local::LocalFileSystem;
+use datafusion::parquet::arrow::arrow_reader::ArrowReaderOptions;
+use datafusion::parquet::arrow::async_reader::AsyncFileReader;
+use datafusion::parquet::errors::ParquetError;
+use datafusion::parquet::file::metadata::{ParquetMetaData, RowGroupMetaData};
+use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_plan::metrics::ExecutionPlanMetricsSet;
+use futures::future::BoxFuture;
+use futures::{FutureExt, TryFutureExt};
+use opentrail_tables::SnapshotFile;
+use parking_lot::Mutex;
+
+use crate::statistics::ScanStatistics;
+
+/// What is to be read.
+pub(super) struct Scan<'a> {
+    /// Nothing outside of it is read.
+    pub(super) dir: &'a Path,
+    pub(super) stored: &'a SchemaRef,
+    pub(super) files: Vec<SnapshotFile>,
+    /// The numbers of columns in `stored`.
+    pub(super) columns: &'a [usize],
+    /// Rows that do not meet these are left out.
+    pub(super) conditions: Vec<Expr>,
+    pub(super) limit: Option<usize>,
+    pub(super) statistics: Option<Arc<ScanStatistics>>,
+}
+
+impl Scan<'_> {
+    /// `None` when there is no file.
+    pub(super) fn plan(self, state: &dyn Session) -> Result<Option<Arc<dyn ExecutionPlan>>> {
+        if self.files.is_empty() {
+            return Ok(None);
+        }
+        let store = Arc::new(LocalFileSystem::new_with_prefix(self.dir)?);
+        let cache = state.runtime_env().cache_manager.get_file_metadata_cache();
+        let readers = Readers {
+            inner: CachedParquetFileReaderFactory::new(store, cache),
+            dir: self.dir.to_owned(),
+            statistics: self.statistics.clone(),
+            groups: Arc::default(),
+        };
+        let mut source = ParquetSource::new(self.stored)
+            .with_pushdown_filters(true)
+            .with_enable_page_index(true)
+            .with_bloom_filter_on_read(true)
+            .with_parquet_file_reader_factory(Arc::new(readers));
+        if let Some(condition) = conjunction(self.conditions.clone()) {
+            let schema = DFSchema::try_from(Arc::clone(self.stored))?;
+            source = source.with_predicate(state.create_physical_expr(condition, &schema)?);
+        }
+        let mut statistics = Statistics::new_unknown(self.stored);
+        let counted = self.files.iter().all(|file| file.rows > 0);
+        let rows: u64 = self.files.iter().map(|file| file.rows).sum();
+        if let (true, Ok(rows)) = (counted, usize::try_from(rows)) {
+            statistics.num_rows = Precision::Exact(rows);
+        }
+        let files = self.files.iter().map(|file| {
+            let path = file.path.strip_prefix(self.dir).unwrap_or(&file.path);
+            PartitionedFile::new(path.to_string_lossy(), file.size_bytes)
+        });
+        let groups = FileGroup::new(files.collect()).split_files(state.config().target_partitions());
+        let config = FileScanConfigBuilder::new(ObjectStoreUrl::local_filesystem(), Arc::new(source))
+            .with_file_groups(groups)
+            .with_projection_indices(Some(self.columns.to_vec()))?
+            .with_statistics(statistics)
+            .with_limit(self.limit)
+            .build();
+        Ok(Some(DataSourceExec::from_data_source(config)))
+    }
+}
+
+/// Makes readers that count what they read.
+#[derive(Debug)]
+struct Readers {
+    inner: CachedParquetFileReaderFactory,
+    dir: PathBuf,
+    statistics: Option<Arc<ScanStatistics>>,
+    groups: Arc<Mutex<Groups>>,
+}
+
+/// The row groups of files, by path, once their metadata are known. Several readers may share a file.
+type Groups = HashMap<PathBuf, Vec<Group>>;
+
+#[derive(Debug)]
+struct Group {
+    /// Where its columns lie.
+    place: Range<u64>,
+    rows: u64,
+    /// Whether it is counted.
+    read: bool,
+}
+
+impl ParquetFileReaderFactory for Readers {
+    fn create_reader(
+        &self,
+        partition_index: usize,
+        file: PartitionedFile,
+        metadata_size_hint: Option<usize>,
+        metrics: &ExecutionPlanMetricsSet,
+    ) -> Result<Box<dyn AsyncFileReader + Send>> {
+        let path = self.dir.join(file.object_meta.location.as_ref());
+        let inner = self.inner.create_reader(partition_index, file, metadata_size_hint, metrics)?;
+        let (statistics, groups) = (self.statistics.clone(), Arc::clone(&self.groups));
+        Ok(Box::new(Reader { inner, path, statistics, groups }))
+    }
+}
+
+impl Group {
+    fn of(group: &RowGroupMetaData) -> Self {
+        let places = group.columns().iter().map(|column| column.byte_range());
+        let (start, end) =
+            places.fold((u64::MAX, 0), |(first, end), (start, length)| (first.min(start), end.max(start + length)));
+        Self { place: start..end, rows: u64::try_from(group.num_rows()).unwrap_or_default(), read: false }
+    }
+}
+
+/// A file being read. Errors name it.
+struct Reader {
+    inner: Box<dyn AsyncFileReader + Send>,
+    path: PathBuf,
+    statistics: Option<Arc<ScanStatistics>>,
+    groups: Arc<Mutex<Groups>>,
+}
+
+impl Reader {
+    fn count(&self, range: &Range<u64>) {
+        let Some(statistics) = &self.statistics else { return };
+        let mut events = 0;
+        for group in self.groups.lock().get_mut(&self.path).into_iter().flatten() {
+            if !group.read && group.place.contains(&range.start) {
+                group.read = true;
+                events += group.rows;
+            }
+        }
+        statistics.add(events, range.end.saturating_sub(range.start));
+    }
+
+    fn named(&self) -> impl FnOnce(ParquetError) -> ParquetError + use<> {
+        let path = self.path.display().to_string();
+        move |error| ParquetError::General(format!("file {path}: {error}"))
+    }
+}
+
+impl AsyncFileReader for Reader {
+    fn get_bytes(&mut self, range: Range<u64>) -> BoxFuture<'_, Result<Bytes, ParquetError>> {
+        self.count(&range);
+        let named = self.named();
+        self.inner.get_bytes(range).map_err(named).boxed()
+    }
+
+    fn get_byte_ranges(&mut self, ranges: Vec<Range<u64>>) -> BoxFuture<'_, Result<Vec<Bytes>, ParquetError>> {
+        ranges.iter().for_each(|range| self.count(range));
+        let named = self.named();
+        self.inner.get_byte_ranges(ranges).map_err(named).boxed()
+    }
+
+    fn get_metadata<'a>(
+        &'a mut self,
+        options: Option<&'a ArrowReaderOptions>,
+    ) -> BoxFuture<'a, Result<Arc<ParquetMetaData>, ParquetError>> {
+        let named = self.named();
+        async move {
+            let metadata = self.inner.get_metadata(options).await.map_err(named)?;
+            let groups = || metadata.row_groups().iter().map(Group::of).collect();
+            self.groups.lock().entry(self.path.clone()).or_insert_with(groups);
+            Ok(metadata)
+        }
+        .boxed()
+    }
+}
+
+impl fmt::Debug for Reader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reader").field("path", &self.path).finish_non_exhaustive()
+    }
+}

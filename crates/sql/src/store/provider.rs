@@ -1,0 +1,191 @@
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use datafusion::arrow::array::{RecordBatch, TimestampMicrosecondArray};
+use datafusion::arrow::compute::kernels::cmp::gt_eq;
+use datafusion::arrow::compute::{cast, filter_record_batch};
+use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
+use datafusion::arrow::error::ArrowError;
+use datafusion::catalog::{Session, TableProvider};
+use datafusion::common::{Column, DFSchema, Result};
+use datafusion::datasource::memory::MemorySourceConfig;
+use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType, lit};
+use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_plan::empty::EmptyExec;
+use datafusion::physical_plan::projection::ProjectionExec;
+use datafusion::physical_plan::streaming::{PartitionStream, StreamingTableExec};
+use datafusion::physical_plan::union::UnionExec;
+use datafusion::scalar::ScalarValue;
+use opentrail_model::Timestamp;
+use opentrail_tables::{Snapshot, SnapshotFile};
+
+use super::older::Older;
+use super::{conditions, files, made};
+use crate::statistics::ScanStatistics;
+
+/// When an event happened.
+pub(super) const TIME: &str = "eventtime";
+/// The record as it came.
+pub(super) const RAW: &str = "raw";
+
+/// A store's events at one moment, with Lake's columns.
+#[derive(Debug)]
+pub struct StoreTable {
+    snapshot: Arc<Snapshot>,
+    /// Lake's columns.
+    shown: SchemaRef,
+    /// The columns of files and rows in memory.
+    stored: SchemaRef,
+}
+
+impl StoreTable {
+    /// The events of a snapshot.
+    pub fn new(snapshot: Snapshot) -> Self {
+        let (shown, stored) = (without_zone(snapshot.shown()), without_zone(snapshot.stored()));
+        Self { snapshot: Arc::new(snapshot), shown, stored }
+    }
+
+    /// The first of its files whose bytes are not those that were written, by its path: what a query that failed may have
+    /// met. Reads every file whole. Blocks.
+    pub fn damaged_file(&self) -> Option<String> {
+        let damaged = self.snapshot.files().iter().find(|file| file.verify().is_err())?;
+        Some(damaged.path.display().to_string())
+    }
+
+    /// The time before which events are not kept, as `eventtime` has it.
+    fn oldest(&self) -> Option<i64> {
+        self.snapshot.oldest().map(|oldest| oldest.as_millis().saturating_mul(1000))
+    }
+
+    /// Whether the file may have events that are not kept any more.
+    fn is_cut(&self, file: &SnapshotFile) -> bool {
+        let kept = |oldest: Timestamp| file.times.is_some_and(|(first, _)| first >= oldest);
+        self.snapshot.oldest().is_some_and(|oldest| !kept(oldest))
+    }
+
+    /// The rows in memory that are kept.
+    fn recent(&self) -> Result<Vec<RecordBatch>> {
+        let kept = |batch: &RecordBatch| -> Result<RecordBatch> {
+            Ok(kept_rows(&retyped(batch, &self.stored)?, self.oldest())?)
+        };
+        self.snapshot.recent().iter().map(kept).collect()
+    }
+
+    /// Files, current and older, that have rows which pass the filters as far as their times tell.
+    fn chosen(&self, state: &dyn Session, filters: &[Expr]) -> Result<(Vec<SnapshotFile>, Vec<SnapshotFile>)> {
+        let all = self.snapshot.files();
+        let schema = DFSchema::try_from(Arc::clone(&self.shown))?;
+        let wanted = conditions::wanted(all, state, &schema, filters);
+        let chosen = all.iter().zip(wanted).filter(|(_, wanted)| *wanted).map(|(file, _)| file.clone());
+        Ok(chosen.partition(SnapshotFile::is_current))
+    }
+}
+
+#[async_trait]
+impl TableProvider for StoreTable {
+    fn schema(&self) -> SchemaRef {
+        Arc::clone(&self.shown)
+    }
+
+    fn table_type(&self) -> TableType {
+        TableType::Base
+    }
+
+    /// Conditions leave out much, and what is left is filtered above, or within the files by the optimizer of plans.
+    fn supports_filters_pushdown(&self, filters: &[&Expr]) -> Result<Vec<TableProviderFilterPushDown>> {
+        Ok(vec![TableProviderFilterPushDown::Inexact; filters.len()])
+    }
+
+    async fn scan(
+        &self,
+        state: &dyn Session,
+        projection: Option<&Vec<usize>>,
+        filters: &[Expr],
+        limit: Option<usize>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let all: Vec<usize> = (0..self.shown.fields().len()).collect();
+        let wanted = Arc::new(self.shown.project(projection.unwrap_or(&all))?);
+        let columns = made::sources(&wanted, &self.stored)?;
+        let statistics = state.config().get_extension::<ScanStatistics>();
+        let (current, older) = self.chosen(state, filters)?;
+        let mut plans: Vec<Arc<dyn ExecutionPlan>> = Vec::new();
+        let (cut, whole): (Vec<_>, Vec<_>) = current.into_iter().partition(|file| self.is_cut(file));
+        let implied = conditions::implied(filters);
+        for (files, kept) in [(whole, None), (cut, self.oldest())] {
+            let kept =
+                kept.map(|oldest| column(TIME).gt_eq(lit(ScalarValue::TimestampMicrosecond(Some(oldest), None))));
+            let conditions: Vec<Expr> = kept.into_iter().chain(implied.clone()).collect();
+            let scan = files::Scan {
+                dir: self.snapshot.dir(),
+                stored: &self.stored,
+                files,
+                columns: &columns,
+                conditions,
+                limit,
+                statistics: statistics.clone(),
+            };
+            plans.extend(scan.plan(state)?);
+        }
+        if !older.is_empty() {
+            let stream = |file| {
+                let (snapshot, stored) = (Arc::clone(&self.snapshot), Arc::clone(&self.stored));
+                let oldest = self.oldest();
+                Arc::new(Older { snapshot, file, stored, oldest, statistics: statistics.clone() })
+                    as Arc<dyn PartitionStream>
+            };
+            let streams = older.into_iter().map(stream).collect();
+            let stored = Arc::clone(&self.stored);
+            plans.push(Arc::new(StreamingTableExec::try_new(stored, streams, Some(&columns), [], false, limit)?));
+        }
+        let recent = self.recent()?;
+        let rows: usize = recent.iter().map(RecordBatch::num_rows).sum();
+        if rows > 0 {
+            if let Some(statistics) = &statistics {
+                statistics.add(rows as u64, 0);
+            }
+            plans.push(MemorySourceConfig::try_new_exec(&[recent], Arc::clone(&self.stored), Some(columns.clone()))?);
+        }
+        let plan: Arc<dyn ExecutionPlan> = match plans.len() {
+            0 => Arc::new(EmptyExec::new(Arc::new(self.stored.project(&columns)?))),
+            1 => plans.remove(0),
+            _ => UnionExec::try_new(plans)?,
+        };
+        let made = made::expressions(&wanted, &plan.schema(), state)?;
+        Ok(match made {
+            Some(made) => Arc::new(ProjectionExec::try_new(made, plan)?),
+            None => plan,
+        })
+    }
+}
+
+/// A column by its name, which no planner has to find.
+pub(super) fn column(name: &str) -> Expr {
+    Expr::Column(Column::new_unqualified(name))
+}
+
+/// Lake's `eventtime` has no zone.
+fn without_zone(schema: &Schema) -> SchemaRef {
+    let field = |field: &Arc<Field>| match field.name().as_str() {
+        TIME => Arc::new(field.as_ref().clone().with_data_type(DataType::Timestamp(TimeUnit::Microsecond, None))),
+        _ => Arc::clone(field),
+    };
+    Arc::new(Schema::new(schema.fields().iter().map(field).collect::<Vec<_>>()))
+}
+
+/// The rows with the types of `schema`, whose columns they have.
+pub(super) fn retyped(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch, ArrowError> {
+    let columns = batch.columns().iter().zip(schema.fields());
+    let columns = columns.map(|(column, field)| match column.data_type() == field.data_type() {
+        true => Ok(Arc::clone(column)),
+        false => cast(column, field.data_type()),
+    });
+    RecordBatch::try_new(Arc::clone(schema), columns.collect::<Result<_, _>>()?)
+}
+
+/// The rows that happened at `oldest` or later.
+pub(super) fn kept_rows(batch: &RecordBatch, oldest: Option<i64>) -> Result<RecordBatch, ArrowError> {
+    let Some(oldest) = oldest else { return Ok(batch.clone()) };
+    let times = batch.column_by_name(TIME).ok_or_else(|| ArrowError::SchemaError("rows have no time".into()))?;
+    let kept = gt_eq(times, &TimestampMicrosecondArray::new_scalar(oldest))?;
+    if kept.true_count() == batch.num_rows() { Ok(batch.clone()) } else { filter_record_batch(batch, &kept) }
+}
