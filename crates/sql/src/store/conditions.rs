@@ -9,7 +9,7 @@ use datafusion::common::pruning::PruningStatistics;
 use datafusion::common::{Column, DFSchema};
 use datafusion::logical_expr::expr::InList;
 use datafusion::logical_expr::{BinaryExpr, Expr, Operator};
-use datafusion::physical_optimizer::pruning::PruningPredicate;
+use datafusion::physical_optimizer::pruning::PruningPredicateBuilder;
 use datafusion::scalar::ScalarValue;
 use opentrail_model::Timestamp;
 use opentrail_tables::SnapshotFile;
@@ -25,8 +25,8 @@ pub(super) fn wanted(files: &[SnapshotFile], state: &dyn Session, shown: &DFSche
     for filter in filters {
         // What cannot be judged here is judged where rows are read.
         let Ok(condition) = state.create_physical_expr(filter.clone(), shown) else { continue };
-        let pruned =
-            PruningPredicate::try_new(condition, Arc::clone(shown.inner())).and_then(|p| p.prune(&Times(files)));
+        let pruned = PruningPredicateBuilder::new().with_file_schema(Arc::clone(shown.inner())).try_build(condition);
+        let pruned = pruned.and_then(|condition| condition.prune(&Times(files)));
         if let Ok(pruned) = pruned {
             wanted.iter_mut().zip(pruned).for_each(|(wanted, may)| *wanted &= may);
         }

@@ -1,4 +1,4 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,6 +8,7 @@ use bytes::Bytes;
 use datafusion::arrow::array::AsArray;
 use datafusion::arrow::datatypes::Int64Type;
 use datafusion::arrow::util::display::array_value_to_string;
+use datafusion::catalog::TableProvider;
 use datafusion::physical_plan::displayable;
 use datafusion::prelude::{SessionConfig, SessionContext};
 use opentrail_catalog::MemoryCatalog;
@@ -22,6 +23,7 @@ use uuid::Uuid;
 
 use super::StoreTable;
 use crate::statistics::ScanStatistics;
+use crate::{Engine, EngineOptions, Statement};
 
 const ACCOUNT: &str = "111122223333";
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
@@ -66,6 +68,9 @@ fn store() -> EventDataStore {
         ingesting: true,
         gone_at: None,
         event_configuration: EventConfiguration::default(),
+        organization: None,
+        shared_once: false,
+        channels: BTreeSet::new(),
         tags: Vec::new(),
         created: Timestamp::EPOCH,
         updated: Timestamp::EPOCH,
@@ -284,6 +289,38 @@ async fn a_damaged_file_is_named() {
     context.register_table("t", Arc::new(table)).unwrap();
     let failed = context.sql("SELECT count(eventname) FROM t").await.unwrap().collect().await.unwrap_err().to_string();
     assert!(failed.contains(file.file_name().unwrap().to_str().unwrap()), "{failed}");
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn statements_of_lake_read_no_more_than_they_must() {
+    let world = three_days().await;
+    let directory = tempfile::tempdir().unwrap();
+    let spill_directory = directory.path().to_owned();
+    let options = EngineOptions { memory_bytes: 64 << 20, spill_directory, spill_bytes: 1 << 20, threads: 2 };
+    let engine = Engine::new(&options).unwrap();
+    let id = store().key.id;
+    for (condition, expected, read) in [
+        ("eventTime > '2026-03-09 00:00:00' AND eventTime < '2026-03-10'", 50, 53),
+        ("eventTime > date_add('day', -1, current_timestamp)", 3, 3),
+        ("eventName = 'Even' AND readOnly = true", 26, 153),
+        ("eventId IN ('id-60', 'id-151')", 2, 53),
+        ("userIdentity.arn = 'arn:aws:iam::111122223333:user/none'", 0, 3),
+        ("userIdentity.arn = 'arn:aws:iam::111122223333:user/u1' AND eventTime > '2026-03-09'", 11, 53),
+        ("element_at(requestParameters, 'bucketName') = 'b3'", 22, 153),
+    ] {
+        let statement = Statement::parse(&format!("SELECT eventId, eventJson FROM {id} WHERE {condition}")).unwrap();
+        let table: Arc<dyn TableProvider> = Arc::new(world.table().await);
+        let query = engine.plan(&statement, BTreeMap::from([(id, table)]), world.clock.now()).unwrap();
+        let (mut rows, mut found) = (query.run(), 0);
+        while let Some(some) = rows.next().await.unwrap() {
+            found += some.len();
+            assert!(some.iter().all(|row| row[1].as_ref().unwrap().contains(row[0].as_ref().unwrap())));
+        }
+        let statistics = rows.statistics();
+        assert_eq!((found, statistics.events_scanned), (expected, read), "{condition}");
+        assert_eq!(statistics.bytes_scanned > 0, read > 3, "{condition}");
+    }
     world.end().await;
 }
 
