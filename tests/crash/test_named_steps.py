@@ -26,6 +26,7 @@ import stored  # noqa: E402
 from commands import opentrail, opentrail_offline  # noqa: E402
 from opentrail_server import ACCOUNT, BUCKET_POLICY, REGION, Server, binary, record, wait_until  # noqa: E402
 from random_kills import Writer, judge  # noqa: E402
+from results import RESULTS_POLICY, objects_of, rows_of, table, verify, wait_for  # noqa: E402
 
 CONFIG = """
 [delivery]
@@ -41,6 +42,8 @@ flush_age = "100ms"
 maintenance_interval = "300ms"
 vacuum_age = "5s"
 pending_deletion = "1s"
+[queries]
+history = "30s"
 [journal]
 segment_bytes = "4MiB"
 hold_back = "1s"
@@ -76,6 +79,9 @@ class World:
         s3.create_bucket(Bucket="versions", ObjectLockEnabledForBucket=True)
         policy = BUCKET_POLICY.format(bucket="trail-logs", account=ACCOUNT, prefix="*")  # for the steps' own trails, too
         s3.put_bucket_policy(Bucket="trail-logs", Policy=policy)
+        s3.create_bucket(Bucket="results")
+        policy = RESULTS_POLICY.format(bucket="results", account=ACCOUNT, region=REGION)
+        s3.put_bucket_policy(Bucket="results", Policy=policy)
         self.store = create_store(self, "everything", MultiRegionEnabled=True)
         self.acknowledged, self.calls = [], []
         self.trails, self.s3 = self.tracked("cloudtrail"), self.server.client("s3")
@@ -569,6 +575,59 @@ def files_are_imported_once(world, files):
     wait_until(lambda: found() == sorted(files.ids), "every record in Event history, once")
 
 
+class Asked:
+    """Queries that were acknowledged, with their results on the way to a bucket."""
+
+    def __init__(self, world):
+        store = world.store.rpartition("/")[2]
+        self.statement = f"SELECT eventID, eventName FROM {store} WHERE eventName = 'CreateEventDataStore'"
+        self.queries = []
+
+    def start(self, world):
+        started = world.trails.start_query(QueryStatement=self.statement, DeliveryS3Uri="s3://results/crash")
+        self.queries.append(started["QueryId"])
+
+
+def ask(world, asked):
+    asked.start(world)
+    wait_for(world.trails, asked.queries[-1])
+
+
+def queries_are_answered(world, asked):
+    """Each has its rows, in the bucket too, signed; an interrupted one has run again."""
+    assert asked.queries
+    for query in asked.queries:
+        described = wait_for(world.trails, query)
+        assert (described["QueryStatus"], described["DeliveryStatus"]) == ("FINISHED", "SUCCESS"), described
+        rows = rows_of(world.trails, query)
+        assert [row["eventName"] for row in rows] == ["CreateEventDataStore"] * len(rows)
+        files, _ = objects_of(world.server.client("s3"), "results", query)
+        assert set(files) == {"result_1.csv.gz", "result_sign.json"}
+        verify(world.trails, files)
+        assert table(files)[2] == [list(row.values()) for row in rows]
+        assert not (world.server.data / "queries" / f"{query}.part").exists()
+
+
+def answered_query(world):
+    asked = Asked(world)
+    ask(world, asked)
+    return asked
+
+
+def query_expires(world, asked):
+    """Its rows went first; then it is gone."""
+    (query,) = asked.queries
+
+    def is_gone():
+        try:
+            world.trails.describe_query(QueryId=query)
+        except world.trails.exceptions.QueryIdNotFoundException:
+            return True
+
+    wait_until(is_gone, "the query's end", 60)
+    assert not list((world.server.data / "queries").glob(f"{query}*"))
+
+
 STEPS = [
     *[Step(at) for at in ["journal.write:9", "journal.written:9", "journal.synced:9", "journal.published:9"]],
     *[Step(at) for at in ["ingest.append:5", "ingest.appended:5"]],
@@ -600,6 +659,9 @@ STEPS = [
     *[Step(at) for at in ["tables.written:3", "tables.committed:3", "tables.merged", "tables.replaced"]],
     Step("tables.expired", store_of_old_events, shorten_store, old_events_are_gone),
     *[Step(at, store, delete_store, store_is_gone) for at in ["tables.drop", "tables.dropped", "tables.removed"]],
+    *[Step(at, Asked, ask, queries_are_answered) for at in
+      ["queries.staged", "queries.placed", "queries.finished", "queries.put", "queries.signed"]],  # fmt: skip
+    Step("queries.expired", answered_query, nothing, query_expires),
     *[Step(at) for at in ["objects.staged", "objects.described", "objects.placed"]],
     *[Step(at, Object, put_object, object_is_whole, "client") for at in
       ["objects.staged:2", "objects.described:2", "objects.placed:2"]],  # fmt: skip

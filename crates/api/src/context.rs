@@ -12,6 +12,7 @@ use opentrail_identity::{Directory, Principal};
 use opentrail_keys::KeyRing;
 use opentrail_model::{AccountId, Region, Timestamp};
 use opentrail_organizations::Organizations;
+use opentrail_queries::Queries;
 use opentrail_runtime::{Clock, Random};
 use opentrail_stores::{Channels, ResourcePolicies, StoreChange, Stores};
 use opentrail_trails::{Buckets, TrailChange, Trails};
@@ -32,6 +33,8 @@ pub struct Services {
     pub channels: Channels,
     /// The policies that resources have of their own.
     pub policies: ResourcePolicies,
+    /// The queries over them.
+    pub queries: Queries,
     /// How long a deleted event data store can be restored.
     pub pending_deletion: Duration,
     /// Where the trails' delivery status is.

@@ -17,6 +17,7 @@ use crate::event_configuration::{get_event_configuration, put_event_configuratio
 use crate::key::list_public_keys;
 use crate::organizations::change::Committed;
 use crate::policy::{delete_resource_policy, get_resource_policy, put_resource_policy};
+use crate::query::{cancel_query, describe_query, get_query_results, list_queries, search_sample_queries, start_query};
 use crate::request::read;
 use crate::selector::{get_event_selectors, put_event_selectors};
 use crate::store::{
@@ -33,6 +34,7 @@ use crate::trail::{
 /// The operations of `cloudtrail` that do what they say. The others answer `UnsupportedOperationException`.
 pub const BUILT: &[&str] = &[
     "AddTags",
+    "CancelQuery",
     "CreateChannel",
     "CreateEventDataStore",
     "CreateTrail",
@@ -41,17 +43,20 @@ pub const BUILT: &[&str] = &[
     "DeleteResourcePolicy",
     "DeleteTrail",
     "DeregisterOrganizationDelegatedAdmin",
+    "DescribeQuery",
     "DescribeTrails",
     "GetChannel",
     "GetEventConfiguration",
     "GetEventDataStore",
     "GetEventSelectors",
+    "GetQueryResults",
     "GetResourcePolicy",
     "GetTrail",
     "GetTrailStatus",
     "ListChannels",
     "ListEventDataStores",
     "ListPublicKeys",
+    "ListQueries",
     "ListTags",
     "ListTrails",
     "LookupEvents",
@@ -61,8 +66,10 @@ pub const BUILT: &[&str] = &[
     "RegisterOrganizationDelegatedAdmin",
     "RemoveTags",
     "RestoreEventDataStore",
+    "SearchSampleQueries",
     "StartEventDataStoreIngestion",
     "StartLogging",
+    "StartQuery",
     "StopEventDataStoreIngestion",
     "StopLogging",
     "UpdateChannel",
@@ -183,6 +190,20 @@ async fn handle_store(cx: Context<'_>, operation: Operation, body: &Bytes) -> Ou
         O::StopEventDataStoreIngestion => {
             changed(cx, stop_event_data_store_ingestion(cx, read(operation, body)?).await?)
         }
+        other => handle_query(cx, other, body).await,
+    }
+}
+
+/// Operations on queries.
+async fn handle_query(cx: Context<'_>, operation: Operation, body: &Bytes) -> Outcome<Done> {
+    use Operation as O;
+    match operation {
+        O::StartQuery => answered(cx, &start_query(cx, read(operation, body)?).await?),
+        O::DescribeQuery => answered(cx, &describe_query(cx, read(operation, body)?).await?),
+        O::GetQueryResults => answered(cx, &get_query_results(cx, read(operation, body)?).await?),
+        O::CancelQuery => answered(cx, &cancel_query(cx, read(operation, body)?).await?),
+        O::ListQueries => answered(cx, &list_queries(cx, read(operation, body)?).await?),
+        O::SearchSampleQueries => answered(cx, &search_sample_queries(cx, read(operation, body)?).await?),
         other => Err(not_built(other.name()).into()),
     }
 }

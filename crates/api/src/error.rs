@@ -5,6 +5,7 @@
 use opentrail_catalog::CatalogError;
 use opentrail_history::HistoryError;
 use opentrail_model::ParseTrailNameError;
+use opentrail_queries::{InvalidStatement, PlanError, QueryError, ResultsError};
 use opentrail_selectors::SelectorError;
 use opentrail_stores::{ChannelError, StoreError};
 use opentrail_trails::{BucketError, KeyError, TrailError};
@@ -18,6 +19,7 @@ use crate::event::AttributeError;
 use crate::event_configuration::EventConfigurationError;
 use crate::page_token::PageTokenError;
 use crate::policy::{RuleError, TargetError};
+use crate::query::{DeliveryUriError, QueryReferenceError, StatementError};
 use crate::store::{ConfigurationError, InactiveStore, StoreReferenceError, StoreSettingsError};
 use crate::tag::{ResourceError, TagError};
 use crate::trail::{DestinationError, NotHomeRegion, OrganizationTrailError, SettingsError, TrailReferenceError};
@@ -372,6 +374,82 @@ impl From<HistoryError> for ApiError {
                 Exception::service_unavailable("The Event history is unavailable. Try again later.")
             }
             HistoryError::Damaged { .. } => Exception::internal_failure(),
+        })
+    }
+}
+
+impl From<QueryReferenceError> for ApiError {
+    fn from(error: QueryReferenceError) -> Self {
+        let message = error.to_string();
+        Self(match error {
+            QueryReferenceError::Owner { .. }
+            | QueryReferenceError::Id { .. }
+            | QueryReferenceError::IdOrAlias
+            | QueryReferenceError::RefreshWithoutAlias
+            // StartQuery declares no error of its own for it.
+            | QueryReferenceError::NoAlias { .. } => Exception::invalid_parameter(message),
+        })
+    }
+}
+
+impl From<StatementError> for ApiError {
+    fn from(error: StatementError) -> Self {
+        let message = error.to_string();
+        Self(match error {
+            StatementError::StatementOrAlias | StatementError::ParametersWithoutAlias => {
+                Exception::invalid_parameter(message)
+            }
+            StatementError::NoStore => Exception::invalid_query_statement(message),
+        })
+    }
+}
+
+impl From<DeliveryUriError> for ApiError {
+    fn from(error: DeliveryUriError) -> Self {
+        Self(Exception::invalid_parameter(error.to_string()))
+    }
+}
+
+impl From<InvalidStatement> for ApiError {
+    fn from(error: InvalidStatement) -> Self {
+        Self(Exception::invalid_query_statement(error.to_string()))
+    }
+}
+
+impl From<PlanError> for ApiError {
+    fn from(error: PlanError) -> Self {
+        match error {
+            PlanError::Statement(invalid) => invalid.into(),
+            PlanError::Unavailable { reason } => {
+                error!(reason, "a query could not be prepared");
+                Self(Exception::service_unavailable("The event data store is unavailable. Try again later."))
+            }
+        }
+    }
+}
+
+impl From<QueryError> for ApiError {
+    fn from(error: QueryError) -> Self {
+        let message = error.to_string();
+        Self(match error {
+            QueryError::NotFound { .. } => Exception::query_id_not_found(message),
+            QueryError::TooMany { .. } => Exception::max_concurrent_queries(message),
+            QueryError::Inactive { .. } => Exception::inactive_query(message),
+            QueryError::Results(cause) => return cause.into(),
+            QueryError::Catalog(cause) => return cause.into(),
+        })
+    }
+}
+
+impl From<ResultsError> for ApiError {
+    /// Details stay in our log.
+    fn from(error: ResultsError) -> Self {
+        error!(%error, "rows of a query cannot be read");
+        Self(match error {
+            ResultsError::Disk { .. } => {
+                Exception::service_unavailable("The results are unavailable. Try again later.")
+            }
+            ResultsError::Damaged { .. } | ResultsError::TooLarge => Exception::internal_failure(),
         })
     }
 }

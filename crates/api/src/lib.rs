@@ -20,6 +20,7 @@ mod key;
 mod organizations;
 mod page_token;
 mod policy;
+mod query;
 mod quotas;
 mod request;
 mod selector;

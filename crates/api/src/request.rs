@@ -40,8 +40,35 @@ fn invalid(operation: Operation, violations: &[Violation]) -> Exception {
         (Operation::AddTags | Operation::CreateTrail | Operation::RemoveTags, "tagsList") => {
             Exception::invalid_tag_parameter(message)
         }
+        _ if is_of_queries(operation) => of_queries(operation, member, message),
         _ if is_of_stores(operation) => of_stores(member, message),
         _ => Exception::validation(message),
+    }
+}
+
+fn is_of_queries(operation: Operation) -> bool {
+    use Operation as O;
+    matches!(
+        operation,
+        O::CancelQuery
+            | O::DescribeQuery
+            | O::GetQueryResults
+            | O::ListQueries
+            | O::SearchSampleQueries
+            | O::StartQuery
+    )
+}
+
+fn of_queries(operation: Operation, member: &str, message: String) -> Exception {
+    match (operation, member) {
+        (_, "eventDataStore") => Exception::event_data_store_arn_invalid(message),
+        (Operation::StartQuery, "queryStatement") => Exception::invalid_query_statement(message),
+        (Operation::GetQueryResults, "maxQueryResults") | (Operation::ListQueries, "maxResults") => {
+            Exception::invalid_max_results(message)
+        }
+        (Operation::GetQueryResults | Operation::ListQueries, "nextToken") => Exception::invalid_next_token(message),
+        (Operation::ListQueries, "queryStatus") => Exception::invalid_query_status(message),
+        _ => Exception::invalid_parameter(message),
     }
 }
 

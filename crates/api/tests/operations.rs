@@ -8,6 +8,7 @@ mod event_configuration;
 mod iam;
 mod key;
 mod organizations;
+mod query;
 mod selector;
 mod store;
 mod sts;

@@ -136,6 +136,12 @@ impl Feed {
         self.places.lock().values().map(|place| place.passed).min().unwrap_or(self.journal.tail())
     }
 
+    /// Through which position a registered projection has taken everything in, durably or not; `None` for one that has not
+    /// begun.
+    pub fn reached(&self, name: &str) -> Option<Position> {
+        self.places.lock().get(name)?.reading
+    }
+
     /// Each registered projection and its durable position.
     pub fn positions(&self) -> Vec<(String, Position)> {
         self.places.lock().iter().map(|(name, place)| (name.clone(), place.passed)).collect()

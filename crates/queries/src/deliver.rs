@@ -18,7 +18,7 @@ use object_store::{Attribute, Attributes, MultipartUpload, ObjectStore, PutMulti
 use opentrail_catalog::CatalogError;
 use opentrail_delivery::layout::{self, QUERY_FOLDER, Root};
 use opentrail_model::Timestamp;
-use opentrail_runtime::OnError;
+use opentrail_runtime::{CrashPoint, OnError};
 use opentrail_trails::{BucketError, Delivery as Target};
 use serde::Serialize;
 use tracing::{info, warn};
@@ -199,6 +199,7 @@ impl Queries {
         };
         let bucket = self.inner.buckets.open(target).await.map_err(Failure::of_bucket)?;
         put_file(&bucket, &key(RESULT)?, &made.path).await?;
+        CrashPoint::QueriesPut.reach();
 
         *at = At::SignFile;
         // One text for all files: their hashes, a space between them.
@@ -217,6 +218,7 @@ impl Queries {
         let text = serde_json::to_vec(&sign).expect("a sign file serializes to JSON");
         let options = PutOptions { attributes: content_type("application/json"), ..PutOptions::default() };
         bucket.put_opts(&key(SIGN)?, text.into(), options).await.map_err(Failure::of_put)?;
+        CrashPoint::QueriesSigned.reach();
         // What is left lies there until the query expires, and harms nobody.
         if let Err(error) = tokio::fs::remove_file(&made.path).await {
             warn!(query.id = %id, %error, "a delivered file is kept until its query expires");

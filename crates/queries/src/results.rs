@@ -8,6 +8,7 @@ use std::fs::{self, File};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
+use opentrail_runtime::CrashPoint;
 use serde::{Deserialize, Serialize};
 
 use crate::Row;
@@ -185,8 +186,10 @@ impl Writer {
         let text = serde_json::to_vec(&self.index).expect("an index serializes to JSON");
         file.write_all(&text).and_then(|()| file.sync_all()).map_err(disk(&path))?;
         sync_dir(&self.staged)?;
+        CrashPoint::QueriesStaged.reach();
         fs::rename(&self.staged, &self.kept).map_err(disk(&self.kept))?;
         sync_dir(&self.parent)?;
+        CrashPoint::QueriesPlaced.reach();
         Ok(self.index.rows)
     }
 }

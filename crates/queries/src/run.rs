@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use opentrail_catalog::CatalogError;
 use opentrail_model::Timestamp;
-use opentrail_runtime::{OnError, Shutdown};
+use opentrail_runtime::{CrashPoint, OnError, Shutdown};
 use tracing::{error, info, warn};
 
 use crate::index::Progress;
@@ -96,6 +96,7 @@ impl Queries {
             return;
         }
         self.ended(&key, status);
+        CrashPoint::QueriesFinished.reach();
         if query.is_to_be_delivered() {
             self.deliver(query, revision + 1).await;
         }

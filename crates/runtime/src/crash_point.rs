@@ -98,6 +98,13 @@ crash_points! {
     HistoryMerged "history.merged" "Files are merged into one that no commit names."
     HistoryReplaced "history.replaced" "A merged file has replaced its parts; lookups read the parts still."
 
+    QueriesStaged "queries.staged" "A query's rows are durable under another name."
+    QueriesPlaced "queries.placed" "A query's rows have their name; the catalog does not know that it ended."
+    QueriesFinished "queries.finished" "A query's end is in the catalog; its results are not on their way to a bucket."
+    QueriesPut "queries.put" "A query's results are in a bucket without a sign file."
+    QueriesSigned "queries.signed" "A query's results and their sign file are in a bucket; the catalog does not know."
+    QueriesExpired "queries.expired" "An expired query's rows are gone; its document is there."
+
     LakeStaged "lake.staged" "A commit of a table is written under another name."
     LakeCommitted "lake.committed" "A commit of a table has its name, which is not yet synced."
     LakeCheckpointStaged "lake.checkpoint-staged" "A checkpoint, or the pointer to it, is written under another name."

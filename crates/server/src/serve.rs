@@ -12,7 +12,7 @@ use anyhow::Context;
 use metrics_exporter_prometheus::PrometheusBuilder;
 use opentrail_api::{JournalChange, Quotas, Services, Turns};
 use opentrail_catalog::{Catalog, SqliteCatalog};
-use opentrail_delivery::{Delivery, DeliveryDeps, DeliverySettings, PublicKeys};
+use opentrail_delivery::{Delivery, DeliveryDeps, DeliverySettings, PublicKeys, Signer};
 use opentrail_gateway::{Gateway, GatewayConfig, VpcEndpoint};
 use opentrail_history::{History, HistoryOptions};
 use opentrail_iam::Iam;
@@ -23,6 +23,7 @@ use opentrail_keys::KeyRing;
 use opentrail_kms::{Kms, KmsError};
 use opentrail_organizations::Organizations;
 use opentrail_projection::{Feed, run};
+use opentrail_queries::{Queries, QueriesDeps, QueriesOptions};
 use opentrail_runtime::{Clock, CrashPoint, OnError, Random, Shutdown, SystemClock, SystemRandom, TaskGroup};
 use opentrail_stores::{Channels, ResourcePolicies, Stores};
 use opentrail_trails::{Buckets, Trail, TrailChange, Trails};
@@ -35,7 +36,7 @@ use crate::config::{Config, ConfigError, GatewaySection, VpcEndpointSection};
 use crate::front::{EmbeddedS3, Front, Listener, Parts};
 use crate::wiring::{
     ExternalKms, GatewayPolicy, GatewayPort, KmsKeys, OrganizationMembers, Recording, RingSealer, StoreAccess,
-    StoreKeys, TrailBuckets, client_config, server_config,
+    StoreKeys, StoreQueries, TrailBuckets, client_config, server_config,
 };
 
 /// How long each part may take to stop before the next is stopped all the same.
@@ -164,10 +165,31 @@ pub(crate) async fn serve(args: ServeArgs) -> anyhow::Result<u8> {
             intake.shutdown().clone(),
         ),
     );
+    let (spill, feed_of_stores) = (data.join("spill"), Arc::clone(&feed));
+    let engine = StoreQueries::new(&config.queries, &spill, tables.clone(), feed_of_stores, Arc::clone(&clock))?;
+    let queries = Queries::open(QueriesDeps {
+        catalog: Arc::clone(&catalog),
+        engine: Arc::new(engine),
+        buckets: Arc::clone(&buckets),
+        signer: Signer::new(Arc::clone(&catalog), Arc::clone(&keys)),
+        clock: Arc::clone(&clock),
+        random: Arc::clone(&random),
+        dir: data.join("queries"),
+        options: QueriesOptions {
+            running: usize::try_from(config.queries.running)?,
+            time_limit: config.queries.time_limit,
+            history: config.queries.history,
+            max_result_bytes: config.queries.max_result_bytes,
+            delivery_patience: config.queries.delivery_patience,
+        },
+        tasks: intake.clone(),
+    })
+    .await?;
     let services = Services {
         trails,
         stores,
         channels: Channels::new(Arc::clone(&catalog)),
+        queries,
         policies: ResourcePolicies::new(Arc::clone(&catalog)),
         pending_deletion: config.stores.pending_deletion,
         catalog: Arc::clone(&catalog),

@@ -1,4 +1,4 @@
-//! Where log files go: the form of bucket names and key prefixes.
+//! Where log files and query results go: the form of bucket names and key prefixes.
 
 use std::net::Ipv4Addr;
 
@@ -47,6 +47,11 @@ pub(crate) fn validate_prefix(prefix: &str) -> Result<(), DestinationError> {
     if length > MAX_PREFIX {
         return Err(DestinationError::PrefixTooLong { length });
     }
+    validate_parts(prefix)
+}
+
+/// Checks a key prefix but for its length.
+pub(crate) fn validate_parts(prefix: &str) -> Result<(), DestinationError> {
     let bad_part = |part: &str| matches!(part, "" | "." | "..");
     if !prefix.is_empty() && (prefix.split('/').any(bad_part) || prefix.contains(char::is_control)) {
         return Err(DestinationError::Prefix { prefix: prefix.to_owned() });

@@ -20,7 +20,7 @@ pub(crate) use change::{Change, Changed};
 pub(crate) use create_trail::create_trail;
 pub(crate) use delete_trail::delete_trail;
 pub(crate) use describe_trails::describe_trails;
-pub(crate) use destination::DestinationError;
+pub(crate) use destination::{DestinationError, validate_bucket, validate_parts};
 pub(crate) use get_trail::get_trail;
 pub(crate) use get_trail_status::get_trail_status;
 pub(crate) use list_trails::list_trails;

@@ -1,6 +1,7 @@
 //! The API over stores in memory, with a clock that the test owns.
 
 mod buckets;
+mod queries;
 
 use std::net::Ipv4Addr;
 use std::sync::Arc;
@@ -10,7 +11,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, StatusCode};
 use opentrail_api::{Call, JournalChange, RecordOrder, Reply, Services, Turns};
 use opentrail_catalog::{Catalog, MemoryCatalog};
-use opentrail_delivery::PublicKeys;
+use opentrail_delivery::{PublicKeys, Signer};
 use opentrail_event::EventBatch;
 use opentrail_history::{History, HistoryOptions, HistoryProjection};
 use opentrail_iam::Iam;
@@ -20,13 +21,15 @@ use opentrail_keys::KeyRing;
 use opentrail_model::{AccountId, Position, Region, Source, Timestamp};
 use opentrail_organizations::Organizations;
 use opentrail_projection::Projection;
-use opentrail_runtime::{ManualClock, SeededRandom};
+use opentrail_queries::{Queries, QueriesDeps, QueriesOptions};
+use opentrail_runtime::{ManualClock, SeededRandom, TaskGroup};
 use opentrail_stores::{Channels, PENDING_DELETION, ResourcePolicies, StoreChange, Stores};
 use opentrail_trails::{TrailChange, Trails};
 use serde_json::{Value, json};
 use tokio::sync::Mutex;
 
 pub(crate) use buckets::TestBuckets;
+pub(crate) use queries::TestEngine;
 
 pub(crate) const ACCOUNT: &str = "111122223333";
 pub(crate) const OTHER_ACCOUNT: &str = "444455556666";
@@ -90,7 +93,19 @@ impl Api {
         let (projection, history) = History::open(dir.path(), HistoryOptions::default(), clock.clone()).await.unwrap();
         let directory = Arc::new(directory.with_sealer(sealer));
         let iam = Iam::open(catalog.clone(), directory.clone(), keys.clone()).await.unwrap();
+        let queries = Queries::open(QueriesDeps {
+            catalog: catalog.clone(),
+            engine: Arc::new(TestEngine),
+            buckets: buckets.clone(),
+            signer: Signer::new(catalog.clone(), keys.clone()),
+            clock: clock.clone(),
+            random: random.clone(),
+            dir: dir.path().join("queries"),
+            options: QueriesOptions::default(),
+            tasks: TaskGroup::default(),
+        });
         let services = Services {
+            queries: queries.await.unwrap(),
             trails: Trails::new(catalog.clone()),
             stores: Stores::new(catalog.clone()),
             channels: Channels::new(catalog.clone()),

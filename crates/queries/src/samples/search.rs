@@ -1,4 +1,4 @@
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 use super::stem::words;
@@ -11,27 +11,27 @@ const IN_SQL: f64 = 0.25;
 /// Less than that is a word in common by chance.
 const LEAST: f64 = 0.05;
 
-/// Samples by the weights of their words: each a vector of length 1.
+/// Samples by the weights of their words: each a vector of length 1. Maps are sorted, so that sums come out the same.
 struct Weighed {
-    rarity: HashMap<String, f64>,
-    vectors: Vec<HashMap<String, f64>>,
+    rarity: BTreeMap<String, f64>,
+    vectors: Vec<BTreeMap<String, f64>>,
 }
 
 static WEIGHED: LazyLock<Weighed> = LazyLock::new(|| {
-    let counted: Vec<HashMap<String, f64>> = SAMPLES.iter().map(count).collect();
-    let mut samples_with: HashMap<String, usize> = HashMap::new();
-    for word in counted.iter().flat_map(HashMap::keys) {
+    let counted: Vec<BTreeMap<String, f64>> = SAMPLES.iter().map(count).collect();
+    let mut samples_with: BTreeMap<String, usize> = BTreeMap::new();
+    for word in counted.iter().flat_map(BTreeMap::keys) {
         *samples_with.entry(word.clone()).or_default() += 1;
     }
     let all = SAMPLES.len() as f64;
-    let rarity: HashMap<String, f64> =
+    let rarity: BTreeMap<String, f64> =
         samples_with.into_iter().map(|(word, with)| (word, (1.0 + all / with as f64).ln())).collect();
     let vectors = counted.into_iter().map(|counts| weigh(counts, &rarity)).collect();
     Weighed { rarity, vectors }
 });
 
-fn count(sample: &Sample) -> HashMap<String, f64> {
-    let mut counts = HashMap::new();
+fn count(sample: &Sample) -> BTreeMap<String, f64> {
+    let mut counts = BTreeMap::new();
     let parts = [(&sample.name, IN_NAME), (&sample.description, IN_DESCRIPTION), (&sample.sql, IN_SQL)];
     for (text, weight) in parts {
         for word in words(text) {
@@ -43,9 +43,9 @@ fn count(sample: &Sample) -> HashMap<String, f64> {
 }
 
 /// Counts times rarity, brought to length 1. Words that no sample has make a phrase longer and nothing else.
-fn weigh(counts: HashMap<String, f64>, rarity: &HashMap<String, f64>) -> HashMap<String, f64> {
+fn weigh(counts: BTreeMap<String, f64>, rarity: &BTreeMap<String, f64>) -> BTreeMap<String, f64> {
     let unknown = rarity.values().fold(0.0, |most: f64, one| most.max(*one));
-    let weighed: HashMap<String, f64> = counts
+    let weighed: BTreeMap<String, f64> = counts
         .into_iter()
         .map(|(word, count)| {
             let rarity = rarity.get(&word).copied().unwrap_or(unknown);
@@ -62,7 +62,7 @@ fn weigh(counts: HashMap<String, f64>, rarity: &HashMap<String, f64>) -> HashMap
 pub fn search(phrase: &str) -> Vec<(&'static Sample, f64)> {
     let weighed = &*WEIGHED;
     let asked = weigh(words(phrase).into_iter().map(|word| (word, 1.0)).collect(), &weighed.rarity);
-    let relevance = |vector: &HashMap<String, f64>| -> f64 {
+    let relevance = |vector: &BTreeMap<String, f64>| -> f64 {
         asked.iter().map(|(word, weight)| weight * vector.get(word).copied().unwrap_or_default()).sum()
     };
     let mut found: Vec<(&Sample, f64)> = SAMPLES
