@@ -2,9 +2,9 @@
 //!
 //! [`Statement::parse`] takes one `SELECT` in Trino's spelling, with stores named by their bare ids, and refuses
 //! everything else; [`Engine::plan`] finds its columns and functions in the stores' tables; [`Query::run`] gives
-//! [`Rows`], whose values are text in Lake's forms. Nothing here knows a catalog, an API or a journal, and no
-//! statement reaches a file, the network or a table that the caller has not handed in. [`StoreTable`] is the table of a
-//! store's snapshot.
+//! [`Rows`], whose values are text in Lake's forms. [`StoreTable`] is the table of a store's snapshot. Nothing here
+//! knows a catalog, an API or a journal, and no statement reaches a file, the network or a table that the caller has
+//! not handed in.
 //!
 //! [`Engine`] holds what all queries share: memory, room on disk and threads of low priority.
 //!

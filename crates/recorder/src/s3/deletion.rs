@@ -95,7 +95,7 @@ fn entries(document: &[u8], element: &[u8]) -> Option<Vec<Entry>> {
     let (mut key, mut entry) = (None::<String>, Entry::default());
     loop {
         let inside = path.len() == 3 && path[1] == element;
-        let mut text = match inside.then(|| path[2].as_slice()) {
+        let text = match inside.then(|| path[2].as_slice()) {
             Some(b"Key") => key.as_mut(),
             Some(b"VersionId") => entry.version.as_mut(),
             Some(b"Code") => entry.code.as_mut(),
@@ -118,8 +118,16 @@ fn entries(document: &[u8], element: &[u8]) -> Option<Vec<Entry>> {
                     }
                 }
             }
-            Event::Text(piece) => text.as_mut().map_or(Some(()), |text| Some(text.push_str(&piece.decode().ok()?)))?,
-            Event::CData(piece) => text.as_mut().map_or(Some(()), |text| Some(text.push_str(&piece.decode().ok()?)))?,
+            Event::Text(piece) => {
+                if let Some(text) = text {
+                    text.push_str(&piece.decode().ok()?);
+                }
+            }
+            Event::CData(piece) => {
+                if let Some(text) = text {
+                    text.push_str(&piece.decode().ok()?);
+                }
+            }
             Event::GeneralRef(reference) => {
                 if let Some(text) = text {
                     match reference.resolve_char_ref().ok()? {
