@@ -60,6 +60,9 @@ pub(crate) fn redeem<C: DeserializeOwned>(
     if cx.now() > claims.issued + LIFETIME { Err(PageTokenError::Expired) } else { Ok(claims.cursor) }
 }
 
+/// Resources by their ARNs, each beside its name, and the token of the next page.
+pub(crate) type Page = (Vec<(String, String)>, Option<String>);
+
 /// One page of resources in the order of their ARNs, each beside its name, and the token of the next.
 pub(crate) fn page(
     cx: &Context<'_>,
@@ -67,7 +70,7 @@ pub(crate) fn page(
     mut items: Vec<(String, String)>,
     max_results: Option<i32>,
     token: Option<&str>,
-) -> Outcome<(Vec<(String, String)>, Option<String>)> {
+) -> Outcome<Page> {
     // The last one of the page before.
     let after: Option<String> = token.map(|token| redeem(cx, operation, &(), token)).transpose()?;
     let page = max_results.and_then(|max| usize::try_from(max).ok()).unwrap_or(PAGE);

@@ -33,12 +33,11 @@ pub(super) fn sources(wanted: &Schema, stored: &Schema) -> Result<Vec<usize>> {
     names.into_iter().map(number).collect()
 }
 
+/// Expressions, each beside the name of its column.
+type Made = Vec<(Arc<dyn PhysicalExpr>, String)>;
+
 /// How the wanted columns are made of those found; `None` when they are the same.
-pub(super) fn expressions(
-    wanted: &Schema,
-    found: &Arc<Schema>,
-    state: &dyn Session,
-) -> Result<Option<Vec<(Arc<dyn PhysicalExpr>, String)>>> {
+pub(super) fn expressions(wanted: &Schema, found: &Arc<Schema>, state: &dyn Session) -> Result<Option<Made>> {
     if !wanted.fields().iter().any(|field| is_made(field.name())) {
         return Ok(None);
     }
