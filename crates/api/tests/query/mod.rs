@@ -252,7 +252,7 @@ async fn queries_are_listed_newest_first_by_time_state_and_page() {
 #[tokio::test]
 async fn rights_are_those_on_each_store_that_is_named() {
     let policy = |arn: &str| allow(&["cloudtrail:StartQuery", "cloudtrail:DescribeQuery"], arn, json!({}));
-    let api = Api::with_users(vec![("alice", policy(&format!("arn:aws:cloudtrail:*:*:eventdatastore/*")))]).await;
+    let api = Api::with_users(vec![("alice", policy("arn:aws:cloudtrail:*:*:eventdatastore/*"))]).await;
     let (root, alice) = (api.root(), api.caller("alice", None));
     let arn = store(&root).await;
     let query = start(&alice, "hang", &arn).await;

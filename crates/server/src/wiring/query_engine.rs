@@ -102,7 +102,7 @@ impl Engine for StoreQueries {
         });
         let panicked = |panic: tokio::task::JoinError| PlanError::Unavailable { reason: panic.to_string() };
         let query = planned.await.map_err(panicked)?.map_err(invalid)?;
-        Ok(Box::new(Running { columns: query.columns().to_vec(), state: State::Planned(Some(query)) }))
+        Ok(Box::new(Running { columns: query.columns().to_vec(), state: State::Planned(Some(Box::new(query))) }))
     }
 }
 
@@ -112,7 +112,7 @@ struct Running {
 }
 
 enum State {
-    Planned(Option<Query>),
+    Planned(Option<Box<Query>>),
     Started(Rows),
 }
 

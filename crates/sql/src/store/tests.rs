@@ -157,7 +157,7 @@ fn context(statistics: &Arc<ScanStatistics>) -> SessionContext {
 fn event(number: usize, time: &str, more: Value) -> String {
     let mut event = json!({
         "eventTime": time, "awsRegion": "us-east-1", "eventCategory": "Management", "eventID": format!("id-{number}"),
-        "eventName": if number % 2 == 0 { "Even" } else { "Odd" }, "readOnly": number % 3 == 0,
+        "eventName": if number.is_multiple_of(2) { "Even" } else { "Odd" }, "readOnly": number.is_multiple_of(3),
         "userIdentity": { "type": "IAMUser", "arn": format!("arn:aws:iam::111122223333:user/u{}", number % 5) },
         "requestParameters": { "bucketName": format!("b{}", number % 7), "nested": { "a": [number] } },
     });
@@ -232,7 +232,7 @@ async fn conditions_leave_out_files_and_row_groups() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn events_past_the_retention_are_hidden_in_files_and_in_memory() {
     let mut world = World::new(EventDataStore { retention_days: 30, ..store() }).await;
-    let half = |n: usize| if n % 2 == 0 { "2026-02-10T06:00:00Z" } else { "2026-02-10T18:00:00Z" };
+    let half = |n: usize| if n.is_multiple_of(2) { "2026-02-10T06:00:00Z" } else { "2026-02-10T18:00:00Z" };
     world.take((0..FLUSHED).map(|n| event(n, half(n), json!({})))).await;
     world.take((FLUSHED..FLUSHED + 4).map(|n| event(n, half(n), json!({})))).await;
     assert_eq!(world.one("SELECT count(*) FROM t").await, "54");
