@@ -18,6 +18,7 @@ BUILT = {
     "DeregisterOrganizationDelegatedAdmin",
     "DescribeQuery",
     "DescribeTrails",
+    "GenerateQuery",
     "GetChannel",
     "GetEventConfiguration",
     "GetEventDataStore",

@@ -6,6 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use opentrail_catalog::Catalog;
 use opentrail_delivery::PublicKeys;
+use opentrail_generate::Generator;
 use opentrail_history::History;
 use opentrail_iam::Iam;
 use opentrail_identity::{Directory, Principal};
@@ -35,6 +36,8 @@ pub struct Services {
     pub policies: ResourcePolicies,
     /// The queries over them.
     pub queries: Queries,
+    /// What makes statements of questions.
+    pub generator: Arc<dyn Generator>,
     /// How long a deleted event data store can be restored.
     pub pending_deletion: Duration,
     /// Where the trails' delivery status is.

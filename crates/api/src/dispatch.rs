@@ -17,7 +17,9 @@ use crate::event_configuration::{get_event_configuration, put_event_configuratio
 use crate::key::list_public_keys;
 use crate::organizations::change::Committed;
 use crate::policy::{delete_resource_policy, get_resource_policy, put_resource_policy};
-use crate::query::{cancel_query, describe_query, get_query_results, list_queries, search_sample_queries, start_query};
+use crate::query::{
+    cancel_query, describe_query, generate_query, get_query_results, list_queries, search_sample_queries, start_query,
+};
 use crate::request::read;
 use crate::selector::{get_event_selectors, put_event_selectors};
 use crate::store::{
@@ -203,6 +205,7 @@ async fn handle_query(cx: Context<'_>, operation: Operation, body: &Bytes) -> Ou
         O::GetQueryResults => answered(cx, &get_query_results(cx, read(operation, body)?).await?),
         O::CancelQuery => answered(cx, &cancel_query(cx, read(operation, body)?).await?),
         O::ListQueries => answered(cx, &list_queries(cx, read(operation, body)?).await?),
+        O::GenerateQuery => answered(cx, &generate_query(cx, read(operation, body)?).await?),
         O::SearchSampleQueries => answered(cx, &search_sample_queries(cx, read(operation, body)?).await?),
         other => Err(not_built(other.name()).into()),
     }

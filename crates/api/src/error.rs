@@ -3,6 +3,7 @@
 //! Every match is exhaustive, so that a new kind of error does not compile until someone has decided.
 
 use opentrail_catalog::CatalogError;
+use opentrail_generate::{GenerateError, Refusal};
 use opentrail_history::HistoryError;
 use opentrail_model::ParseTrailNameError;
 use opentrail_queries::{InvalidStatement, PlanError, QueryError, ResultsError};
@@ -396,9 +397,9 @@ impl From<StatementError> for ApiError {
     fn from(error: StatementError) -> Self {
         let message = error.to_string();
         Self(match error {
-            StatementError::StatementOrAlias | StatementError::ParametersWithoutAlias => {
-                Exception::invalid_parameter(message)
-            }
+            StatementError::StatementOrAlias
+            | StatementError::ParametersWithoutAlias
+            | StatementError::NoParameters { .. } => Exception::invalid_parameter(message),
             StatementError::NoStore => Exception::invalid_query_statement(message),
         })
     }
@@ -407,6 +408,25 @@ impl From<StatementError> for ApiError {
 impl From<DeliveryUriError> for ApiError {
     fn from(error: DeliveryUriError) -> Self {
         Self(Exception::invalid_parameter(error.to_string()))
+    }
+}
+
+impl From<Refusal> for ApiError {
+    fn from(error: Refusal) -> Self {
+        Self(Exception::generate_response(error.to_string()))
+    }
+}
+
+impl From<GenerateError> for ApiError {
+    /// Details stay in our log. It is no error that clients repeat by themselves: that would take as long again.
+    fn from(error: GenerateError) -> Self {
+        match error {
+            GenerateError::Refused(refusal) => refusal.into(),
+            GenerateError::Failed { reason } => {
+                error!(reason, "the generator of queries failed");
+                Self(Exception::generate_response("The generator of queries does not answer. Try again later."))
+            }
+        }
     }
 }
 

@@ -40,6 +40,9 @@ fn invalid(operation: Operation, violations: &[Violation]) -> Exception {
         (Operation::AddTags | Operation::CreateTrail | Operation::RemoveTags, "tagsList") => {
             Exception::invalid_tag_parameter(message)
         }
+        (Operation::GenerateQuery, "eventDataStores") if path != member => {
+            Exception::event_data_store_arn_invalid(message)
+        }
         _ if is_of_queries(operation) => of_queries(operation, member, message),
         _ if is_of_stores(operation) => of_stores(member, message),
         _ => Exception::validation(message),
@@ -52,6 +55,7 @@ fn is_of_queries(operation: Operation) -> bool {
         operation,
         O::CancelQuery
             | O::DescribeQuery
+            | O::GenerateQuery
             | O::GetQueryResults
             | O::ListQueries
             | O::SearchSampleQueries

@@ -10,6 +10,7 @@ mod csv;
 mod deliver;
 mod engine;
 mod error;
+mod generated;
 mod index;
 mod metrics;
 mod queries;
@@ -24,6 +25,7 @@ mod tests;
 
 pub use engine::{Engine, Execution, ExecutionError, InvalidStatement, PlanError, Row, Scanned};
 pub use error::QueryError;
+pub use generated::GeneratedQuery;
 pub use queries::{Listed, NewQuery, Queries, QueriesDeps, QueriesOptions, QueryView};
 pub use query::{Delivery, DeliveryStatus, Ended, Query, QueryKey, QueryStatus};
 pub use results::{Page, ResultsError};

@@ -90,6 +90,8 @@ pub struct NewQuery {
     pub stores: Vec<StoreKey>,
     /// Where its results go.
     pub delivery: Option<Delivery>,
+    /// The question that its statement was made of, if it was.
+    pub prompt: Option<String>,
 }
 
 /// A query as it is at a moment.
@@ -197,10 +199,11 @@ impl Queries {
 
     /// Starts a query; it is durable when this returns.
     pub async fn start(&self, new: NewQuery) -> Result<QueryKey, QueryError> {
-        let NewQuery { account, region, statement, stores, delivery } = new;
+        let NewQuery { account, region, statement, stores, delivery, prompt } = new;
         let key = QueryKey { account, region, id: self.inner.random.uuid() };
         let created = self.inner.clock.now();
-        let query = Query { key: key.clone(), statement, stores, created, ended: None, interruptions: 0, delivery };
+        let (key_of_query, ended) = (key.clone(), None);
+        let query = Query { key: key_of_query, statement, stores, created, ended, interruptions: 0, delivery, prompt };
         let entry = Entry::of(&query);
         let State::UnderWay(progress) = &entry.state else { unreachable!("a new query has not ended") };
         let progress = Arc::clone(progress);

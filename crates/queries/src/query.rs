@@ -43,6 +43,9 @@ pub struct Query {
     pub interruptions: u32,
     /// Where its results go, if that was asked for.
     pub delivery: Option<Delivery>,
+    /// The question that its statement was made of, if it was.
+    #[serde(default)]
+    pub prompt: Option<String>,
 }
 
 /// How a query ended.

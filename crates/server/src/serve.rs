@@ -14,6 +14,7 @@ use opentrail_api::{JournalChange, Quotas, Services, Turns};
 use opentrail_catalog::{Catalog, SqliteCatalog};
 use opentrail_delivery::{Delivery, DeliveryDeps, DeliverySettings, PublicKeys, Signer};
 use opentrail_gateway::{Gateway, GatewayConfig, VpcEndpoint};
+use opentrail_generate::{Embedded, Generator};
 use opentrail_history::{History, HistoryOptions};
 use opentrail_iam::Iam;
 use opentrail_identity::{AccessKeySpec, AccountSpec, Directory};
@@ -35,8 +36,8 @@ use crate::cli::{OK, ServeArgs};
 use crate::config::{Config, ConfigError, GatewaySection, VpcEndpointSection};
 use crate::front::{EmbeddedS3, Front, Listener, Parts};
 use crate::wiring::{
-    ExternalKms, GatewayPolicy, GatewayPort, KmsKeys, OrganizationMembers, Recording, RingSealer, StoreAccess,
-    StoreKeys, StoreQueries, TrailBuckets, client_config, server_config,
+    ExternalKms, GatewayPolicy, GatewayPort, KmsKeys, LanguageModel, OrganizationMembers, Recording, RingSealer,
+    StoreAccess, StoreKeys, StoreQueries, TrailBuckets, client_config, server_config,
 };
 
 /// How long each part may take to stop before the next is stopped all the same.
@@ -185,11 +186,16 @@ pub(crate) async fn serve(args: ServeArgs) -> anyhow::Result<u8> {
         tasks: intake.clone(),
     })
     .await?;
+    let generator: Arc<dyn Generator> = match config.generate.clone() {
+        Some(section) => Arc::new(LanguageModel::new(section, Arc::clone(&clock))?),
+        None => Arc::new(Embedded),
+    };
     let services = Services {
         trails,
         stores,
         channels: Channels::new(Arc::clone(&catalog)),
         queries,
+        generator,
         policies: ResourcePolicies::new(Arc::clone(&catalog)),
         pending_deletion: config.stores.pending_deletion,
         catalog: Arc::clone(&catalog),

@@ -13,6 +13,8 @@ pub(crate) enum StatementError {
     StatementOrAlias,
     #[error("QueryParameters go with QueryAlias.")]
     ParametersWithoutAlias,
+    #[error("The statement of {alias} has no question marks for QueryParameters.")]
+    NoParameters { alias: String },
     #[error("The query names no event data store: write its ID after FROM.")]
     NoStore,
 }
@@ -24,11 +26,15 @@ pub(crate) enum StatementError {
 /// before the query gets an ID; what goes wrong later is told by DescribeQuery.
 pub(crate) async fn start_query(cx: Context<'_>, input: StartQueryInput) -> Outcome<StartQueryOutput> {
     let account = owner(&cx, input.event_data_store_owner_account_id.as_deref())?;
-    let statement = match (input.query_statement, input.query_alias) {
-        (Some(statement), None) if input.query_parameters.is_none() => statement,
+    let (statement, prompt) = match (input.query_statement, input.query_alias) {
+        (Some(statement), None) if input.query_parameters.is_none() => (statement, None),
         (Some(_), None) => return Err(StatementError::ParametersWithoutAlias.into()),
-        // Widgets of dashboards and generated queries have aliases; there are neither yet.
-        (None, Some(alias)) => return Err(QueryReferenceError::NoAlias { alias }.into()),
+        (None, Some(alias)) => match cx.services.queries.generated(account, cx.region(), &alias).await? {
+            Some(_) if input.query_parameters.is_some() => return Err(StatementError::NoParameters { alias }.into()),
+            Some(generated) => (generated.statement, Some(generated.prompt)),
+            // Widgets of dashboards have aliases, too; there are none yet.
+            None => return Err(QueryReferenceError::NoAlias { alias }.into()),
+        },
         (Some(_), Some(_)) | (None, None) => return Err(StatementError::StatementOrAlias.into()),
     };
     let delivery = input.delivery_s3_uri.as_deref().map(destination::parse).transpose()?;
@@ -52,7 +58,7 @@ pub(crate) async fn start_query(cx: Context<'_>, input: StartQueryInput) -> Outc
     }
 
     let region = cx.region().clone();
-    let started = cx.services.queries.start(NewQuery { account, region, statement, stores, delivery }).await?;
+    let started = cx.services.queries.start(NewQuery { account, region, statement, stores, delivery, prompt }).await?;
     Ok(StartQueryOutput {
         query_id: Some(started.id.to_string()),
         event_data_store_owner_account_id: Some(account.to_string()),

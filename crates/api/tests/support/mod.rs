@@ -29,7 +29,7 @@ use serde_json::{Value, json};
 use tokio::sync::Mutex;
 
 pub(crate) use buckets::TestBuckets;
-pub(crate) use queries::TestEngine;
+pub(crate) use queries::{TestEngine, TestGenerator};
 
 pub(crate) const ACCOUNT: &str = "111122223333";
 pub(crate) const OTHER_ACCOUNT: &str = "444455556666";
@@ -106,6 +106,7 @@ impl Api {
         });
         let services = Services {
             queries: queries.await.unwrap(),
+            generator: Arc::new(TestGenerator),
             trails: Trails::new(catalog.clone()),
             stores: Stores::new(catalog.clone()),
             channels: Channels::new(catalog.clone()),

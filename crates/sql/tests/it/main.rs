@@ -3,7 +3,9 @@
 #![expect(clippy::unwrap_used, reason = "a test whose preparation fails has failed")]
 
 mod functions;
+mod generated;
 mod hostile;
+mod made_records;
 mod queries;
 mod shapes;
 mod support;

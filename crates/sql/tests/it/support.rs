@@ -82,18 +82,28 @@ pub(crate) fn shared() -> &'static Engine {
 
 /// A table of `records` for each store of the statement.
 pub(crate) fn tables(statement: &Statement, records: &[Value]) -> BTreeMap<Uuid, Arc<dyn TableProvider>> {
+    let table = table(records);
+    statement.stores().iter().map(|store| (*store, Arc::clone(&table))).collect()
+}
+
+/// A table of `records`.
+pub(crate) fn table(records: &[Value]) -> Arc<dyn TableProvider> {
     let batch = batch(records);
     let half = batch.num_rows() / 2;
-    let table = |store: &Uuid| {
-        let partitions = vec![vec![batch.slice(0, half)], vec![batch.slice(half, batch.num_rows() - half)]];
-        let table = MemTable::try_new(batch.schema(), partitions).unwrap();
-        (*store, Arc::new(table) as Arc<dyn TableProvider>)
-    };
-    statement.stores().iter().map(table).collect()
+    let partitions = vec![vec![batch.slice(0, half)], vec![batch.slice(half, batch.num_rows() - half)]];
+    Arc::new(MemTable::try_new(batch.schema(), partitions).unwrap())
 }
 
 pub(crate) async fn run(engine: &Engine, statement: &Statement, records: &[Value]) -> Result<Table, Failure> {
-    let query = engine.plan(statement, tables(statement, records), now()).map_err(Failure::Statement)?;
+    run_over(engine, statement, tables(statement, records)).await
+}
+
+pub(crate) async fn run_over(
+    engine: &Engine,
+    statement: &Statement,
+    tables: BTreeMap<Uuid, Arc<dyn TableProvider>>,
+) -> Result<Table, Failure> {
+    let query = engine.plan(statement, tables, now()).map_err(Failure::Statement)?;
     let columns = query.columns().to_vec();
     let mut running = query.run();
     let mut rows = Vec::new();
