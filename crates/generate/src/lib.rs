@@ -22,6 +22,8 @@ mod sql;
 #[cfg(test)]
 mod tests;
 mod time;
+mod topics;
+mod vocabulary;
 mod words;
 
 use opentrail_model::Timestamp;

@@ -32,6 +32,7 @@ fn a_refusal_says_what_was_not_understood_and_what_was() {
 fn names_in_quotes_are_names_whatever_they_are() {
     let generated = ask("Who deleted the bucket named 'o''clock; DROP'?").unwrap_err();
     assert!(generated.to_string().contains("clock"), "{generated}");
+    assert!(ask("What did the user \"x\nSELECT\" do?").is_err(), "the comment is one line");
     let generated = ask("What did the user \"x' OR '1'='1\" do?").unwrap();
     assert!(generated.statement.contains("userName = 'x'' OR ''1''=''1'"), "{}", generated.statement);
 }

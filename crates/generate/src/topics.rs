@@ -1,6 +1,6 @@
 //! What people say of several operations together, or of one in other words than the API's.
 
-/// What is changed by several operations: what it is called, its service, and the operations.
+/// What is changed by several operations: what it is called, and the operations.
 pub(crate) const TOPICS: &[(&str, &[&str])] = &[
     (
         "security group|groups rules|rule?",

@@ -9,10 +9,10 @@ pub(crate) struct Verb {
 }
 
 const fn verb(
-    pub(crate) past: &'static [&'static str],
-    pub(crate) base: &'static str,
-    pub(crate) noun: &'static [&'static str],
-    pub(crate) starts: &'static [&'static str],
+    past: &'static [&'static str],
+    base: &'static str,
+    noun: &'static [&'static str],
+    starts: &'static [&'static str],
 ) -> Verb {
     Verb { past, base, noun, starts }
 }

@@ -31,6 +31,8 @@ impl Words {
                 && let Some((inside, after)) = rest[1..].split_once(quote)
                 && after.chars().next().is_none_or(|next| !next.is_alphanumeric())
                 && !inside.is_empty()
+                // A name is told in the statement's comment, which is one line.
+                && !inside.contains(char::is_control)
             {
                 words.push(Word {
                     text: inside.to_owned(),
