@@ -444,7 +444,9 @@ impl From<DashboardError> for ApiError {
             DashboardError::TooMany { .. }
             | DashboardError::TooManyWidgets { .. }
             | DashboardError::Refreshing { .. } => Exception::service_quota_exceeded(message),
-            DashboardError::Fixed { .. } | DashboardError::StoreKind { .. } => Exception::unsupported_operation(message),
+            DashboardError::Fixed { .. } | DashboardError::StoreKind { .. } => {
+                Exception::unsupported_operation(message)
+            }
             DashboardError::Reserved { .. }
             | DashboardError::WidgetsOfHighlights
             | DashboardError::Widget(_)

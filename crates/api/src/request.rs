@@ -40,9 +40,7 @@ fn invalid(operation: Operation, violations: &[Violation]) -> Exception {
         (
             Operation::AddTags | Operation::CreateDashboard | Operation::CreateTrail | Operation::RemoveTags,
             "tagsList",
-        ) => {
-            Exception::invalid_tag_parameter(message)
-        }
+        ) => Exception::invalid_tag_parameter(message),
         _ if is_of_queries(operation) => of_queries(operation, member, message),
         _ if is_of_stores(operation) => of_stores(member, message),
         _ => Exception::validation(message),

@@ -59,7 +59,9 @@ pub struct Values {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ValuesError {
     /// There is no such parameter.
-    #[error("{name} is no parameter of a dashboard: there are $StartTime$, $EndTime$ and $Period$, and for managed dashboards $EventDataStoreId$.")]
+    #[error(
+        "{name} is no parameter of a dashboard: there are $StartTime$, $EndTime$ and $Period$, and for managed dashboards $EventDataStoreId$."
+    )]
     Unknown {
         /// What was given.
         name: String,
@@ -114,8 +116,7 @@ impl Values {
             Ok(Some((moment(&text).ok_or_else(malformed)?, text)))
         };
         let (end, end_text) = time(Parameter::EndTime)?.unwrap_or_else(|| (now, spell(now)));
-        let (start, start_text) =
-            time(Parameter::StartTime)?.unwrap_or_else(|| (end - DAY, spell(end - DAY)));
+        let (start, start_text) = time(Parameter::StartTime)?.unwrap_or_else(|| (end - DAY, spell(end - DAY)));
         if start >= end {
             return Err(ValuesError::Order { start: start_text, end: end_text });
         }

@@ -120,9 +120,8 @@ impl Dashboards {
         resource: &Arn,
     ) -> Result<(), DashboardError> {
         let dashboard = key.arn();
-        let context = Context::new()
-            .with("aws:SourceArn", dashboard.as_str())
-            .with("aws:SourceAccount", key.account.to_string());
+        let context =
+            Context::new().with("aws:SourceArn", dashboard.as_str()).with("aws:SourceAccount", key.account.to_string());
         let allowed = match self.inner.deps.policies.find(resource).await? {
             None => false,
             Some(stored) => match Policy::parse(&stored.value.text, PolicyUse::Own) {

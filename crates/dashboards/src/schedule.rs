@@ -55,7 +55,9 @@ pub struct ScheduleRequest {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ScheduleError {
     /// It is not one of those that there are.
-    #[error("A refresh schedule is every 1, 6, 12 or 24 HOURS or every 1 DAYS; that of AWSCloudTrail-Highlights is every 6 HOURS.")]
+    #[error(
+        "A refresh schedule is every 1, 6, 12 or 24 HOURS or every 1 DAYS; that of AWSCloudTrail-Highlights is every 6 HOURS."
+    )]
     Frequency,
     /// It says when, and not how often.
     #[error("A refresh schedule that is enabled needs a Frequency.")]

@@ -73,9 +73,8 @@ impl NewWidget {
     /// Checks what can be checked without the stores. `number` is its place, from 1.
     pub(crate) fn check(&self, number: usize) -> Result<(), WidgetError> {
         view::check(&self.view).map_err(|error| WidgetError::View { number, error })?;
-        let is_own = |name: &str| {
-            Parameter::from_name(name).is_some_and(|parameter| parameter != Parameter::EventDataStoreId)
-        };
+        let is_own =
+            |name: &str| Parameter::from_name(name).is_some_and(|parameter| parameter != Parameter::EventDataStoreId);
         if let Some(name) = self.parameters.iter().find(|name| !is_own(name)) {
             return Err(WidgetError::Parameter { number, name: name.clone() });
         }

@@ -16,8 +16,8 @@ use crate::index::{Entry, Index, State};
 use crate::results::ResultsDir;
 use crate::run::end;
 use crate::{
-    Alias, Delivery, Ended, Engine, InvalidStatement, Page, PlanError, Query, QueryError, QueryKey, QueryStatus, ResultsError,
-    Scanned, metrics,
+    Alias, Delivery, Ended, Engine, InvalidStatement, Page, PlanError, Query, QueryError, QueryKey, QueryStatus,
+    ResultsError, Scanned, metrics,
 };
 
 pub(crate) const KIND: &str = "queries";

@@ -14,7 +14,9 @@ use crate::trail::{Change, parse_arn};
 pub(crate) enum ResourceError {
     #[error("{text} is not the ARN of a CloudTrail resource of this partition.")]
     Malformed { text: String },
-    #[error("{arn} is not a resource that has tags: the ARN of a trail, an event data store, a channel or a dashboard is expected.")]
+    #[error(
+        "{arn} is not a resource that has tags: the ARN of a trail, an event data store, a channel or a dashboard is expected."
+    )]
     Type { arn: String },
     #[error("The resource {arn} was not found for the user: {account}.")]
     NotFound { arn: String, account: String },

@@ -109,7 +109,8 @@ pub fn highlights(stores: &[Uuid]) -> Vec<Widget> {
     let events = if stores.is_empty() { "$EDS_ID".to_owned() } else { format!("({})", selects.join(" UNION ")) };
     let written = WRITTEN.iter().find(|written| written.name == HIGHLIGHTS);
     let widgets = written.iter().flat_map(|written| &written.widget);
-    let with_events = |widget: &WrittenWidget| WrittenWidget { sql: widget.sql.replace("{events}", &events), ..widget.clone() };
+    let with_events =
+        |widget: &WrittenWidget| WrittenWidget { sql: widget.sql.replace("{events}", &events), ..widget.clone() };
     widgets.map(|widget| read(HIGHLIGHTS, &with_events(widget))).collect()
 }
 

@@ -4,7 +4,8 @@ use super::*;
 use crate::{MAX_WIDGETS, Values, view};
 
 fn all() -> Vec<(&'static str, Widget)> {
-    let managed = MANAGED.iter().flat_map(|managed| managed.widgets.iter().map(|widget| (&*managed.name, widget.clone())));
+    let managed =
+        MANAGED.iter().flat_map(|managed| managed.widgets.iter().map(|widget| (&*managed.name, widget.clone())));
     managed.chain(highlights(&[Uuid::from_u128(1), Uuid::from_u128(2)]).into_iter().map(|w| (HIGHLIGHTS, w))).collect()
 }
 
