@@ -22,7 +22,7 @@ pub(crate) async fn update_dashboard(cx: Context<'_>, input: UpdateDashboardInpu
     if let Some(schedule) = input.refresh_schedule {
         dashboard.schedule = schedule_from(schedule).applied(dashboard.schedule, kind, now)?;
         cx.check_schedule(&key, dashboard.schedule.as_ref())?;
-        if kind == DashboardKind::Highlights {
+        if kind == DashboardKind::Highlights && dashboard.schedule.is_some_and(|schedule| schedule.enabled) {
             cx.check_stores_of_highlights(&key).await?;
         }
     }

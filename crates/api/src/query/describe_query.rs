@@ -1,5 +1,4 @@
 use opentrail_queries::QueryView;
-use opentrail_wire::Exception;
 use opentrail_wire::cloudtrail::{DescribeQueryInput, DescribeQueryOutput, QueryStatisticsForDescribeQuery};
 
 use super::named::{QueryReferenceError, Reference, owner};
@@ -17,8 +16,7 @@ pub(crate) async fn describe_query(cx: Context<'_>, input: DescribeQueryInput) -
             let refresh = input.refresh_id.as_deref();
             let Some(key) = cx.services.queries.latest_of(account, cx.region(), &alias, refresh) else {
                 cx.authorize(Access::anywhere("DescribeQuery").owned_by(account))?;
-                let message = QueryReferenceError::NoQueryOfAlias { alias }.to_string();
-                return Err(Exception::query_id_not_found(message).into());
+                return Err(QueryReferenceError::NoQueryOfAlias { alias }.into());
             };
             key.id.to_string()
         }
