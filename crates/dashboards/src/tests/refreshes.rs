@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use opentrail_queries::{QueryError, QueryStatus};
+use opentrail_queries::{QueryError, QueryKey, QueryStatus};
 use opentrail_runtime::Clock;
 
 use super::world::{World, key, store};
@@ -22,6 +22,13 @@ async fn last(world: &World, key: &DashboardKey) -> Option<LastRefresh> {
     world.dashboards().last_refresh(key).await.unwrap()
 }
 
+/// Waits until no query of the last refresh is under way.
+async fn settled(world: &World, key: &DashboardKey) {
+    for id in last(world, key).await.unwrap().queries {
+        world.until_ended(&QueryKey { account: key.account, region: key.region.clone(), id }).await;
+    }
+}
+
 #[tokio::test]
 async fn a_refresh_runs_each_widget_under_its_alias() {
     let world = World::new().await;
@@ -39,9 +46,8 @@ async fn a_refresh_runs_each_widget_under_its_alias() {
     let second = refresh(&world, &key).await.unwrap();
     assert!(second > first, "two refreshes in one millisecond have ids of their own");
     let alias = &widgets[0].alias;
-    let latest = world.queries().latest_of(key.account, &key.region, alias, Some(&second.to_string())).unwrap();
+    settled(&world, &key).await;
     world.clock.advance(Duration::from_secs(1));
-    world.until_ended(&latest).await;
     let third = refresh(&world, &key).await.unwrap();
     let of_third = world.queries().latest_of(key.account, &key.region, alias, Some(&third.to_string()));
     assert_eq!(world.queries().latest_of(key.account, &key.region, alias, None), of_third);
@@ -103,7 +109,8 @@ async fn a_schedule_refreshes_at_its_times_also_after_a_restart() {
     world.clock.advance(Duration::from_secs(55));
     let first = world.until(|| last(&world, &key)).await;
     assert_eq!((first.scheduled, first.done), (true, Some("2026-01-02T04:00:00Z".parse().unwrap())));
-    assert_eq!((first.queries.len(), first.failure), (1, None));
+    assert_eq!((first.queries.len(), &first.failure), (1, &None));
+    settled(&world, &key).await;
 
     // Three are missed, and made up for by one.
     world.restart().await;
@@ -115,11 +122,13 @@ async fn a_schedule_refreshes_at_its_times_also_after_a_restart() {
     };
     let second = world.until(newer(first.id)).await;
     assert_eq!(second.done, Some("2026-01-02T07:00:00Z".parse().unwrap()));
+    settled(&world, &key).await;
     world.dashboards().refresh_due().await.unwrap();
     assert_eq!(last(&world, &key).await, Some(second.clone()));
 
     let manual = refresh(&world, &key).await.unwrap();
     assert_eq!(last(&world, &key).await.unwrap().done, second.done, "a refresh by hand leaves the schedule alone");
+    settled(&world, &key).await;
     world.clock.advance(HOUR);
     let third = world.until(newer(manual)).await;
     assert_eq!(third.done, Some("2026-01-02T08:00:00Z".parse().unwrap()));
@@ -154,7 +163,7 @@ async fn a_scheduled_refresh_waits_while_others_run() {
     assert_eq!(next, world.clock.now() + Duration::from_secs(5));
     assert_eq!(last(&world, &key).await, None);
     let running = last(&world, &hanging).await.unwrap().queries[0];
-    let running = opentrail_queries::QueryKey { account: key.account, region: key.region.clone(), id: running };
+    let running = QueryKey { account: key.account, region: key.region.clone(), id: running };
     world.queries().cancel(&running).await.unwrap();
     world.dashboards().refresh_due().await.unwrap();
     assert!(last(&world, &key).await.is_some());
