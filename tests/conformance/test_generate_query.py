@@ -41,7 +41,7 @@ def test_a_question_becomes_a_statement_that_runs_as_it_is_and_by_its_alias(clou
     described = wait_for(cloudtrail, query)
     assert (described["QueryStatus"], described["Prompt"], described["QueryString"]) == ("FINISHED", prompt, statement)
     assert rows_of(cloudtrail, query) == [{"events": "3"}]
-    with refused("InvalidParameterException", "no question marks"):
+    with refused("InvalidParameterException", "0 question marks"):
         cloudtrail.start_query(QueryAlias=alias, QueryParameters=["a"])
     with refused("InvalidParameterException", "no query alias"):
         cloudtrail.start_query(QueryAlias=f"AWSCloudTrail-{uuid.uuid4()}")

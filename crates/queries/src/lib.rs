@@ -27,5 +27,5 @@ pub use engine::{Engine, Execution, ExecutionError, InvalidStatement, PlanError,
 pub use error::QueryError;
 pub use generated::GeneratedQuery;
 pub use queries::{Listed, NewQuery, Queries, QueriesDeps, QueriesOptions, QueryView};
-pub use query::{Delivery, DeliveryStatus, Ended, Query, QueryKey, QueryStatus};
+pub use query::{Alias, Delivery, DeliveryStatus, Ended, Query, QueryKey, QueryStatus};
 pub use results::{Page, ResultsError};

@@ -43,7 +43,19 @@ pub struct Query {
     pub interruptions: u32,
     /// Where its results go, if that was asked for.
     pub delivery: Option<Delivery>,
-    /// The question that its statement was made of, if it was.
+    /// What it was started by, when that was not its statement.
+    #[serde(default)]
+    pub alias: Option<Alias>,
+}
+
+/// What names the statement of a query that was started by that name: a widget of a dashboard, or a generated query.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Alias {
+    /// `QueryAlias`.
+    pub name: String,
+    /// `RefreshId`: the refresh of the dashboard that started it.
+    pub refresh: Option<String>,
+    /// `Prompt`: the question that a generated query answers.
     #[serde(default)]
     pub prompt: Option<String>,
 }

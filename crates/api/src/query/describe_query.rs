@@ -5,24 +5,25 @@ use super::named::{QueryReferenceError, Reference, owner};
 use crate::access::Access;
 use crate::context::{Context, Outcome};
 
-/// A query's state, what it read, and how far the delivery of its results is.
+/// A query's state, what it read, and how far the delivery of its results is. By an alias it is the latest query of a
+/// dashboard's widget, or that of a refresh.
 pub(crate) async fn describe_query(cx: Context<'_>, input: DescribeQueryInput) -> Outcome<DescribeQueryOutput> {
-    let id = match (input.query_id.as_deref(), input.query_alias) {
+    let id = match (input.query_id, input.query_alias) {
         (Some(_), None) if input.refresh_id.is_some() => return Err(QueryReferenceError::RefreshWithoutAlias.into()),
         (Some(id), None) => id,
         (None, Some(alias)) => {
-            // Widgets of dashboards and generated queries have aliases; there are neither yet.
             let account = owner(&cx, input.event_data_store_owner_account_id.as_deref())?;
-            cx.authorize(Access::anywhere("DescribeQuery").owned_by(account))?;
-            return Err(opentrail_wire::Exception::query_id_not_found(
-                QueryReferenceError::NoAlias { alias }.to_string(),
-            )
-            .into());
+            let refresh = input.refresh_id.as_deref();
+            let Some(key) = cx.services.queries.latest_of(account, cx.region(), &alias, refresh) else {
+                cx.authorize(Access::anywhere("DescribeQuery").owned_by(account))?;
+                return Err(QueryReferenceError::NoQueryOfAlias { alias }.into());
+            };
+            key.id.to_string()
         }
         (Some(_), Some(_)) | (None, None) => return Err(QueryReferenceError::IdOrAlias.into()),
     };
     let reference = Reference {
-        id,
+        id: &id,
         owner: input.event_data_store_owner_account_id.as_deref(),
         store: input.event_data_store.as_deref(),
     };
@@ -42,7 +43,7 @@ pub(crate) async fn describe_query(cx: Context<'_>, input: DescribeQueryInput) -
         error_message: query.ended.and_then(|ended| ended.message),
         delivery_status: query.delivery.as_ref().map(|delivery| delivery.status.as_str().to_owned()),
         delivery_s3_uri: query.delivery.map(|delivery| delivery.uri),
-        prompt: query.prompt,
+        prompt: query.alias.and_then(|alias| alias.prompt),
         event_data_store_owner_account_id: Some(query.key.account.to_string()),
     })
 }

@@ -40,7 +40,7 @@ async fn an_alias_runs_its_statement_and_the_question_is_remembered_for_seven_da
     assert_eq!((&described["Prompt"], &described["QueryString"]), (&json!(prompt), &generated["QueryStatement"]));
 
     let with_parameters = json!({ "QueryAlias": generated["QueryAlias"], "QueryParameters": ["a"] });
-    root.refused("StartQuery", with_parameters, "InvalidParameterException", "no question marks").await;
+    root.refused("StartQuery", with_parameters, "InvalidParameterException", "0 question marks").await;
     let elsewhere = json!({ "QueryAlias": generated["QueryAlias"] });
     let other = api.caller("other-root", None);
     other.refused("StartQuery", elsewhere.clone(), "InvalidParameterException", "no query alias").await;

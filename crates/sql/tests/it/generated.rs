@@ -9,6 +9,7 @@ use std::sync::{Arc, LazyLock};
 use datafusion::catalog::TableProvider;
 use opentrail_generate::generate;
 use opentrail_sql::Statement;
+use opentrail_stores::Kind;
 use serde::Deserialize;
 
 use crate::made_records::made_records;
@@ -104,7 +105,7 @@ fn held_out() -> Vec<Question> {
 static RECORDS: LazyLock<Arc<dyn TableProvider>> = LazyLock::new(|| {
     let mut records = made_records();
     records.extend_from_slice(real_records());
-    table(&records)
+    table(Kind::CloudTrail, &records)
 });
 
 async fn rows(sql: &str) -> Result<Table, String> {
