@@ -39,7 +39,7 @@ class Model:
         class Handler(http.server.BaseHTTPRequestHandler):
             def do_POST(self):
                 body = self.rfile.read(int(self.headers["Content-Length"]))
-                model.requests.append((self.path, dict(self.headers), body))
+                model.requests.append((self.path, {name.lower(): value for name, value in self.headers.items()}, body))
                 answer = model.answers.pop(0)
                 if answer == "hang":
                     model.released.wait(120)
@@ -123,16 +123,16 @@ def check_signature(model):
     """What a stock client would have signed."""
     [(path, headers, body)] = model.requests
     host = urllib.parse.urlparse(model.endpoint).netloc
-    assert headers["Host"] == host
+    assert headers["host"] == host
     request = botocore.awsrequest.AWSRequest("POST", f"{model.endpoint}{path}", data=body)
-    request.headers["Content-Type"] = headers["Content-Type"]
-    request.context["timestamp"] = headers["X-Amz-Date"] if "X-Amz-Date" in headers else headers["x-amz-date"]
+    request.headers["Content-Type"] = headers["content-type"]
+    request.context["timestamp"] = headers["x-amz-date"]
     signer = botocore.auth.SigV4Auth(botocore.credentials.Credentials("AKIABEDROCK", SECRET), "bedrock", "eu-west-1")
     request.headers["X-Amz-Date"] = request.context["timestamp"]
     request.headers["Host"] = host
     canonical = signer.canonical_request(request)
     signature = signer.signature(signer.string_to_sign(request, canonical), request)
-    authorization = headers.get("Authorization") or headers["authorization"]
+    authorization = headers["authorization"]
     assert f"Signature={signature}" in authorization, (authorization, canonical)
     assert hashlib.sha256(body).hexdigest() in canonical
 
@@ -151,7 +151,7 @@ def test_the_model_is_told_the_schema_and_its_statement_runs(asked):
     assert "$EDS_ID" in system and "requestParameters" in system and "REFUSED:" in system and "Examples" in system
     if path.startswith("/v1"):
         assert path == "/v1/chat/completions"
-        assert (headers.get("Authorization") or headers["authorization"]) == f"Bearer {KEY}"
+        assert headers["authorization"] == f"Bearer {KEY}"
     else:
         assert path == "/model/vendor.model-1%3A0/converse"
         check_signature(model)

@@ -52,6 +52,7 @@ pub const BUILT: &[&str] = &[
     "DeregisterOrganizationDelegatedAdmin",
     "DescribeQuery",
     "DescribeTrails",
+    "GenerateQuery",
     "GetChannel",
     "GetDashboard",
     "GetEventConfiguration",

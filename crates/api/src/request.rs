@@ -41,7 +41,7 @@ fn invalid(operation: Operation, violations: &[Violation]) -> Exception {
             Operation::AddTags | Operation::CreateDashboard | Operation::CreateTrail | Operation::RemoveTags,
             "tagsList",
         ) => Exception::invalid_tag_parameter(message),
-        (Operation::GenerateQuery, "eventDataStores") if path != member => {
+        (Operation::GenerateQuery, "eventDataStores") if message.contains(OF_AN_ENTRY) => {
             Exception::event_data_store_arn_invalid(message)
         }
         _ if is_of_queries(operation) => of_queries(operation, member, message),
@@ -49,6 +49,9 @@ fn invalid(operation: Operation, violations: &[Violation]) -> Exception {
         _ => Exception::validation(message),
     }
 }
+
+/// What the message of a list says when one of its entries is at fault, and not the list.
+const OF_AN_ENTRY: &str = "Member must satisfy constraint: [";
 
 fn is_of_queries(operation: Operation) -> bool {
     use Operation as O;

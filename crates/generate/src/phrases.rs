@@ -124,34 +124,29 @@ fn assumed(words: &mut Words, plan: &mut Plan) {
 
 /// Sign-ins: what failed is told by their answer, not by an error code.
 fn logins(words: &mut Words, plan: &mut Plan) {
-    let noun = "aws? console logins|login|sign-ins|sign-in|signins|logons|log-ins attempts|events?";
+    let named = "aws? console logins|login|sign-ins|sign-in|signins|logons|log-ins attempts|events?";
     let short = "logins|sign-ins|signins|logons|login|sign-in attempts|events?";
     let verb = "signed|logged in|into to|on? the|our|aws? management? console?";
-    let verb_short = "signed|logged in|on";
-    let (at, end, success) = if let Some((at, end)) = words.find(noun).or_else(|| words.find("console sign ins|in")) {
-        (at, end, false)
-    } else if let Some((at, end)) = words.find(short) {
-        (at, end, false)
-    } else if let Some((at, end)) = words.find("failed to log|sign in|into to? the? console?") {
-        words.claim(at + 1..end);
-        events(plan, &["ConsoleLogin"]);
-        let failed = words.take("failed");
-        debug_assert!(failed, "the pattern begins with it");
-        plan.filter(About::Outcome, "element_at(responseElements, 'ConsoleLogin') = 'Failure'", "sign-ins that failed");
-        return;
-    } else if let Some((at, end)) = words.find(verb).filter(|(at, _)| words.matches(*at, verb_short).is_some()) {
-        (at, end, true)
-    } else {
-        return;
-    };
-    words.claim(at..end);
+    let found = |pattern: &str| words.find(pattern);
+    let noun = found(named).or_else(|| found("console sign ins|in")).or_else(|| found(short));
+    let signed_in = found(verb).filter(|(at, _)| words.matches(*at, "signed|logged in|on").is_some());
+    let failed = found("failed to log|sign in|into to? the? console?");
+    let already = plan.about(About::Event).is_some_and(|events| events.sql == "eventName = 'ConsoleLogin'");
+    match (noun, failed, signed_in) {
+        (Some((at, end)), _, _) | (None, None, Some((at, end))) => words.claim(at..end),
+        // "failed" is looked at below.
+        (None, Some((at, end)), _) => words.claim(at + 1..end),
+        (None, None, None) if already => {}
+        (None, None, None) => return,
+    }
     events(plan, &["ConsoleLogin"]);
     let answer = |plan: &mut Plan, is: &str, said: &str| {
         plan.filter(About::Outcome, format!("element_at(responseElements, 'ConsoleLogin') = '{is}'"), said);
     };
-    if words.take("failed|failing|unsuccessful|failures") || words.take("that|which? failed") {
+    let unsuccessful = ["that|which? failed", "failed|failing|unsuccessful|failures", "with errors"];
+    if unsuccessful.iter().any(|pattern| words.take(pattern)) {
         answer(plan, "Failure", "sign-ins that failed");
-    } else if success || words.take("successful") || words.take("that? succeeded") {
+    } else if noun.is_none() && !already || words.take("successful") || words.take("that? succeeded") {
         answer(plan, "Success", "sign-ins that succeeded");
     }
     if words.take("without an|any? mfa") || words.take("without multi-factor authentication") {
@@ -165,7 +160,7 @@ fn outcomes(words: &mut Words, plan: &mut Plan) {
     let denied = [
         "access denied errors|error|events|exceptions?",
         "that? were|was|got? denied access?",
-        "denied|unauthorized",
+        "denied|unauthorized errors|error?",
         "were|was? unauthorized",
         "denials",
     ];
@@ -177,12 +172,10 @@ fn outcomes(words: &mut Words, plan: &mut Plan) {
     }
     if found {
         plan.filter(About::Outcome, DENIED, "calls that were denied");
-        words.take("errors|error");
         return;
     }
-    if words.take("that|which? were|was|got|get|being? throttled") || words.take("throttling errors|events?") {
+    if words.take("that|which? were|was|got|get|being? throttled errors?") || words.take("throttling errors|events?") {
         plan.filter(About::Outcome, THROTTLED, "calls that were throttled");
-        words.take("errors|error");
         return;
     }
     if words.take("successful") || words.take("that? succeeded") {

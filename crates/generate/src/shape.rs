@@ -100,6 +100,12 @@ fn ranks(words: &mut Words, plan: &mut Plan, groups: &mut Vec<Dimension>) {
                 break;
             }
         }
+        // "by denied calls": what is counted is understood already.
+        for by in after..words.len() {
+            if words.lower(by) == "by" && words.0.get(by + 1).is_some_and(|next| next.used) {
+                words.claim(by..by + 1);
+            }
+        }
         return;
     }
 }

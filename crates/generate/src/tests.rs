@@ -52,6 +52,25 @@ fn questions_that_say_two_things_are_refused() {
 }
 
 #[test]
+fn sign_ins_that_failed_have_no_error_code() {
+    for question in
+        ["ConsoleLogin events with errors", "failed ConsoleLogin events", "who failed to log in to the console"]
+    {
+        let generated = ask(question).unwrap();
+        assert!(generated.statement.contains("= 'Failure'"), "{}", generated.statement);
+        assert!(!generated.statement.contains("errorCode IS"), "{}", generated.statement);
+    }
+}
+
+#[test]
+fn denied_calls_can_be_counted_by_error_code() {
+    let generated = ask("denied calls by service and error code since January 3").unwrap();
+    assert!(generated.statement.contains("GROUP BY eventSource, errorCode"), "{}", generated.statement);
+    let generated = ask("top 10 IP addresses by denied calls this month").unwrap();
+    assert!(generated.statement.ends_with("LIMIT 10"), "{}", generated.statement);
+}
+
+#[test]
 fn no_text_makes_it_fail() {
     for text in [
         "",

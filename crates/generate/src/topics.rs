@@ -104,6 +104,10 @@ pub(crate) const DONE: &[(&str, &[&str])] = &[
     ("users removed from groups", &["RemoveUserFromGroup"]),
     ("kms? keys|key that? were|was|are? scheduled for deletion", &["ScheduleKeyDeletion"]),
     ("scheduled the? deletion of kms? keys", &["ScheduleKeyDeletion"]),
+    // KMS deletes keys by itself, some days after somebody asked for it.
+    ("deleted kms keys|key", &["ScheduleKeyDeletion", "DeleteKey"]),
+    ("kms keys|key that? were|was|been? deleted", &["ScheduleKeyDeletion", "DeleteKey"]),
+    ("kms key deletions|deletion", &["ScheduleKeyDeletion", "DeleteKey"]),
     ("scheduled a? kms? keys|key for deletion", &["ScheduleKeyDeletion"]),
     ("disabled|disable guardduty", &["DeleteDetector"]),
     ("guardduty was|were disabled", &["DeleteDetector"]),
