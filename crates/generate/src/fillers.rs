@@ -131,6 +131,8 @@ const WORDS: &[&str] = &[
     "admin",
     "admins",
     "after",
+    "agent",
+    "agents",
     "and",
     "anybody",
     "anyone",

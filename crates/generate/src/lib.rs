@@ -57,9 +57,9 @@ pub fn generate(question: &str, store: Uuid, now: Timestamp) -> Result<Generated
     if words.len() < 2 {
         return Err(Refusal("The question is too short to be understood: say what is looked for.".to_owned()));
     }
-    let mut plan = Plan::default();
-    plan.span =
-        time::take(&mut words, now).map_err(|reason| Refusal(format!("The question is not understood: {reason}.")))?;
+    let not_understood = |reason| Refusal(format!("The question is not understood: {reason}."));
+    let span = time::take(&mut words, now).map_err(not_understood)?;
+    let mut plan = Plan { span, ..Plan::default() };
     literals::take(&mut words, &mut plan);
     phrases::take(&mut words, &mut plan);
     effects::take(&mut words, &mut plan);
@@ -76,6 +76,9 @@ pub fn generate(question: &str, store: Uuid, now: Timestamp) -> Result<Generated
 fn understood(words: &Words, plan: &Plan) -> Result<(), Refusal> {
     if let Some(reason) = &plan.contradiction {
         return Err(Refusal(format!("The question is not understood: {reason}.")));
+    }
+    if plan.who && plan.filters.is_empty() {
+        return Err(Refusal("The question is not understood: it asks who, and does not say who did what.".to_owned()));
     }
     let left: Vec<&str> = words.unused();
     let open: Vec<&str> = left.iter().copied().filter(|word| !fillers::is_filler(&word.to_lowercase())).collect();

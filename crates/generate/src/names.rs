@@ -117,7 +117,7 @@ pub(crate) fn service(words: &Words, at: usize) -> Option<(&'static str, usize)>
             && best.is_none_or(|(_, longest)| end > longest)
         {
             // "config" alone is a word; capitals make it the service.
-            let bare = *spelling == "config" && !words.free(at).is_some_and(|word| word.text == "Config");
+            let bare = *spelling == "config" && words.free(at).is_none_or(|word| word.text != "Config");
             if !bare && let Some(source) = operations::source(source) {
                 best = Some((source, end));
             }

@@ -117,7 +117,7 @@ fn assumed(words: &mut Words, plan: &mut Plan) {
     }
     if tried && words.lower(at - 2) != "failed" {
         words.claim(at - 2..at);
-    } else if !tried && !words.find("denied|failed|errors").is_some() {
+    } else if !tried && words.find("denied|failed|errors").is_none() {
         succeeded(plan);
     }
 }

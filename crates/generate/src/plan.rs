@@ -70,6 +70,8 @@ pub(crate) struct Plan {
     pub(crate) limit: Option<u32>,
     /// The first events, not the last.
     pub(crate) oldest_first: bool,
+    /// It asks who it was: then it must say what they did.
+    pub(crate) who: bool,
     /// What the question says twice.
     pub(crate) contradiction: Option<String>,
 }

@@ -15,6 +15,7 @@ pub(crate) fn take(words: &mut Words, plan: &mut Plan) {
     if !groups.is_empty() {
         plan.shape = Shape::Groups(groups);
     }
+    plan.who = words.find("who|whom").is_some();
     words.take("who|whom|anyone|anybody|someone|somebody");
 }
 

@@ -63,6 +63,15 @@ fn sign_ins_that_failed_have_no_error_code() {
 }
 
 #[test]
+fn who_it_was_is_asked_of_something() {
+    assert!(ask("Who was it today?").is_err());
+    assert!(ask("Who called yesterday?").is_err());
+    assert!(ask("Who called KMS yesterday?").is_ok());
+    let generated = ask("most used user agents").unwrap();
+    assert!(generated.statement.contains("GROUP BY userAgent"), "{}", generated.statement);
+}
+
+#[test]
 fn denied_calls_can_be_counted_by_error_code() {
     let generated = ask("denied calls by service and error code since January 3").unwrap();
     assert!(generated.statement.contains("GROUP BY eventSource, errorCode"), "{}", generated.statement);
