@@ -19,6 +19,7 @@ use opentrail_trails::{Buckets, TrailChange, Trails};
 
 use crate::audit::Audited;
 use crate::error::ApiError;
+use crate::federation::FederatedTables;
 use crate::quotas::Quotas;
 use crate::turn::{Turn, Turns};
 
@@ -35,6 +36,8 @@ pub struct Services {
     pub policies: ResourcePolicies,
     /// The queries over them.
     pub queries: Queries,
+    /// Where other engines read the tables of event data stores.
+    pub federation: Arc<dyn FederatedTables>,
     /// How long a deleted event data store can be restored.
     pub pending_deletion: Duration,
     /// Where the trails' delivery status is.

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, StatusCode};
-use opentrail_api::{Call, JournalChange, RecordOrder, Reply, Services, Turns};
+use opentrail_api::{Call, FederatedTables, FederationConflict, JournalChange, RecordOrder, Reply, Services, Turns};
 use opentrail_catalog::{Catalog, MemoryCatalog};
 use opentrail_delivery::{PublicKeys, Signer};
 use opentrail_event::EventBatch;
@@ -23,7 +23,7 @@ use opentrail_organizations::Organizations;
 use opentrail_projection::Projection;
 use opentrail_queries::{Queries, QueriesDeps, QueriesOptions};
 use opentrail_runtime::{ManualClock, SeededRandom, TaskGroup};
-use opentrail_stores::{Channels, PENDING_DELETION, ResourcePolicies, StoreChange, Stores};
+use opentrail_stores::{Channels, EventDataStore, PENDING_DELETION, ResourcePolicies, StoreChange, StoreKey, Stores};
 use opentrail_trails::{TrailChange, Trails};
 use serde_json::{Value, json};
 use tokio::sync::Mutex;
@@ -74,6 +74,20 @@ impl Sealer for RingSealer {
     }
 }
 
+/// Shows no tables, and has no place for one.
+#[derive(Debug)]
+struct NoTables;
+
+impl FederatedTables for NoTables {
+    fn check(&self, store: &StoreKey) -> Result<(), FederationConflict> {
+        Err(FederationConflict { bucket: store.id.to_string() })
+    }
+
+    fn show(&self, _store: &EventDataStore) {}
+
+    fn hide(&self, _store: &StoreKey) {}
+}
+
 impl Api {
     /// Noon of 2 January 2026, and nothing there but the accounts.
     pub(crate) async fn new() -> Self {
@@ -106,6 +120,7 @@ impl Api {
         });
         let services = Services {
             queries: queries.await.unwrap(),
+            federation: Arc::new(NoTables),
             trails: Trails::new(catalog.clone()),
             stores: Stores::new(catalog.clone()),
             channels: Channels::new(catalog.clone()),
