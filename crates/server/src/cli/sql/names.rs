@@ -14,24 +14,31 @@ pub(super) struct StoreName {
     pub(super) place: Range<usize>,
 }
 
-/// The relations that a statement names behind FROM or JOIN, outside quotes and comments.
+/// What ends the list of relations behind FROM.
+const BEHIND_RELATIONS: [&str; 11] =
+    ["where", "group", "order", "having", "limit", "union", "except", "intersect", "select", "on", "using"];
+
+/// The relations that a statement names behind FROM, JOIN and the commas between them, outside quotes and comments.
 pub(super) fn stores(statement: &str) -> Vec<StoreName> {
     let mut found = Vec::new();
-    let mut expected = false;
+    // Whether a relation comes next, and whether one comes behind a comma.
+    let (mut expected, mut listing) = (false, false);
     let mut rest = 0;
     while let Some(token) = next(statement, &mut rest) {
         let text = &statement[token.clone()];
-        let name = text.strip_prefix('"').map(|text| text.trim_end_matches('"')).unwrap_or(text);
-        let is_name = text.starts_with('"') || text.starts_with(is_part);
-        if expected && is_name {
-            found.push(StoreName { text: name.to_owned(), id: id_of(name), place: token });
-        }
-        let was_name = expected && is_name;
-        expected = text.eq_ignore_ascii_case("from") || text.eq_ignore_ascii_case("join");
-        // `FROM a, b`: an alias between them is not worth a parser.
-        if was_name && statement[rest..].trim_start().starts_with(',') {
-            next(statement, &mut rest);
-            expected = true;
+        let word = text.to_ascii_lowercase();
+        match &*word {
+            "from" | "join" => (expected, listing) = (true, true),
+            "," => expected = listing,
+            // Of a function or of a query: what is behind it is no list of this one, which a parser would know better.
+            "(" | ")" => (expected, listing) = (false, false),
+            _ if BEHIND_RELATIONS.contains(&&*word) => (expected, listing) = (false, false),
+            _ if expected && (text.starts_with('"') || text.starts_with(is_part)) => {
+                let name = text.strip_prefix('"').map_or(text, |text| text.trim_end_matches('"'));
+                found.push(StoreName { text: name.to_owned(), id: id_of(name), place: token });
+                expected = false;
+            }
+            _ => expected = false,
         }
     }
     found
@@ -101,7 +108,9 @@ mod tests {
         for (statement, expected) in [
             ("SELECT a FROM my-store WHERE b = 'FROM x'", vec!["my-store"]),
             ("select * from \"my store\" s join other_1 o on s.a = o.a", vec!["my store", "other_1"]),
-            ("SELECT 1 FROM a, b, c -- FROM d", vec!["a", "b", "c"]),
+            ("SELECT 1 FROM a, b x, \"c\" AS y, d -- FROM e", vec!["a", "b", "c", "d"]),
+            ("SELECT x, y FROM a, UNNEST(b, c) WHERE f(x, y) GROUP BY x, y", vec!["a", "UNNEST"]),
+            ("SELECT 1 FROM a JOIN b ON f(a, c) = 1 ORDER BY x, y", vec!["a", "b"]),
             ("SELECT 1 /* FROM a */ FROM (SELECT 2 FROM b)", vec!["b"]),
             ("SELECT 'it''s FROM a' FROM b", vec!["b"]),
             ("SELECT 1 FROM a FROM", vec!["a"]),
