@@ -136,8 +136,8 @@ mod tests {
         drop(gone);
         drop(first);
         assert!(waiting.as_mut().now_or_never().is_some());
+        let first = turns.take(account(1)).await;
         let mut granted = Box::pin(turns.take(account(1)));
-        let first = turns.take(account(2)).await;
         assert!(granted.as_mut().now_or_never().is_none());
         drop(first);
         // It has its turn, and goes without having seen it.
