@@ -19,6 +19,8 @@ BUILT = {
     "DeleteTrail",
     "DeregisterOrganizationDelegatedAdmin",
     "DescribeQuery",
+    "DisableFederation",
+    "EnableFederation",
     "DescribeTrails",
     "GenerateQuery",
     "GetChannel",

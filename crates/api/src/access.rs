@@ -45,6 +45,11 @@ impl<'a> Access<'a> {
         Self { service: "cloudtrail-data", ..Self::on(operation, arn) }
     }
 
+    /// To hand the role of this ARN to CloudTrail: `iam:PassRole`.
+    pub(crate) fn to_pass(role: &'a str) -> Self {
+        Self { service: "iam", ..Self::on("PassRole", role) }
+    }
+
     /// The request says this external ID: `cloudtrail:ExternalId`.
     pub(crate) fn saying(self, external_id: Option<&'a str>) -> Self {
         Self { external_id, ..self }

@@ -21,6 +21,7 @@ use opentrail_trails::{Buckets, TrailChange, Trails};
 
 use crate::audit::Audited;
 use crate::error::ApiError;
+use crate::federation::FederatedTables;
 use crate::quotas::Quotas;
 use crate::turn::{Turn, Turns};
 
@@ -39,6 +40,8 @@ pub struct Services {
     pub queries: Queries,
     /// What makes statements of questions.
     pub generator: Arc<dyn Generator>,
+    /// Where other engines read the tables of event data stores.
+    pub federation: Arc<dyn FederatedTables>,
     /// The dashboards that show what queries find.
     pub dashboards: Dashboards,
     /// How long a deleted event data store can be restored.

@@ -17,6 +17,7 @@ use crate::delegation::{deregister_organization_delegated_admin, register_organi
 use crate::error::ApiError;
 use crate::event::lookup_events;
 use crate::event_configuration::{get_event_configuration, put_event_configuration};
+use crate::federation::{disable_federation, enable_federation};
 use crate::key::list_public_keys;
 use crate::organizations::change::Committed;
 use crate::policy::{delete_resource_policy, get_resource_policy, put_resource_policy};
@@ -51,6 +52,8 @@ pub const BUILT: &[&str] = &[
     "DeleteTrail",
     "DeregisterOrganizationDelegatedAdmin",
     "DescribeQuery",
+    "DisableFederation",
+    "EnableFederation",
     "DescribeTrails",
     "GenerateQuery",
     "GetChannel",
@@ -185,6 +188,8 @@ async fn handle_store(cx: Context<'_>, operation: Operation, body: &Bytes) -> Ou
         O::CreateEventDataStore => changed(cx, create_event_data_store(cx, read(operation, body)?).await?),
         O::UpdateEventDataStore => changed(cx, update_event_data_store(cx, read(operation, body)?).await?),
         O::DeleteEventDataStore => changed(cx, delete_event_data_store(cx, read(operation, body)?).await?),
+        O::EnableFederation => changed(cx, enable_federation(cx, read(operation, body)?).await?),
+        O::DisableFederation => changed(cx, disable_federation(cx, read(operation, body)?).await?),
         O::RestoreEventDataStore => changed(cx, restore_event_data_store(cx, read(operation, body)?).await?),
         O::GetEventDataStore => answered(cx, &get_event_data_store(cx, read(operation, body)?).await?),
         O::ListEventDataStores => answered(cx, &list_event_data_stores(cx, read(operation, body)?).await?),

@@ -87,6 +87,8 @@ fn is_of_stores(operation: Operation) -> bool {
         operation,
         O::CreateEventDataStore
             | O::DeleteEventDataStore
+            | O::DisableFederation
+            | O::EnableFederation
             | O::GetEventDataStore
             | O::RestoreEventDataStore
             | O::StartEventDataStoreIngestion

@@ -18,6 +18,7 @@ mod query;
 mod results;
 mod run;
 pub mod samples;
+mod turns;
 mod upkeep;
 
 #[cfg(test)]

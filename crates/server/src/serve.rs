@@ -38,7 +38,7 @@ use crate::config::{Config, ConfigError, GatewaySection, VpcEndpointSection};
 use crate::front::{EmbeddedS3, Front, Listener, Parts};
 use crate::wiring::{
     ExternalKms, GatewayPolicy, GatewayPort, KmsKeys, LanguageModel, OrganizationMembers, Recording, RingSealer,
-    StoreAccess, StoreKeys, StoreQueries, TrailBuckets, client_config, server_config,
+    StoreAccess, StoreKeys, StoreQueries, TableBuckets, TrailBuckets, client_config, server_config,
 };
 
 /// How long each part may take to stop before the next is stopped all the same.
@@ -149,7 +149,10 @@ pub(crate) async fn serve(args: ServeArgs) -> anyhow::Result<u8> {
     let trails = Trails::new(Arc::clone(&catalog));
     let stores = Stores::new(Arc::clone(&catalog));
     let mut reconciled = reconciliation(&trails.all().await?, &delivery);
-    reconciled.extend(stores::reconciliation(&stores.all().await?, &tables));
+    let known = stores.all().await?;
+    reconciled.extend(stores::reconciliation(&known, &tables));
+    let federated = known.iter().map(|store| &store.value);
+    let federation = TableBuckets::new(store.clone(), data.join("tables/stores"), federated);
     CrashPoint::ServerReconcile.reach();
     recording.append_changes(&reconciled).await.context("the journal does not take records")?;
     CrashPoint::ServerReconciled.reach();
@@ -207,6 +210,7 @@ pub(crate) async fn serve(args: ServeArgs) -> anyhow::Result<u8> {
         channels: Channels::new(Arc::clone(&catalog)),
         queries,
         generator,
+        federation: Arc::new(federation),
         dashboards,
         policies,
         pending_deletion: config.stores.pending_deletion,

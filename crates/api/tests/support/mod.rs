@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, StatusCode};
-use opentrail_api::{Call, JournalChange, RecordOrder, Reply, Services, Turns};
+use opentrail_api::{Call, FederatedTables, FederationConflict, JournalChange, RecordOrder, Reply, Services, Turns};
 use opentrail_catalog::{Catalog, MemoryCatalog};
 use opentrail_dashboards::{Dashboards, DashboardsDeps};
 use opentrail_delivery::{PublicKeys, Signer};
@@ -24,7 +24,7 @@ use opentrail_organizations::Organizations;
 use opentrail_projection::Projection;
 use opentrail_queries::{Queries, QueriesDeps, QueriesOptions};
 use opentrail_runtime::{ManualClock, SeededRandom, TaskGroup};
-use opentrail_stores::{Channels, PENDING_DELETION, ResourcePolicies, StoreChange, Stores};
+use opentrail_stores::{Channels, EventDataStore, PENDING_DELETION, ResourcePolicies, StoreChange, StoreKey, Stores};
 use opentrail_trails::{TrailChange, Trails};
 use serde_json::{Value, json};
 use tokio::sync::Mutex;
@@ -75,6 +75,20 @@ impl Sealer for RingSealer {
     }
 }
 
+/// Shows no tables, and has no place for one.
+#[derive(Debug)]
+struct NoTables;
+
+impl FederatedTables for NoTables {
+    fn check(&self, store: &StoreKey) -> Result<(), FederationConflict> {
+        Err(FederationConflict { bucket: store.id.to_string() })
+    }
+
+    fn show(&self, _store: &EventDataStore) {}
+
+    fn hide(&self, _store: &StoreKey) {}
+}
+
 impl Api {
     /// Noon of 2 January 2026, and nothing there but the accounts.
     pub(crate) async fn new() -> Self {
@@ -117,6 +131,7 @@ impl Api {
         });
         let services = Services {
             queries,
+            federation: Arc::new(NoTables),
             dashboards,
             generator: Arc::new(TestGenerator),
             trails: Trails::new(catalog.clone()),

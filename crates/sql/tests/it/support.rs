@@ -60,9 +60,13 @@ pub(crate) fn now() -> Timestamp {
 }
 
 pub(crate) fn engine(memory_bytes: usize) -> (Engine, tempfile::TempDir) {
+    engine_with(memory_bytes, 2)
+}
+
+pub(crate) fn engine_with(memory_bytes: usize, threads: usize) -> (Engine, tempfile::TempDir) {
     let directory = tempfile::tempdir().unwrap();
     let spill_directory = directory.path().to_owned();
-    let options = EngineOptions { memory_bytes, spill_directory, spill_bytes: 64 << 20, threads: 2 };
+    let options = EngineOptions { memory_bytes, spill_directory, spill_bytes: 64 << 20, threads };
     (Engine::new(&options).unwrap(), directory)
 }
 
