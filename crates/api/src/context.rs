@@ -9,6 +9,7 @@ use opentrail_delivery::PublicKeys;
 use opentrail_history::History;
 use opentrail_iam::Iam;
 use opentrail_identity::{Directory, Principal};
+use opentrail_imports::{Imports, Origins};
 use opentrail_keys::KeyRing;
 use opentrail_model::{AccountId, Region, Timestamp};
 use opentrail_organizations::Organizations;
@@ -35,6 +36,10 @@ pub struct Services {
     pub policies: ResourcePolicies,
     /// The queries over them.
     pub queries: Queries,
+    /// The imports into them.
+    pub imports: Imports,
+    /// Where imports can read.
+    pub origins: Arc<dyn Origins>,
     /// How long a deleted event data store can be restored.
     pub pending_deletion: Duration,
     /// Where the trails' delivery status is.

@@ -16,6 +16,7 @@ mod error;
 mod event;
 mod event_configuration;
 mod iam;
+mod import;
 mod key;
 mod organizations;
 mod page_token;

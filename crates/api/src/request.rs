@@ -40,9 +40,26 @@ fn invalid(operation: Operation, violations: &[Violation]) -> Exception {
         (Operation::AddTags | Operation::CreateTrail | Operation::RemoveTags, "tagsList") => {
             Exception::invalid_tag_parameter(message)
         }
+        _ if is_of_imports(operation) => of_imports(operation, member, message),
         _ if is_of_queries(operation) => of_queries(operation, member, message),
         _ if is_of_stores(operation) => of_stores(member, message),
         _ => Exception::validation(message),
+    }
+}
+
+fn is_of_imports(operation: Operation) -> bool {
+    use Operation as O;
+    matches!(operation, O::GetImport | O::ListImportFailures | O::ListImports | O::StartImport | O::StopImport)
+}
+
+fn of_imports(operation: Operation, member: &str, message: String) -> Exception {
+    match (operation, member) {
+        (Operation::StartImport, "destinations") | (Operation::ListImports, "destination") => {
+            Exception::event_data_store_arn_invalid(message)
+        }
+        (Operation::StartImport, "importSource") => Exception::invalid_import_source(message),
+        (Operation::ListImports | Operation::ListImportFailures, "nextToken") => Exception::invalid_next_token(message),
+        _ => Exception::invalid_parameter(message),
     }
 }
 

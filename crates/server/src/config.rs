@@ -4,6 +4,7 @@
 //! Everything has a default: without a file the server runs. The reference is `docs/configuration.md`.
 
 mod environment;
+mod imports;
 mod queries;
 mod reader;
 mod sections;
@@ -14,6 +15,7 @@ use std::path::Path;
 use opentrail_identity::{AccountSpec, IdentityError};
 use toml::Table;
 
+pub(crate) use imports::ImportsSection;
 pub(crate) use queries::QueriesSection;
 use reader::{Problem, Reader};
 pub(crate) use sections::{
@@ -30,6 +32,7 @@ pub(crate) struct Config {
     pub(crate) journal: JournalSection,
     pub(crate) history: HistorySection,
     pub(crate) stores: StoresSection,
+    pub(crate) imports: ImportsSection,
     pub(crate) queries: QueriesSection,
     pub(crate) ingest: IngestSection,
     pub(crate) gateways: Vec<GatewaySection>,
@@ -96,6 +99,7 @@ impl Config {
             journal: JournalSection::read(&mut root),
             history: HistorySection::read(&mut root),
             stores: StoresSection::read(&mut root),
+            imports: ImportsSection::read(&mut root),
             queries: QueriesSection::read(&mut root),
             ingest: IngestSection::read(&mut root),
             gateways: root.sections("gateway", |section| GatewaySection::read(section, directory)),
