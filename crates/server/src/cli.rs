@@ -3,6 +3,7 @@
 mod client;
 mod fsck;
 mod import;
+mod import_into;
 pub(crate) mod output;
 mod verify;
 mod verify_query_results;
@@ -54,7 +55,7 @@ struct Cli {
 enum Command {
     /// Run the server.
     Serve(ServeArgs),
-    /// Put the events of log files into a running server's Event history.
+    /// Put the events of log files into a running server's Event history, or into an event data store.
     Import(import::ImportArgs),
     /// Check delivered log files and digests: nothing altered, nothing missing.
     Verify(verify::VerifyArgs),

@@ -23,7 +23,7 @@ impl Context<'_> {
         order: RecordOrder,
     ) -> Outcome<Change> {
         let turn = self.services.turns.take(store.key.account).await;
-        self.replace(store, revision, order, turn).await
+        self.replace_in_turn(store, revision, order, turn).await
     }
 
     /// The same with a store that no import is under way into. Imports are started in the account's turn, too.
@@ -38,10 +38,10 @@ impl Context<'_> {
             let message = format!("The import {} into {} is under way.", import.id, store.arn());
             return Err(Exception::event_data_store_has_ongoing_import(message).into());
         }
-        self.replace(store, revision, order, turn).await
+        self.replace_in_turn(store, revision, order, turn).await
     }
 
-    async fn replace(
+    async fn replace_in_turn(
         &self,
         mut store: EventDataStore,
         revision: u64,

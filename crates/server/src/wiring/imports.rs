@@ -113,7 +113,7 @@ impl ImportBuckets {
         let mut context = Context::new();
         context.insert("aws:SourceArn", destination.arn().as_str());
         context.insert("aws:SourceAccount", destination.account.to_string());
-        let trusts = role.trust.policy().allows_service(CLOUDTRAIL, "sts:AssumeRole", &origin.role, &context);
+        let trusts = role.trusts_service(CLOUDTRAIL, &context);
         if !open || !trusts {
             return Err(refused());
         }
