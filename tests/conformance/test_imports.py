@@ -36,7 +36,8 @@ def logs(client):
 
 @pytest.fixture
 def store(cloudtrail):
-    arn = cloudtrail.create_event_data_store(Name="imported", TerminationProtectionEnabled=False)["EventDataStoreArn"]
+    arn = cloudtrail.create_event_data_store(Name="imported", MultiRegionEnabled=False, TerminationProtectionEnabled=False)
+    arn = arn["EventDataStoreArn"]
     yield arn
     try:
         cloudtrail.delete_event_data_store(EventDataStore=arn)
@@ -227,7 +228,8 @@ def test_the_role_must_trust_cloudtrail_and_may_read_the_bucket(cloudtrail, clie
 @pytest.mark.operation("StartImport")
 def test_only_stores_of_cloudtrail_events_that_are_not_deleted_take_imports(cloudtrail, logs, store):
     audits = [{"FieldSelectors": [{"Field": "eventCategory", "Equals": ["ActivityAuditLog"]}]}]
-    audits = cloudtrail.create_event_data_store(Name="audits", AdvancedEventSelectors=audits, TerminationProtectionEnabled=False)
+    audits = cloudtrail.create_event_data_store(Name="audits", AdvancedEventSelectors=audits, MultiRegionEnabled=False,
+                                                TerminationProtectionEnabled=False)  # fmt: skip
     with refused("InvalidEventDataStoreCategoryException"):
         cloudtrail.start_import(Destinations=[audits["EventDataStoreArn"]], ImportSource=source(logs))
     cloudtrail.delete_event_data_store(EventDataStore=audits["EventDataStoreArn"])

@@ -122,8 +122,7 @@ impl Filling {
             // Where the walk goes on is where it is.
             Turn::Lost { .. } => {}
         }
-        self.progress.statistics.prefixes_found =
-            self.progress.statistics.prefixes_found.max(self.progress.passed);
+        self.progress.statistics.prefixes_found = self.progress.statistics.prefixes_found.max(self.progress.passed);
     }
 
     fn add(&mut self, key: &str, events: Vec<LogEvent>) {

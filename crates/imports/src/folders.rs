@@ -131,6 +131,14 @@ fn child(folder: &str) -> Node {
     if expected { Node::Logs(folder.to_owned()) } else { Node::Place(Place::Folder(folder.to_owned())) }
 }
 
+/// Whether a folder is `…/AWSLogs/`, an organization's in it, or an account's.
+pub(crate) fn is_above_logs(folder: &str) -> bool {
+    let mut parts = folder.trim_end_matches('/').rsplit('/');
+    let last = parts.next().unwrap_or_default();
+    let of_organization = last.parse::<OrganizationId>().is_ok() && parts.next() == Some("AWSLogs");
+    last == "AWSLogs" || of_organization || is_of_account(folder)
+}
+
 /// Whether a folder is `…/AWSLogs/<account>/` or `…/AWSLogs/<organization>/<account>/`.
 fn is_of_account(folder: &str) -> bool {
     let mut parts = folder.trim_end_matches('/').rsplit('/');

@@ -170,7 +170,9 @@ pub struct Failure {
 pub(crate) enum Subject {
     File,
     /// Listing this folder, behind the key if there is one.
-    Folder { after: Option<String> },
+    Folder {
+        after: Option<String>,
+    },
     /// The import, which goes on where it was.
     Import,
 }

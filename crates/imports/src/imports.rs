@@ -128,8 +128,7 @@ impl Imports {
         let ImportsDeps { catalog, origins, destinations, clock, random, options, tasks } = deps;
         let stores = Stores::new(Arc::clone(&catalog));
         let (decoding, running) = (Arc::new(Semaphore::new(options.decoding.max(1))), Mutex::default());
-        let inner =
-            Inner { catalog, stores, origins, destinations, clock, random, options, tasks, decoding, running };
+        let inner = Inner { catalog, stores, origins, destinations, clock, random, options, tasks, decoding, running };
         let imports = Self { inner: Arc::new(inner) };
         for document in imports.inner.catalog.all::<Import>(IMPORTS, "").await? {
             imports.resume(document).await?;
@@ -160,11 +159,7 @@ impl Imports {
     }
 
     /// Notes that an import is under way, unless its account has one.
-    fn admit(
-        &self,
-        key: &ImportKey,
-        destination: &StoreKey,
-    ) -> Result<(Running, watch::Sender<bool>), ImportError> {
+    fn admit(&self, key: &ImportKey, destination: &StoreKey) -> Result<(Running, watch::Sender<bool>), ImportError> {
         let mut all = self.inner.running.lock();
         if let Some(Running { key, .. }) = all.get(&key.account) {
             return Err(ImportError::Ongoing { key: key.clone() });
@@ -296,7 +291,12 @@ impl Imports {
         Ok(failures)
     }
 
-    pub(crate) async fn failed(&self, key: &ImportKey, after: &str, limit: usize) -> Result<Vec<Failure>, CatalogError> {
+    pub(crate) async fn failed(
+        &self,
+        key: &ImportKey,
+        after: &str,
+        limit: usize,
+    ) -> Result<Vec<Failure>, CatalogError> {
         let (prefix, after) = (failure_key(key, ""), failure_key(key, after));
         let page = self.inner.catalog.list(FAILURES, &prefix, &after, limit).await?;
         page.into_iter()

@@ -127,7 +127,9 @@ mod tests {
         assert!(matches!(read_log_file(b"{\"Records\":[]}", LIMIT), Err(LogFileError::Gzip { .. })));
         let cut = gzip(format!("{{\"Records\":[{good}]}}").as_bytes());
         assert!(matches!(read_log_file(&cut[..cut.len() - 4], LIMIT), Err(LogFileError::Gzip { .. })));
-        for text in ["", "[]", "{}", "{\"Records\":5}", &format!("{{\"Records\":[{good}]}} x"), &format!("{good}\n{good}")] {
+        for text in
+            ["", "[]", "{}", "{\"Records\":5}", &format!("{{\"Records\":[{good}]}} x"), &format!("{good}\n{good}")]
+        {
             assert!(matches!(read(text), LogFileError::Document { .. }), "{text}");
         }
         for odd in ["1", "[]", "{}", r#"{"eventTime":5}"#, r#"{"eventTime":"yesterday"}"#] {

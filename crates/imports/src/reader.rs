@@ -65,7 +65,8 @@ impl Reader {
         let units = u32::try_from(size / UNIT).unwrap_or(u32::MAX).max(1);
         let room = Arc::clone(&self.room).acquire_many_owned(units).await.ok();
         let limit = usize::try_from(size).unwrap_or(usize::MAX).min(self.file_bytes);
-        match self.read(&object.key, limit).await {
+        let decoding = Some(&self.decoding);
+        match self.read(&object.key, limit, decoding).await {
             Err(error) if error.kind == EntryErrorKind::FileTooLarge && limit < self.file_bytes => Ahead::Later,
             read => Ahead::Read(read, room),
         }
@@ -75,25 +76,40 @@ impl Reader {
     pub(crate) async fn finish(&self, object: &Object, ahead: Ahead) -> Result<Vec<LogEvent>, EntryError> {
         match ahead {
             Ahead::Read(read, _room) => read,
-            Ahead::Later => self.read(&object.key, self.file_bytes).await,
+            // Those that are read ahead may have all permits, and do not go on meanwhile.
+            Ahead::Later => self.read(&object.key, self.file_bytes, None).await,
         }
     }
 
-    /// The wanted events of an object that has at most `limit` bytes, compressed or not.
-    async fn read(&self, key: &str, limit: usize) -> Result<Vec<LogEvent>, EntryError> {
+    /// The wanted events of an object that has at most `limit` bytes, compressed or not; decompressed with a permit of
+    /// `decoding`.
+    async fn read(
+        &self,
+        key: &str,
+        limit: usize,
+        decoding: Option<&Arc<Semaphore>>,
+    ) -> Result<Vec<LogEvent>, EntryError> {
         // Neither documented nor known how CloudTrail knows log files: by their names is a choice, their form is looked at
         // all the same.
         if !key.ends_with(".json.gz") {
-            return Err(EntryError::new(EntryErrorKind::InvalidFile, "The name of the file does not end with .json.gz."));
+            return Err(EntryError::new(
+                EntryErrorKind::InvalidFile,
+                "The name of the file does not end with .json.gz.",
+            ));
         }
         let path = Path::parse(key).map_err(object_store::Error::from)?;
         let fetched = self.patience.ask(|| fetch(&*self.store, &path, limit)).await?;
         let Some(bytes) = fetched else {
             return Err(LogFileError::TooLarge { limit_bytes: limit }.into());
         };
-        let _permit = self.decoding.acquire().await;
+        let permit = match decoding {
+            Some(decoding) => Arc::clone(decoding).acquire_owned().await.ok(),
+            None => None,
+        };
         let window = self.window.clone();
         let decoded = tokio::task::spawn_blocking(move || {
+            // Given back when it is done, whether or not anybody looks.
+            let _permit = permit;
             let mut events = read_log_file(&bytes, limit)?;
             events.retain(|event| window.holds(event.time));
             Ok::<_, LogFileError>(events)
@@ -106,11 +122,7 @@ impl Reader {
 }
 
 /// The bytes of an object; `None` when there are more than `limit`.
-async fn fetch(
-    store: &dyn ObjectStore,
-    path: &Path,
-    limit: usize,
-) -> Result<Option<BytesMut>, object_store::Error> {
+async fn fetch(store: &dyn ObjectStore, path: &Path, limit: usize) -> Result<Option<BytesMut>, object_store::Error> {
     let found = store.get(path).await?;
     if found.meta.size > limit as u64 {
         return Ok(None);

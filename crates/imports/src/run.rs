@@ -296,12 +296,8 @@ impl Imports {
             return self.put(stored, next, failures).await;
         }
         let import = &stored.value;
-        let chunk = Chunk {
-            import: import.key.id,
-            number: intent.progress.chunk,
-            received: *taken,
-            events: events.clone(),
-        };
+        let chunk =
+            Chunk { import: import.key.id, number: intent.progress.chunk, received: *taken, events: events.clone() };
         let intended = Import { intent: Some(intent.clone()), ..import.clone() };
         self.put(stored, intended, Vec::new()).await?;
         CrashPoint::ImportsIntended.reach();

@@ -24,7 +24,10 @@ const UNKNOWN_SIZE: u64 = 256 << 10;
 #[derive(Debug)]
 pub(crate) enum Left {
     /// A folder cannot be listed, and what follows is unknown; or the bucket does not answer.
-    Lost { location: String, error: EntryError },
+    Lost {
+        location: String,
+        error: EntryError,
+    },
     /// The bucket does not answer for a file, which was noted as failed.
     Unavailable,
     Catalog(CatalogError),
@@ -70,11 +73,7 @@ impl Taking {
     }
 
     /// Takes what is due, in its order.
-    async fn take(
-        &self,
-        due: BoxStream<'_, Result<Due, CatalogError>>,
-        filling: &mut Filling,
-    ) -> Result<(), Left> {
+    async fn take(&self, due: BoxStream<'_, Result<Due, CatalogError>>, filling: &mut Filling) -> Result<(), Left> {
         let options = &self.imports.inner.options;
         let clock = &self.imports.inner.clock;
         let read = due.map(|due| async {
@@ -187,7 +186,9 @@ fn tried_again(walk: &Walk, failure: Failure) -> BoxStream<'static, Due> {
         Subject::Folder { after } => {
             let steps = walk.folder(&failure.location, after.clone().map(Cursor::Key));
             let due = move |step| match step {
-                Step::Object(object) => (Turn::Found { failure: failure.clone(), key: object.key.clone() }, Some(object)),
+                Step::Object(object) => {
+                    (Turn::Found { failure: failure.clone(), key: object.key.clone() }, Some(object))
+                }
                 Step::Done(_) => (Turn::Listed(failure.clone()), None),
                 Step::Failed { after, error, .. } => {
                     (Turn::UnlistedAgain { failure: failure.clone(), after, error }, None)

@@ -13,7 +13,7 @@ use opentrail_runtime::Clock;
 use serde::{Deserialize, Serialize};
 
 use crate::entry::Patience;
-use crate::folders::{Folders, Place};
+use crate::folders::{Folders, Place, is_above_logs};
 use crate::window::LOGS;
 use crate::{EntryError, Window};
 
@@ -114,7 +114,7 @@ impl Walk {
     /// # Errors
     /// A folder that cannot be listed, and why.
     pub async fn scope(&self, root: &str) -> Result<Scope, (String, EntryError)> {
-        if root.is_empty() || root.split('/').any(|part| part == LOGS) {
+        if root.is_empty() || root.split('/').any(|part| part == LOGS) || is_above_logs(root) {
             return Ok(Scope::Logs);
         }
         let mut folders = self.folders(root, Window::default(), None);
@@ -157,9 +157,7 @@ impl Walk {
             async move {
                 match place {
                     Ok(Place::Folder(folder)) => this.begun(folder, after).await,
-                    Ok(Place::Files(files)) => {
-                        stream::iter(this.wanted(files).into_iter().map(Step::Object)).boxed()
-                    }
+                    Ok(Place::Files(files)) => stream::iter(this.wanted(files).into_iter().map(Step::Object)).boxed(),
                     Err((folder, error)) => stream::iter([Step::Lost { folder, error }]).boxed(),
                 }
             }

@@ -70,10 +70,11 @@ mod tests {
 
     #[test]
     fn folders_and_names_outside_the_window_are_passed_over() {
-        let window =
-            Window::new("2024-02-28T12:00:00Z".parse().ok(), "2024-03-01T06:00:00Z".parse().ok());
-        let folder = |date: &str| window.may_hold_folder(&format!("p/AWSLogs/111122223333/CloudTrail/us-east-1/{date}"));
-        for inside in ["", "2024/", "2024/02/", "2024/03/", "2024/02/28/", "2024/02/29/", "2024/03/01/", "2024/03/02/"] {
+        let window = Window::new("2024-02-28T12:00:00Z".parse().ok(), "2024-03-01T06:00:00Z".parse().ok());
+        let folder =
+            |date: &str| window.may_hold_folder(&format!("p/AWSLogs/111122223333/CloudTrail/us-east-1/{date}"));
+        for inside in ["", "2024/", "2024/02/", "2024/03/", "2024/02/28/", "2024/02/29/", "2024/03/01/", "2024/03/02/"]
+        {
             assert!(folder(inside), "{inside}");
         }
         for outside in ["2023/", "2025/", "2024/01/", "2024/04/", "2024/02/27/", "2024/03/03/"] {

@@ -36,8 +36,8 @@ use crate::cli::{OK, ServeArgs};
 use crate::config::{Config, ConfigError, GatewaySection, VpcEndpointSection};
 use crate::front::{EmbeddedS3, Front, Listener, Parts};
 use crate::wiring::{
-    ExternalKms, GatewayPolicy, GatewayPort, ImportBuckets, KmsKeys, OrganizationMembers, Recording, RingSealer, StoreAccess,
-    StoreKeys, StoreQueries, StoreTables, TrailBuckets, client_config, server_config,
+    ExternalKms, GatewayPolicy, GatewayPort, ImportBuckets, KmsKeys, OrganizationMembers, Recording, RingSealer,
+    StoreAccess, StoreKeys, StoreQueries, StoreTables, TrailBuckets, client_config, server_config,
 };
 
 /// How long each part may take to stop before the next is stopped all the same.

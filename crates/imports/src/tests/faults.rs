@@ -4,7 +4,9 @@ use crate::{FailureStatus, ImportStatus};
 /// A bucket of some days and Regions, with a file that is none.
 async fn world() -> World {
     let mut world = World::new().await;
-    for (region, day, files) in [("eu-west-1", "2026/03/01", 3), ("us-east-1", "2026/03/01", 2), ("us-east-1", "2026/03/02", 2)] {
+    for (region, day, files) in
+        [("eu-west-1", "2026/03/01", 3), ("us-east-1", "2026/03/01", 2), ("us-east-1", "2026/03/02", 2)]
+    {
         for file in 0..files {
             world.put_log(&key(region, day, &format!("{file}")), 2 + file, "2026-03-01T10:00:00Z").await;
         }
@@ -43,7 +45,11 @@ async fn no_step_that_fails_or_ends_the_process_loses_or_doubles_anything() {
             assert_eq!(world.table.events(), world.put, "{case}");
             let statistics = first.statistics();
             assert_eq!((statistics.prefixes_found, statistics.prefixes_completed), (3, 3), "{case}");
-            assert_eq!((statistics.files_completed, statistics.events_completed), (7, world.put.len() as u64), "{case}");
+            assert_eq!(
+                (statistics.files_completed, statistics.events_completed),
+                (7, world.put.len() as u64),
+                "{case}"
+            );
             assert_eq!(statistics.failed_entries, 1, "{case}");
 
             // Mended, the file is taken when the import is tried again, and nothing else is.

@@ -35,7 +35,8 @@ async fn what_lies_outside_the_times_is_not_taken() {
         ..world.new_import("AWSLogs/")
     };
     let (_, some) = run(&world, new).await;
-    let wanted: Vec<&String> = young.iter().filter(|event| event.contains("02-02T") || event.contains("02-03T")).collect();
+    let wanted: Vec<&String> =
+        young.iter().filter(|event| event.contains("02-02T") || event.contains("02-03T")).collect();
     assert_eq!(world.table.events().iter().collect::<Vec<_>>(), wanted);
     assert_eq!((some.statistics().prefixes_found, some.statistics().files_completed), (3, 3));
 }
@@ -61,7 +62,9 @@ async fn each_failure_says_what_it_is_and_takes_nothing_of_its_file() {
     let kinds: Vec<EntryErrorKind> = failures.iter().map(|failure| failure.error.kind).collect();
     use EntryErrorKind as E;
     assert_eq!(kinds, [E::InvalidFile, E::FileTooLarge, E::InvalidFile, E::AccessDenied, E::InvalidFile]);
-    assert!(failures.iter().all(|failure| failure.status == FailureStatus::Failed && !failure.error.message.is_empty()));
+    assert!(
+        failures.iter().all(|failure| failure.status == FailureStatus::Failed && !failure.error.message.is_empty())
+    );
     let second = imports.failures(&import.key, &failures[0].location, 1).await.unwrap();
     assert_eq!(second, failures[1..2]);
 }
@@ -71,7 +74,9 @@ async fn a_folder_that_may_not_be_listed_is_taken_when_it_may() {
     let mut world = World::new().await;
     for day in 1..=3 {
         for file in 0..3 {
-            world.put_log(&key("us-east-1", &format!("2026/03/0{day}"), &format!("{file}")), 1, "2026-03-01T00:00:00Z").await;
+            world
+                .put_log(&key("us-east-1", &format!("2026/03/0{day}"), &format!("{file}")), 1, "2026-03-01T00:00:00Z")
+                .await;
         }
     }
     let folder = format!("AWSLogs/{ACCOUNT}/CloudTrail/us-east-1/2026/03/02");
@@ -98,7 +103,9 @@ async fn a_bucket_that_fails_ends_the_import_and_loses_nothing() {
     for file in 0..6 {
         world.put_log(&key("us-east-1", "2026/03/01", &format!("{file}")), 2, "2026-03-01T00:00:00Z").await;
     }
-    for broken in [key("us-east-1", "2026/03/01", "3"), format!("AWSLogs/{ACCOUNT}/CloudTrail/us-east-1"), "AWSLogs".into()] {
+    for broken in
+        [key("us-east-1", "2026/03/01", "3"), format!("AWSLogs/{ACCOUNT}/CloudTrail/us-east-1"), "AWSLogs".into()]
+    {
         let world = World { table: Arc::default(), put: world.put.clone(), ..World::new().await.with(&world).await };
         world.bucket.broken.lock().push(broken.clone());
         let (imports, import) = run(&world, world.new_import("")).await;

@@ -64,7 +64,8 @@ async fn log_files_and_nothing_else_come_in_the_order_of_their_keys() {
     assert_eq!(keys(&steps(&walk, "AWSLogs/111122223333/CloudTrail/us-east-1/2024/01/01/", None).await), KEYS[2..4]);
     assert_eq!(keys(&steps(&walk, "team/", None).await), KEYS[10..]);
     // Somebody keeps log files elsewhere.
-    assert_eq!(walk.scope("AWSLogs/111122223333/Config/").await, Ok(Scope::Logs), "the account's folder is above it");
+    assert_eq!(walk.scope("AWSLogs/111122223333/Config/").await, Ok(Scope::Everything), "who asks for it gets it");
+    assert_eq!(walk.scope("AWSLogs/999988887777/").await, Ok(Scope::Logs), "an account without log files has none");
     assert_eq!(keys(&steps(&walk, "AWSLogs/aws-waf-logs/", None).await), OTHERS[3..4]);
 }
 

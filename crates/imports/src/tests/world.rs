@@ -62,7 +62,11 @@ impl Faults {
         plan.1.filter(|(step, _)| *step == plan.0).map(|(_, fault)| fault)
     }
 
-    async fn step<T, E>(&self, failure: E, work: impl Future<Output = std::result::Result<T, E>>) -> std::result::Result<T, E> {
+    async fn step<T, E>(
+        &self,
+        failure: E,
+        work: impl Future<Output = std::result::Result<T, E>>,
+    ) -> std::result::Result<T, E> {
         match self.next() {
             None => work.await,
             Some(Fault::Lost) => Err(failure),
@@ -83,7 +87,11 @@ struct FaultyCatalog(Arc<MemoryCatalog>, Arc<Faults>);
 
 #[async_trait]
 impl Catalog for FaultyCatalog {
-    async fn get(&self, kind: &'static str, key: &str) -> std::result::Result<Option<Versioned<Vec<u8>>>, CatalogError> {
+    async fn get(
+        &self,
+        kind: &'static str,
+        key: &str,
+    ) -> std::result::Result<Option<Versioned<Vec<u8>>>, CatalogError> {
         self.0.get(kind, key).await
     }
 
@@ -237,10 +245,10 @@ impl Clock for Hasty {
 
 pub(super) struct World {
     pub(super) bucket: Arc<Bucket>,
-    catalog: Arc<MemoryCatalog>,
+    pub(super) catalog: Arc<MemoryCatalog>,
     pub(super) faults: Arc<Faults>,
     pub(super) table: Arc<Table>,
-    clock: Arc<Hasty>,
+    pub(super) clock: Arc<Hasty>,
     pub(super) options: ImportsOptions,
     /// The events that the bucket's log files have.
     pub(super) put: Vec<String>,
@@ -282,7 +290,8 @@ impl World {
         Stores::new(Arc::clone(&catalog) as _).create(&store()).await.unwrap();
         let (forbidden, broken) = (Mutex::default(), Mutex::default());
         let bucket = Arc::new(Bucket { inner: InMemory::new(), forbidden, broken });
-        let options = ImportsOptions { chunk_bytes: 300, patience: Duration::from_secs(60), ..ImportsOptions::default() };
+        let options =
+            ImportsOptions { chunk_bytes: 300, patience: Duration::from_secs(60), ..ImportsOptions::default() };
         let (faults, table) = (Arc::default(), Arc::default());
         Self { bucket, catalog, faults, table, clock: Hasty::new(), options, put: Vec::new() }
     }

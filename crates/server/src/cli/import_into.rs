@@ -28,7 +28,10 @@ const NAMED: usize = 20;
 
 pub(super) async fn run(args: &ImportArgs, store: &str, endpoint: &str) -> anyhow::Result<u8> {
     let Some(place) = args.place.strip_prefix("s3://") else {
-        bail!("{} is not a bucket: what goes into an event data store is read by the server, from s3://bucket/prefix", args.place);
+        bail!(
+            "{} is not a bucket: what goes into an event data store is read by the server, from s3://bucket/prefix",
+            args.place
+        );
     };
     let (bucket, folder) = place.split_once('/').unwrap_or((place, ""));
     let folder = match folder.trim_end_matches('/') {
@@ -47,7 +50,9 @@ pub(super) async fn run(args: &ImportArgs, store: &str, endpoint: &str) -> anyho
     let proof = prove(args, &server, objects, &folder, &failures).await?;
     let status = import["ImportStatus"].as_str().unwrap_or_default();
     match args.output {
-        OutputFormat::Json => println!("{}", serde_json::to_string_pretty(&as_json(&import, &failures, proof.as_ref()))?),
+        OutputFormat::Json => {
+            println!("{}", serde_json::to_string_pretty(&as_json(&import, &failures, proof.as_ref()))?)
+        }
         OutputFormat::Table => print(&import, &failures, proof.as_ref()),
     }
     let sound = proof.is_none_or(|proof| proof.problems.is_empty());

@@ -75,10 +75,8 @@ impl Origins for ImportBuckets {
             // Its endpoint judges the configured key by its own policies, beside what the role's say here.
             Some((store, region)) => (store, region, None),
             None => {
-                let unavailable = |error: StoreError| OriginError::Unavailable {
-                    bucket: bucket.clone(),
-                    reason: error.to_string(),
-                };
+                let unavailable =
+                    |error: StoreError| OriginError::Unavailable { bucket: bucket.clone(), reason: error.to_string() };
                 let found = self.embedded.bucket(bucket).map_err(unavailable)?;
                 let found = found.ok_or_else(|| OriginError::NoSuchBucket { bucket: bucket.clone() })?;
                 let keys = self.keys.of_principal(role.clone());
@@ -157,7 +155,10 @@ impl AsRole {
             Some(key) => format!("arn:aws:s3:::{}/{key}", self.bucket),
             None => format!("arn:aws:s3:::{}", self.bucket),
         };
-        let denied = |message: String| Error::PermissionDenied { path: key.unwrap_or_default().to_owned(), source: message.into() };
+        let denied = |message: String| Error::PermissionDenied {
+            path: key.unwrap_or_default().to_owned(),
+            source: message.into(),
+        };
         let (policy, owner) = match &self.embedded {
             None => (None, None),
             Some(embedded) => {
@@ -169,8 +170,13 @@ impl AsRole {
                 (policy.map_err(|_| denied("Access Denied".to_owned()))?, Some(found.owner))
             }
         };
-        let request =
-            AccessRequest { action, resource: &resource, context, resource_policy: policy.as_ref(), resource_account: owner };
+        let request = AccessRequest {
+            action,
+            resource: &resource,
+            context,
+            resource_policy: policy.as_ref(),
+            resource_account: owner,
+        };
         let decision = self.directory.authorize(&self.role, &request);
         match decision.is_allowed() {
             true => Ok(()),
