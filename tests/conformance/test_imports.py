@@ -244,7 +244,7 @@ def test_only_stores_of_cloudtrail_events_that_are_not_deleted_take_imports(clou
 @pytest.mark.operation("StartImport", "GetImport", "StopImport", "ListImports", "ListImportFailures")
 def test_imports_that_are_not_there_and_callers_who_may_not(cloudtrail, client, logs, store, region):
     for call in (cloudtrail.get_import, cloudtrail.stop_import, cloudtrail.start_import):
-        with refused("ImportNotFoundException", status=404):
+        with refused("ImportNotFoundException"):
             call(ImportId=UNKNOWN)
     with refused("InvalidParameterException"):
         cloudtrail.list_import_failures(ImportId=UNKNOWN)
@@ -254,7 +254,7 @@ def test_imports_that_are_not_there_and_callers_who_may_not(cloudtrail, client, 
                 call(ImportId=bad)
     found = run_import(cloudtrail, store, source(logs))
     other, reader = client("cloudtrail", region, OTHER), client("cloudtrail", region, READER)
-    with refused("ImportNotFoundException", status=404):
+    with refused("ImportNotFoundException"):
         other.get_import(ImportId=found["ImportId"])
     assert other.list_imports()["Imports"] == []
     assert reader.list_imports()["Imports"][0]["ImportId"] == found["ImportId"]

@@ -12,7 +12,8 @@ import uuid
 
 import pytest
 import stored
-from commands import opentrail_offline
+from commands import opentrail, opentrail_offline
+from delivered import log_files
 from delivered import records as delivered_records
 from faulty import SLOW_DOWN, Faulty
 from importing import key_of, log_file, make_role, run_import, source, wait_for_import
@@ -33,6 +34,8 @@ segment_bytes = "4MiB"
 hold_back = "1s"
 [delivery]
 max_age = "200ms"
+[digest]
+interval = "1s"
 """
 FOREVER = {"BillingMode": "EXTENDABLE_RETENTION_PRICING", "RetentionPeriod": 3653, "TerminationProtectionEnabled": False}
 
@@ -134,6 +137,45 @@ def test_what_a_trail_delivered_is_imported_as_it_was_recorded(server):
     found = run_import(server.client("cloudtrail"), arn, source("trail-logs"))
     assert (found["ImportStatus"], found["ImportStatistics"]["FailedEntries"]) == ("COMPLETED", 0)
     assert [line for line in imported(server, arn) if b'"Probe"' in line] == sorted(body)
+
+
+def test_the_command_line_says_what_digests_prove_of_an_import(server):
+    server.make_trail(EnableLogFileValidation=True)
+    ids = [str(uuid.uuid4()) for _ in range(50)]
+    assert server.put_records(b"\n".join(json.dumps(record(i)).encode() for i in ids))["Accepted"] == 50
+    s3, bucket = server.client("s3"), server.data / "objects/trail-logs"
+    wait_until(lambda: sum(r["eventName"] == "Probe" for r in delivered_records(server)) == 50, "delivery")
+
+    def listed():
+        digests = [json.loads(gzip.decompress(path.read_bytes())) for path in bucket.glob("AWSLogs/**/CloudTrail-Digest/**/*.json.gz")]
+        return {file["s3Object"] for digest in digests for file in digest["logFiles"]}
+
+    with_probes = {str(path.relative_to(bucket)) for path in log_files(server) if b"Probe" in gzip.decompress(path.read_bytes())}
+    server.client("cloudtrail").stop_logging(Name="main")
+    wait_until(lambda: listed() == {str(path.relative_to(bucket)) for path in log_files(server)}, "the last digest")
+    role = make_role(server.client("iam"), "trail-logs")
+    arn = create(server, "proven")
+
+    def run_command(code):
+        return json.loads(opentrail(server, "import", "s3://trail-logs/AWSLogs/", "--into", arn, "--role", role, "--output", "json", code=code))
+
+    done = run_command(code=0)
+    assert (done["ImportStatus"], done["Failures"], done["Proof"]["Problems"]) == ("COMPLETED", [], [])
+    files = len(server.log_files())
+    proof = done["Proof"]
+    assert proof["Checked"] and proof["Files"] == files == done["ImportStatistics"]["FilesCompleted"]
+    assert (proof["Proven"], proof["Unlisted"]) == (files, 0) and proof["Digests"] == proof["ValidDigests"] > 0
+
+    first, second = sorted(with_probes)[0], sorted(listed() - {sorted(with_probes)[0]})[0]
+    as_delivered = {key: (bucket / key).read_bytes() for key in (first, second)}
+    s3.put_object(Bucket="trail-logs", Key=first, Body=log_file([json.dumps(record("forged")).encode()]))
+    s3.delete_object(Bucket="trail-logs", Key=second)
+    proof = run_command(code=1)["Proof"]
+    assert set(proof["Problems"]) == {f"log file {first}: hash value doesn't match", f"log file {second}: not found"}
+    assert (proof["Files"], proof["Proven"]) == (files - 1, files - 2)
+    for key, body in as_delivered.items():
+        s3.put_object(Bucket="trail-logs", Key=key, Body=body)
+    assert "is not a bucket" in opentrail(server, "import", server.data, "--into", arn, "--role", role, code=3, errors_too=True)
 
 
 def test_a_bucket_elsewhere_that_fails_holds_an_import_up_and_loses_nothing(tmp_path):

@@ -16,14 +16,14 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use object_store::ObjectStore;
-use opentrail_catalog::{CatalogError, Expect, Versioned};
+use opentrail_catalog::{CatalogError, CatalogExt, Expect, Versioned};
 use opentrail_runtime::{CrashPoint, OnError};
 use tokio::sync::{mpsc, watch};
 use tracing::{error, info, warn};
 
 use crate::entry::Patience;
 use crate::filling::Full;
-use crate::import::Subject;
+use crate::import::{FAILURES, Subject, failure_key};
 use crate::imports::Running;
 use crate::reader::Reader;
 use crate::taking::{Left, Taking};
@@ -70,6 +70,7 @@ impl From<Left> for Halt {
             Left::Lost { location, error } => Self::Failed { location, error },
             Left::Unavailable => Self::Unavailable,
             Left::Catalog(error) => error.into(),
+            Left::Unheard => Self::Again("nobody commits chunks".to_owned()),
             Left::Stopped => Self::Stopped,
             Left::Shutdown => Self::Shutdown,
         }
@@ -344,9 +345,9 @@ impl Imports {
         let mut ended = stored.value.clone();
         let failed = &mut ended.progress.statistics.failed_entries;
         if let Some(failure) = &failure {
-            let known = self.failed(&running.key, "", usize::MAX >> 1).await?.into_iter();
-            let known = known.filter(|known| known.location == failure.location);
-            if known.filter(|known| known.status == FailureStatus::Failed).count() == 0 {
+            let place = failure_key(&running.key, &failure.location);
+            let known = self.inner.catalog.find::<Failure>(FAILURES, &place).await?;
+            if known.is_none_or(|known| known.value.status != FailureStatus::Failed) {
                 *failed += 1;
             }
         }

@@ -31,6 +31,8 @@ pub(crate) enum Left {
     /// The bucket does not answer for a file, which was noted as failed.
     Unavailable,
     Catalog(CatalogError),
+    /// Nobody commits chunks any more, and says why.
+    Unheard,
     Stopped,
     Shutdown,
 }
@@ -53,8 +55,8 @@ impl Taking {
         let mut filling = Filling::new(progress, import.destination.account);
         let taken = self.all(import, scope, &mut filling).await;
         // What was taken until then counts, however it ended.
-        if !matches!(taken, Err(Left::Stopped | Left::Shutdown)) {
-            self.cut(&mut filling).await;
+        if !matches!(taken, Err(Left::Stopped | Left::Shutdown | Left::Unheard)) {
+            self.cut(&mut filling).await?;
         }
         taken
     }
@@ -118,18 +120,18 @@ impl Taking {
             }
             let aged = filling.since.is_some_and(|since| now.since(since) >= options.chunk_age);
             if aged || filling.is_full(options.chunk_bytes) {
-                self.cut(filling).await;
+                self.cut(filling).await?;
             }
         }
     }
 
     /// Hands on what was taken. Waits until the chunk before it is committed.
-    async fn cut(&self, filling: &mut Filling) {
+    async fn cut(&self, filling: &mut Filling) -> Result<(), Left> {
         if let Some(full) = filling.cut(self.imports.inner.clock.now()) {
-            // When nobody takes it, whoever should have says why.
-            let _ = self.chunks.send(full).await;
-            let _ = self.chunks.reserve().await;
+            self.chunks.send(full).await.map_err(|_| Left::Unheard)?;
+            let _room = self.chunks.reserve().await.map_err(|_| Left::Unheard)?;
         }
+        Ok(())
     }
 }
 
