@@ -1,6 +1,7 @@
 //! The API over stores in memory, with a clock that the test owns.
 
 mod buckets;
+mod imports;
 mod queries;
 
 use std::net::Ipv4Addr;
@@ -16,6 +17,7 @@ use opentrail_event::EventBatch;
 use opentrail_history::{History, HistoryOptions, HistoryProjection};
 use opentrail_iam::Iam;
 use opentrail_identity::{AccessKeySpec, AccountSpec, Directory, PolicySpec, RoleSpec, Sealer, Secret, UserSpec};
+use opentrail_imports::{Imports, ImportsDeps, ImportsOptions};
 use opentrail_journal::Entry;
 use opentrail_keys::KeyRing;
 use opentrail_model::{AccountId, Position, Region, Source, Timestamp};
@@ -29,6 +31,7 @@ use serde_json::{Value, json};
 use tokio::sync::Mutex;
 
 pub(crate) use buckets::TestBuckets;
+use imports::Nowhere;
 pub(crate) use queries::TestEngine;
 
 pub(crate) const ACCOUNT: &str = "111122223333";
@@ -104,7 +107,18 @@ impl Api {
             options: QueriesOptions::default(),
             tasks: TaskGroup::default(),
         });
+        let imports = Imports::open(ImportsDeps {
+            catalog: catalog.clone(),
+            origins: Arc::new(Nowhere),
+            destinations: Arc::new(Nowhere),
+            clock: clock.clone(),
+            random: random.clone(),
+            options: ImportsOptions::default(),
+            tasks: TaskGroup::default(),
+        });
         let services = Services {
+            imports: imports.await.unwrap(),
+            origins: Arc::new(Nowhere),
             queries: queries.await.unwrap(),
             trails: Trails::new(catalog.clone()),
             stores: Stores::new(catalog.clone()),
