@@ -131,7 +131,12 @@ impl World {
     async fn open(&self) -> (StoreProjection, watch::Receiver<Option<Arc<StoreTable>>>) {
         let key = store(1, &[]).key;
         let stored = self.catalog.find::<TableState>(TABLES, &key.to_string()).await.unwrap();
-        let fresh = TableState { begin: Position::START, kind: None, settings: None, dropped: false };
+        // Of the kind that the creation says, as the supervisor makes it.
+        let kind = self.entries.iter().find_map(|entry| match StoreChange::from_bytes(&entry.body) {
+            Some(StoreChange::PutEventDataStore(store)) => Some(store.kind()),
+            _ => None,
+        });
+        let fresh = TableState { begin: Position::START, kind, settings: None, dropped: false };
         let state = stored.map_or(fresh, |document| document.value);
         let feed = Feed::new(Arc::new(MemoryJournal::default()));
         let (sender, receiver) = watch::channel(None);
