@@ -91,3 +91,32 @@ def test_validate_logs_proves_what_was_delivered_and_names_what_was_altered(aws,
     s3.put_object(Bucket=name, Key=altered, Body=body[:-5] + bytes([body[-5] ^ 1]) + body[-4:])
     report = aws(*validate, text=True, code=1)
     assert [line for line in report.splitlines() if "INVALID:" in line and altered in line], report
+
+
+@pytest.mark.operation("CreateDashboard", "StartDashboardRefresh", "GetDashboard", "ListDashboards", "DescribeQuery", "UpdateDashboard", "DeleteDashboard")
+def test_a_dashboard_is_made_and_refreshed(aws, region):
+    store = aws("cloudtrail", "create-event-data-store", "--name", "shown", "--no-multi-region-enabled", "--no-termination-protection-enabled")
+    store = store["EventDataStoreArn"]
+    view = {"View": "Table", "Title": "Top errors", "Height": "2", "Width": "4"}
+    statement = f"SELECT errorCode, COUNT(*) AS n FROM {store.rpartition('/')[2]} WHERE eventTime > '?' AND eventTime < '?' GROUP BY 1"
+    widget = {"ViewProperties": view, "QueryStatement": statement, "QueryParameters": ["$StartTime$", "$EndTime$"]}
+    made = aws("cloudtrail", "create-dashboard", "--name", "cli", "--widgets", json.dumps([widget]))
+    policy = {"Version": "2012-10-17", "Statement": [{
+        "Effect": "Allow", "Principal": {"Service": "cloudtrail.amazonaws.com"}, "Action": "cloudtrail:StartQuery",
+        "Condition": {"StringEquals": {"AWS:SourceArn": made["DashboardArn"], "AWS:SourceAccount": ACCOUNT}},
+    }]}  # fmt: skip
+    aws("cloudtrail", "put-resource-policy", "--resource-arn", store, "--resource-policy", json.dumps(policy))
+    values = json.dumps({"$StartTime$": "2024-11-05T10:45:24.00Z"})
+    refresh = aws("cloudtrail", "start-dashboard-refresh", "--dashboard-id", "cli", "--query-parameter-values", values)["RefreshId"]
+    alias = aws("cloudtrail", "get-dashboard", "--dashboard-id", "cli")["Widgets"][0]["QueryAlias"]
+    described = aws("cloudtrail", "describe-query", "--query-alias", alias, "--refresh-id", refresh)
+    assert "eventTime > '2024-11-05T10:45:24.00Z'" in described["QueryString"]
+    listed = aws("cloudtrail", "list-dashboards", "--type", "CUSTOM")["Dashboards"]
+    assert listed == [{"DashboardArn": f"arn:aws:cloudtrail:{region}:{ACCOUNT}:dashboard/cli", "Type": "CUSTOM"}]
+    schedule = json.dumps({"Frequency": {"Unit": "HOURS", "Value": 12}, "TimeOfDay": "15:30", "Status": "ENABLED"})
+    updated = aws("cloudtrail", "update-dashboard", "--dashboard-id", "cli", "--refresh-schedule", schedule)
+    assert updated["RefreshSchedule"] == json.loads(schedule)
+    aws("cloudtrail", "delete-dashboard", "--dashboard-id", "cli")
+    refused = aws("cloudtrail", "get-dashboard", "--dashboard-id", "cli", code=255, text=True)
+    assert "(ResourceNotFoundException)" in refused
+    aws("cloudtrail", "delete-event-data-store", "--event-data-store", store)

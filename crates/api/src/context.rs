@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use opentrail_catalog::Catalog;
+use opentrail_dashboards::Dashboards;
 use opentrail_delivery::PublicKeys;
 use opentrail_history::History;
 use opentrail_iam::Iam;
@@ -40,6 +41,8 @@ pub struct Services {
     pub imports: Imports,
     /// Where imports can read.
     pub origins: Arc<dyn Origins>,
+    /// The dashboards that show what queries find.
+    pub dashboards: Dashboards,
     /// How long a deleted event data store can be restored.
     pub pending_deletion: Duration,
     /// Where the trails' delivery status is.

@@ -10,6 +10,9 @@ use tracing::error;
 use crate::audit::put_audit_events;
 use crate::channel::{create_channel, delete_channel, get_channel, list_channels, update_channel};
 use crate::context::{Call, Context, Outcome, Reply, Services};
+use crate::dashboard::{
+    create_dashboard, delete_dashboard, get_dashboard, list_dashboards, start_dashboard_refresh, update_dashboard,
+};
 use crate::delegation::{deregister_organization_delegated_admin, register_organization_delegated_admin};
 use crate::error::ApiError;
 use crate::event::lookup_events;
@@ -37,9 +40,11 @@ pub const BUILT: &[&str] = &[
     "AddTags",
     "CancelQuery",
     "CreateChannel",
+    "CreateDashboard",
     "CreateEventDataStore",
     "CreateTrail",
     "DeleteChannel",
+    "DeleteDashboard",
     "DeleteEventDataStore",
     "DeleteResourcePolicy",
     "DeleteTrail",
@@ -47,6 +52,7 @@ pub const BUILT: &[&str] = &[
     "DescribeQuery",
     "DescribeTrails",
     "GetChannel",
+    "GetDashboard",
     "GetEventConfiguration",
     "GetEventDataStore",
     "GetEventSelectors",
@@ -56,6 +62,7 @@ pub const BUILT: &[&str] = &[
     "GetTrail",
     "GetTrailStatus",
     "ListChannels",
+    "ListDashboards",
     "ListEventDataStores",
     "ListImportFailures",
     "ListImports",
@@ -71,6 +78,7 @@ pub const BUILT: &[&str] = &[
     "RemoveTags",
     "RestoreEventDataStore",
     "SearchSampleQueries",
+    "StartDashboardRefresh",
     "StartEventDataStoreIngestion",
     "StartImport",
     "StartLogging",
@@ -79,6 +87,7 @@ pub const BUILT: &[&str] = &[
     "StopImport",
     "StopLogging",
     "UpdateChannel",
+    "UpdateDashboard",
     "UpdateEventDataStore",
     "UpdateTrail",
 ];
@@ -215,6 +224,20 @@ async fn handle_query(cx: Context<'_>, operation: Operation, body: &Bytes) -> Ou
         O::CancelQuery => answered(cx, &cancel_query(cx, read(operation, body)?).await?),
         O::ListQueries => answered(cx, &list_queries(cx, read(operation, body)?).await?),
         O::SearchSampleQueries => answered(cx, &search_sample_queries(cx, read(operation, body)?).await?),
+        other => handle_dashboard(cx, other, body).await,
+    }
+}
+
+/// Operations on dashboards.
+async fn handle_dashboard(cx: Context<'_>, operation: Operation, body: &Bytes) -> Outcome<Done> {
+    use Operation as O;
+    match operation {
+        O::CreateDashboard => answered(cx, &create_dashboard(cx, read(operation, body)?).await?),
+        O::UpdateDashboard => answered(cx, &update_dashboard(cx, read(operation, body)?).await?),
+        O::DeleteDashboard => answered(cx, &delete_dashboard(cx, read(operation, body)?).await?),
+        O::GetDashboard => answered(cx, &get_dashboard(cx, read(operation, body)?).await?),
+        O::ListDashboards => answered(cx, &list_dashboards(cx, read(operation, body)?).await?),
+        O::StartDashboardRefresh => answered(cx, &start_dashboard_refresh(cx, read(operation, body)?).await?),
         other => Err(not_built(other.name()).into()),
     }
 }

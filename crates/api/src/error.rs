@@ -3,6 +3,7 @@
 //! Every match is exhaustive, so that a new kind of error does not compile until someone has decided.
 
 use opentrail_catalog::CatalogError;
+use opentrail_dashboards::{DashboardError, ScheduleError};
 use opentrail_history::HistoryError;
 use opentrail_imports::{ImportError, OriginError};
 use opentrail_model::ParseTrailNameError;
@@ -15,6 +16,7 @@ use opentrail_wire::cloudtrail::Operation;
 use tracing::error;
 
 use crate::channel::{ChannelReferenceError, ChannelSettingsError};
+use crate::dashboard::{DashboardReferenceError, NothingToUpdate};
 use crate::delegation::DelegationError;
 use crate::event::AttributeError;
 use crate::event_configuration::EventConfigurationError;
@@ -390,6 +392,7 @@ impl From<QueryReferenceError> for ApiError {
             | QueryReferenceError::RefreshWithoutAlias
             // StartQuery declares no error of its own for it.
             | QueryReferenceError::NoAlias { .. } => Exception::invalid_parameter(message),
+            QueryReferenceError::NoQueryOfAlias { .. } => Exception::query_id_not_found(message),
         })
     }
 }
@@ -398,9 +401,9 @@ impl From<StatementError> for ApiError {
     fn from(error: StatementError) -> Self {
         let message = error.to_string();
         Self(match error {
-            StatementError::StatementOrAlias | StatementError::ParametersWithoutAlias => {
-                Exception::invalid_parameter(message)
-            }
+            StatementError::StatementOrAlias
+            | StatementError::ParametersWithoutAlias
+            | StatementError::Parameters { .. } => Exception::invalid_parameter(message),
             StatementError::NoStore => Exception::invalid_query_statement(message),
         })
     }
@@ -409,6 +412,56 @@ impl From<StatementError> for ApiError {
 impl From<DeliveryUriError> for ApiError {
     fn from(error: DeliveryUriError) -> Self {
         Self(Exception::invalid_parameter(error.to_string()))
+    }
+}
+
+impl From<DashboardReferenceError> for ApiError {
+    /// No operation of dashboards declares an error for a malformed name: what it names is not there.
+    fn from(error: DashboardReferenceError) -> Self {
+        Self(Exception::resource_not_found(error.to_string()))
+    }
+}
+
+impl From<NothingToUpdate> for ApiError {
+    fn from(error: NothingToUpdate) -> Self {
+        Self(Exception::validation(error.to_string()))
+    }
+}
+
+impl From<ScheduleError> for ApiError {
+    fn from(error: ScheduleError) -> Self {
+        DashboardError::from(error).into()
+    }
+}
+
+impl From<DashboardError> for ApiError {
+    /// What a request says wrongly has no error of its own in the operations of dashboards: it is a ValidationException.
+    fn from(error: DashboardError) -> Self {
+        let message = error.to_string();
+        Self(match error {
+            DashboardError::NotFound { .. } | DashboardError::NoStore { .. } => Exception::resource_not_found(message),
+            DashboardError::AlreadyExists { .. } | DashboardError::Protected { .. } | DashboardError::Changed => {
+                Exception::conflict(message)
+            }
+            DashboardError::TooMany { .. }
+            | DashboardError::TooManyWidgets { .. }
+            | DashboardError::Refreshing { .. } => Exception::service_quota_exceeded(message),
+            DashboardError::Fixed { .. } | DashboardError::StoreKind { .. } => {
+                Exception::unsupported_operation(message)
+            }
+            DashboardError::Reserved { .. }
+            | DashboardError::WidgetsOfHighlights
+            | DashboardError::Widget(_)
+            | DashboardError::Schedule(_)
+            | DashboardError::Values(_)
+            | DashboardError::Statement(_) => Exception::validation(message),
+            DashboardError::InactiveStore { .. } => Exception::inactive_event_data_store(message),
+            DashboardError::Denied { .. } => Exception::access_denied(message),
+            DashboardError::Store(cause) => return cause.into(),
+            DashboardError::Query(QueryError::TooMany { .. }) => Exception::service_quota_exceeded(message),
+            DashboardError::Query(cause) => return cause.into(),
+            DashboardError::Catalog(cause) => return cause.into(),
+        })
     }
 }
 

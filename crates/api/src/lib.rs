@@ -10,6 +10,7 @@ mod access;
 mod audit;
 mod channel;
 mod context;
+mod dashboard;
 mod delegation;
 mod dispatch;
 mod error;

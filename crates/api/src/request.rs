@@ -37,9 +37,10 @@ fn invalid(operation: Operation, violations: &[Violation]) -> Exception {
         ) => Exception::resource_arn_not_valid(message),
         (Operation::PutEventConfiguration, _) => Exception::invalid_parameter(message),
         (Operation::PutResourcePolicy, "resourcePolicy") => Exception::resource_policy_not_valid(message),
-        (Operation::AddTags | Operation::CreateTrail | Operation::RemoveTags, "tagsList") => {
-            Exception::invalid_tag_parameter(message)
-        }
+        (
+            Operation::AddTags | Operation::CreateDashboard | Operation::CreateTrail | Operation::RemoveTags,
+            "tagsList",
+        ) => Exception::invalid_tag_parameter(message),
         _ if is_of_imports(operation) => of_imports(operation, member, message),
         _ if is_of_queries(operation) => of_queries(operation, member, message),
         _ if is_of_stores(operation) => of_stores(member, message),

@@ -9,7 +9,7 @@ use opentrail_runtime::Shutdown;
 use parking_lot::Mutex;
 use uuid::Uuid;
 
-use crate::{Query, QueryKey, QueryStatus, Scanned};
+use crate::{Alias, Query, QueryKey, QueryStatus, Scanned};
 
 /// A query that is queued or running.
 #[derive(Debug, Default)]
@@ -41,6 +41,7 @@ impl Progress {
 pub(crate) struct Entry {
     pub(crate) created: Timestamp,
     pub(crate) stores: Vec<Uuid>,
+    pub(crate) alias: Option<Alias>,
     pub(crate) state: State,
 }
 
@@ -56,7 +57,8 @@ impl Entry {
             Some(ended) => State::Ended(ended.status),
             None => State::UnderWay(Arc::default()),
         };
-        Self { created: query.created, stores: query.stores.iter().map(|store| store.id).collect(), state }
+        let stores = query.stores.iter().map(|store| store.id).collect();
+        Self { created: query.created, stores, alias: query.alias.clone(), state }
     }
 
     pub(crate) fn status(&self) -> QueryStatus {
@@ -78,14 +80,15 @@ impl Index {
         self.0.lock().insert(key, entry);
     }
 
-    /// Adds a query that is under way, unless its account has `limit` of them in its Region already.
-    pub(crate) fn admit(&self, key: QueryKey, entry: Entry, limit: usize) -> bool {
+    /// Adds queries of one account and Region that are under way, unless there would be more than `limit` of them then.
+    pub(crate) fn admit(&self, queries: Vec<(QueryKey, Entry)>, limit: usize) -> bool {
+        let Some((QueryKey { account, region, .. }, _)) = queries.first() else { return true };
         let mut entries = self.0.lock();
         let under_way = |(_, entry): &(&QueryKey, &Entry)| matches!(entry.state, State::UnderWay(_));
-        if of_place(&entries, key.account, &key.region).filter(under_way).count() >= limit {
+        if of_place(&entries, *account, region).filter(under_way).count() + queries.len() > limit {
             return false;
         }
-        entries.insert(key, entry);
+        entries.extend(queries);
         true
     }
 

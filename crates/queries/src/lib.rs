@@ -25,5 +25,5 @@ mod tests;
 pub use engine::{Engine, Execution, ExecutionError, InvalidStatement, PlanError, Row, Scanned};
 pub use error::QueryError;
 pub use queries::{Listed, NewQuery, Queries, QueriesDeps, QueriesOptions, QueryView};
-pub use query::{Delivery, DeliveryStatus, Ended, Query, QueryKey, QueryStatus};
+pub use query::{Alias, Delivery, DeliveryStatus, Ended, Query, QueryKey, QueryStatus};
 pub use results::{Page, ResultsError};

@@ -16,8 +16,8 @@ use crate::index::{Entry, Index, State};
 use crate::results::ResultsDir;
 use crate::run::end;
 use crate::{
-    Delivery, Ended, Engine, InvalidStatement, Page, PlanError, Query, QueryError, QueryKey, QueryStatus, ResultsError,
-    Scanned, metrics,
+    Alias, Delivery, Ended, Engine, InvalidStatement, Page, PlanError, Query, QueryError, QueryKey, QueryStatus,
+    ResultsError, Scanned, metrics,
 };
 
 pub(crate) const KIND: &str = "queries";
@@ -90,6 +90,8 @@ pub struct NewQuery {
     pub stores: Vec<StoreKey>,
     /// Where its results go.
     pub delivery: Option<Delivery>,
+    /// The name that its statement was found by, if it was.
+    pub alias: Option<Alias>,
 }
 
 /// A query as it is at a moment.
@@ -197,24 +199,61 @@ impl Queries {
 
     /// Starts a query; it is durable when this returns.
     pub async fn start(&self, new: NewQuery) -> Result<QueryKey, QueryError> {
-        let NewQuery { account, region, statement, stores, delivery } = new;
-        let key = QueryKey { account, region, id: self.inner.random.uuid() };
+        let mut started = self.start_all(vec![new], |_| Vec::new()).await?;
+        Ok(started.pop().expect("the one query was started"))
+    }
+
+    /// Starts queries of one account and Region, all of them or none, in one transaction with `more`, which is told
+    /// their keys in the same order.
+    pub async fn start_all(
+        &self,
+        new: Vec<NewQuery>,
+        more: impl FnOnce(&[QueryKey]) -> Vec<Change>,
+    ) -> Result<Vec<QueryKey>, QueryError> {
         let created = self.inner.clock.now();
-        let query = Query { key: key.clone(), statement, stores, created, ended: None, interruptions: 0, delivery };
-        let entry = Entry::of(&query);
-        let State::UnderWay(progress) = &entry.state else { unreachable!("a new query has not ended") };
-        let progress = Arc::clone(progress);
-        if !self.inner.index.admit(key.clone(), entry, MAX_UNDER_WAY) {
+        let query = |NewQuery { account, region, statement, stores, delivery, alias }| {
+            let key = QueryKey { account, region, id: self.inner.random.uuid() };
+            Query { key, statement, stores, created, ended: None, interruptions: 0, delivery, alias }
+        };
+        let queries: Vec<Query> = new.into_iter().map(query).collect();
+        let keys: Vec<QueryKey> = queries.iter().map(|query| query.key.clone()).collect();
+        let entries: Vec<Entry> = queries.iter().map(Entry::of).collect();
+        if !self.inner.index.admit(keys.iter().cloned().zip(entries.iter().cloned()).collect(), MAX_UNDER_WAY) {
             return Err(QueryError::TooMany { limit: MAX_UNDER_WAY });
         }
-        let change = Change::put(KIND, key.to_string(), Expect::Absent, &query);
-        if let Err(error) = self.inner.catalog.commit(vec![change]).await {
-            self.inner.index.remove(&key);
+        let put = |query: &Query| Change::put(KIND, query.key.to_string(), Expect::Absent, query);
+        let changes = queries.iter().map(put).chain(more(&keys)).collect();
+        if let Err(error) = self.inner.catalog.commit(changes).await {
+            keys.iter().for_each(|key| self.inner.index.remove(key));
             return Err(error.into());
         }
-        metrics::started();
-        self.spawn_run(query, 1, progress);
-        Ok(key)
+        for (query, entry) in queries.into_iter().zip(entries) {
+            let State::UnderWay(progress) = entry.state else { unreachable!("a new query has not ended") };
+            metrics::started();
+            self.spawn_run(query, 1, progress);
+        }
+        Ok(keys)
+    }
+
+    /// The latest query of an account in a Region that was started by `alias`, and by that refresh if one is given.
+    pub fn latest_of(
+        &self,
+        account: AccountId,
+        region: &Region,
+        alias: &str,
+        refresh: Option<&str>,
+    ) -> Option<QueryKey> {
+        let meant = |entry: &Entry| {
+            let is_meant = |is: &Alias| is.name == alias && (refresh.is_none() || is.refresh.as_deref() == refresh);
+            entry.alias.as_ref().is_some_and(is_meant)
+        };
+        let all = self.inner.index.of_account(account, region).into_iter().filter(|(_, entry)| meant(entry));
+        all.max_by_key(|(key, entry)| (entry.created, key.id)).map(|(key, _)| key)
+    }
+
+    /// Whether the query is queued or running.
+    pub fn is_under_way(&self, key: &QueryKey) -> bool {
+        self.inner.index.find(key).is_some_and(|entry| !entry.status().is_final())
     }
 
     /// The query as it is now.

@@ -43,6 +43,18 @@ pub struct Query {
     pub interruptions: u32,
     /// Where its results go, if that was asked for.
     pub delivery: Option<Delivery>,
+    /// What it was started by, when that was not its statement.
+    #[serde(default)]
+    pub alias: Option<Alias>,
+}
+
+/// What names the statement of a query that was started by that name: a widget of a dashboard.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Alias {
+    /// `QueryAlias`.
+    pub name: String,
+    /// `RefreshId`: the refresh of the dashboard that started it.
+    pub refresh: Option<String>,
 }
 
 /// How a query ended.

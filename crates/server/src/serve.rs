@@ -12,6 +12,7 @@ use anyhow::Context;
 use metrics_exporter_prometheus::PrometheusBuilder;
 use opentrail_api::{JournalChange, Quotas, Services, Turns};
 use opentrail_catalog::{Catalog, SqliteCatalog};
+use opentrail_dashboards::{Dashboards, DashboardsDeps};
 use opentrail_delivery::{Delivery, DeliveryDeps, DeliverySettings, PublicKeys, Signer};
 use opentrail_gateway::{Gateway, GatewayConfig, VpcEndpoint};
 use opentrail_history::{History, HistoryOptions};
@@ -209,6 +210,16 @@ pub(crate) async fn serve(args: ServeArgs) -> anyhow::Result<u8> {
         tasks: intake.clone(),
     })
     .await?;
+    let policies = ResourcePolicies::new(Arc::clone(&catalog));
+    let dashboards = Dashboards::new(DashboardsDeps {
+        catalog: Arc::clone(&catalog),
+        queries: queries.clone(),
+        stores: stores.clone(),
+        policies: policies.clone(),
+        clock: Arc::clone(&clock),
+        random: Arc::clone(&random),
+    });
+    intake.spawn("dashboards", OnError::Log, dashboards.clone().run(intake.shutdown().clone()));
     let services = Services {
         trails,
         stores,
@@ -216,7 +227,8 @@ pub(crate) async fn serve(args: ServeArgs) -> anyhow::Result<u8> {
         queries,
         imports,
         origins,
-        policies: ResourcePolicies::new(Arc::clone(&catalog)),
+        dashboards,
+        policies,
         pending_deletion: config.stores.pending_deletion,
         catalog: Arc::clone(&catalog),
         buckets,

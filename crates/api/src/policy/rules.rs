@@ -1,9 +1,10 @@
-//! What the policy of an event data store or a channel may say. (User Guide, "Resource-based policy examples for event data
-//! stores", "… for channels".)
+//! What the policy of an event data store, a channel or a dashboard may say. (User Guide, "Resource-based policy examples for
+//! event data stores", "… for channels", "… for dashboards".)
 //!
 //! A statement of a store either shares the store with other accounts, for queries and for looking at it, or lets CloudTrail refresh
 //! dashboards from it. It need not say `Resource`, as AWS's own examples do not; when it does, it is the store.
-//! A statement of a channel lets accounts put events to it, and says so of that very channel.
+//! A statement of a channel lets accounts put events to it, and says so of that very channel. One of a dashboard lets
+//! CloudTrail refresh it by its schedule.
 
 use opentrail_identity::{Policy, PolicyError, PolicyUse};
 use opentrail_model::Arn;
@@ -22,6 +23,8 @@ const SHARED_ACTIONS: [&str; 8] = [
 ];
 /// What an account can be let do with a channel.
 const CHANNEL_ACTION: &str = "cloudtrail-data:PutAuditEvents";
+/// What CloudTrail can be let do with a dashboard.
+const DASHBOARD_ACTION: &str = "cloudtrail:StartDashboardRefresh";
 const MAX_CHANNEL_STATEMENTS: usize = 20;
 const MAX_CHANNEL_PRINCIPALS: usize = 50;
 const SERVICE: &str = "cloudtrail.amazonaws.com";
@@ -41,19 +44,23 @@ pub(crate) enum RuleError {
     Statement { number: usize, problem: String },
 }
 
-/// Checks the policy `text` for the event data store or channel `arn`.
+/// Checks the policy `text` for the event data store, channel or dashboard `arn`.
 pub(super) fn check(text: &str, arn: &Arn) -> Result<(), RuleError> {
     // Syntax, names of elements, operators of conditions, members given twice.
     Policy::parse(text, PolicyUse::Own)?;
     let document: Value = serde_json::from_str(text).unwrap_or_default();
     let is_channel = arn.resource().starts_with("channel/");
+    let is_dashboard = arn.resource().starts_with("dashboard/");
     let statements = list(&document["Statement"]);
     if is_channel && statements.len() > MAX_CHANNEL_STATEMENTS {
         return Err(RuleError::Statements { number: statements.len() });
     }
     for (number, statement) in (1..).zip(statements) {
-        let checked =
-            if is_channel { statement_of_channel(statement, arn) } else { statement_of_store(statement, arn) };
+        let checked = match statement {
+            statement if is_channel => statement_of_channel(statement, arn),
+            statement if is_dashboard => statement_of_dashboard(statement, arn),
+            statement => statement_of_store(statement, arn),
+        };
         checked.map_err(|problem| RuleError::Statement { number, problem })?;
     }
     Ok(())
@@ -78,6 +85,19 @@ fn statement_of_channel(statement: &Value, arn: &Arn) -> Result<(), String> {
     match texts(&statement["Action"]).find(|action| !action.eq_ignore_ascii_case(CHANNEL_ACTION)) {
         Some(other) => Err(format!("has the action {other}; it can have {CHANNEL_ACTION}")),
         None => Ok(()),
+    }
+}
+
+fn statement_of_dashboard(statement: &Value, arn: &Arn) -> Result<(), String> {
+    says_who_and_what(statement, arn)?;
+    for (kind, named) in principals(statement)? {
+        if kind != "Service" || texts(named).any(|service| service != SERVICE) {
+            return Err(format!("is for another than the service {SERVICE}, which refreshes dashboards"));
+        }
+    }
+    match texts(&statement["Action"]).find(|action| !action.eq_ignore_ascii_case(DASHBOARD_ACTION)) {
+        Some(other) => Err(format!("has the action {other}; it can have {DASHBOARD_ACTION}")),
+        None => conditions_of_service(&statement["Condition"]),
     }
 }
 
@@ -226,6 +246,35 @@ mod tests {
             assert!(told.contains(words), "{more}: {told}");
         }
         assert!(told(json!({}), 21).contains("21 statements"));
+    }
+
+    #[test]
+    fn a_policy_of_a_dashboard_lets_cloudtrail_refresh_it() {
+        let dashboard: Arn = "arn:aws:cloudtrail:us-east-1:111122223333:dashboard/d".parse().expect("an ARN");
+        let told = |more: Value| {
+            let mut statement = json!({
+                "Effect": "Allow", "Principal": { "Service": SERVICE }, "Action": DASHBOARD_ACTION,
+                "Condition": { "StringLike": { "AWS:SourceArn": dashboard.as_str(), "AWS:SourceAccount": "111122223333" } },
+            });
+            for (name, value) in more.as_object().into_iter().flatten() {
+                statement[name] = value.clone();
+            }
+            let policy = json!({ "Version": "2012-10-17", "Statement": [statement] });
+            check(&policy.to_string(), &dashboard).err().map(|error| error.to_string()).unwrap_or_default()
+        };
+        assert_eq!(told(json!({})), "");
+        assert_eq!(told(json!({ "Resource": dashboard.as_str() })), "");
+        for (more, words) in [
+            (json!({ "Action": SERVICE_ACTION }), "has the action cloudtrail:StartQuery"),
+            (json!({ "Principal": { "AWS": "444455556666" } }), "is for another than the service"),
+            (json!({ "Principal": { "Service": "s3.amazonaws.com" } }), "is for another than the service"),
+            (json!({ "Principal": "*" }), "is for everybody"),
+            (json!({ "Resource": "*" }), "is about the resource *"),
+            (json!({ "Condition": { "IpAddress": { "aws:SourceIp": "192.0.2.1" } } }), "operator IpAddress"),
+        ] {
+            let told = told(more.clone());
+            assert!(told.contains(words), "{more}: {told}");
+        }
     }
 
     #[test]

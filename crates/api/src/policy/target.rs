@@ -1,4 +1,5 @@
 use opentrail_catalog::{CatalogError, Versioned};
+use opentrail_dashboards::DashboardKey;
 use opentrail_identity::{Policy, PolicyUse};
 use opentrail_model::{AccountId, Arn};
 use opentrail_stores::{ChannelKey, ResourcePolicy, Status, StoreKey};
@@ -31,8 +32,8 @@ pub(super) struct Target {
 }
 
 impl Context<'_> {
-    /// Checks that the caller may do `operation` to the resource `text`, and looks it up. Dashboards are not built yet:
-    /// well-formed ARNs of theirs name nothing.
+    /// Checks that the caller may do `operation` to the resource `text`, and looks it up. Of dashboards those of
+    /// CloudTrail have no policy.
     pub(super) async fn policy_target(&self, operation: &str, text: &str) -> Outcome<Target> {
         let named = parse(self, text);
         let found = match &named {
@@ -70,7 +71,11 @@ impl Context<'_> {
                 let channel = self.services.channels.find(key).await?;
                 channel.map(|channel| Holder { arn: channel.value.key.arn(), tags: channel.value.tags, active: true })
             }
-            Named::Store(_) | Named::Channel(_) => None,
+            Named::Dashboard(key) if key.region == *self.region() => {
+                let dashboard = self.services.dashboards.find_stored(key).await?;
+                dashboard.map(|dashboard| Holder { arn: key.arn(), tags: dashboard.value.tags, active: true })
+            }
+            Named::Store(_) | Named::Channel(_) | Named::Dashboard(_) => None,
         })
     }
 
@@ -97,6 +102,7 @@ fn parsed(stored: Option<&Versioned<ResourcePolicy>>) -> Outcome<Option<Policy>>
 enum Named {
     Store(StoreKey),
     Channel(ChannelKey),
+    Dashboard(DashboardKey),
 }
 
 /// A resource that is there.
@@ -112,6 +118,7 @@ impl Named {
         match self {
             Self::Store(key) => key.account,
             Self::Channel(key) => key.account,
+            Self::Dashboard(key) => key.account,
         }
     }
 }
@@ -124,6 +131,9 @@ fn parse(cx: &Context<'_>, text: &str) -> Result<Named, TargetError> {
     }
     if let Some(key) = ChannelKey::from_arn(text, partition) {
         return Ok(Named::Channel(key));
+    }
+    if let Some(key) = DashboardKey::from_arn(text, partition) {
+        return Ok(Named::Dashboard(key));
     }
     let arn: Arn = text.parse().map_err(|_| malformed())?;
     if arn.service() != "cloudtrail" || arn.partition() != partition {

@@ -5,24 +5,25 @@ use super::named::{QueryReferenceError, Reference, owner};
 use crate::access::Access;
 use crate::context::{Context, Outcome};
 
-/// A query's state, what it read, and how far the delivery of its results is.
+/// A query's state, what it read, and how far the delivery of its results is. By an alias it is the latest query of a
+/// dashboard's widget, or that of a refresh.
 pub(crate) async fn describe_query(cx: Context<'_>, input: DescribeQueryInput) -> Outcome<DescribeQueryOutput> {
-    let id = match (input.query_id.as_deref(), input.query_alias) {
+    let id = match (input.query_id, input.query_alias) {
         (Some(_), None) if input.refresh_id.is_some() => return Err(QueryReferenceError::RefreshWithoutAlias.into()),
         (Some(id), None) => id,
         (None, Some(alias)) => {
-            // Widgets of dashboards and generated queries have aliases; there are neither yet.
             let account = owner(&cx, input.event_data_store_owner_account_id.as_deref())?;
-            cx.authorize(Access::anywhere("DescribeQuery").owned_by(account))?;
-            return Err(opentrail_wire::Exception::query_id_not_found(
-                QueryReferenceError::NoAlias { alias }.to_string(),
-            )
-            .into());
+            let refresh = input.refresh_id.as_deref();
+            let Some(key) = cx.services.queries.latest_of(account, cx.region(), &alias, refresh) else {
+                cx.authorize(Access::anywhere("DescribeQuery").owned_by(account))?;
+                return Err(QueryReferenceError::NoQueryOfAlias { alias }.into());
+            };
+            key.id.to_string()
         }
         (Some(_), Some(_)) | (None, None) => return Err(QueryReferenceError::IdOrAlias.into()),
     };
     let reference = Reference {
-        id,
+        id: &id,
         owner: input.event_data_store_owner_account_id.as_deref(),
         store: input.event_data_store.as_deref(),
     };

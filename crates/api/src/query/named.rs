@@ -28,6 +28,8 @@ pub(crate) enum QueryReferenceError {
     RefreshWithoutAlias,
     #[error("There is no query alias {alias:?}.")]
     NoAlias { alias: String },
+    #[error("There is no query of the alias {alias:?}, or of that refresh.")]
+    NoQueryOfAlias { alias: String },
 }
 
 /// The account whose event data stores are meant.

@@ -1,9 +1,12 @@
-use opentrail_queries::NewQuery;
+use opentrail_dashboards::fill;
+use opentrail_model::AccountId;
+use opentrail_queries::{Alias, NewQuery};
 use opentrail_stores::StoreKey;
 use opentrail_wire::cloudtrail::{StartQueryInput, StartQueryOutput};
 
 use super::destination;
 use super::named::{QueryReferenceError, owner};
+use crate::access::Access;
 use crate::context::{Context, Outcome};
 
 /// Why there is no statement to run.
@@ -13,6 +16,8 @@ pub(crate) enum StatementError {
     StatementOrAlias,
     #[error("QueryParameters go with QueryAlias.")]
     ParametersWithoutAlias,
+    #[error("The statement of {alias} has {marks} question marks, and there are {count} QueryParameters.")]
+    Parameters { alias: String, marks: usize, count: usize },
     #[error("The query names no event data store: write its ID after FROM.")]
     NoStore,
 }
@@ -21,14 +26,17 @@ pub(crate) enum StatementError {
 /// `EventDataStoreOwnerAccountId` names.
 ///
 /// The caller must be allowed to query each store that the statement names. Statement, stores and bucket are checked
-/// before the query gets an ID; what goes wrong later is told by DescribeQuery.
+/// before the query gets an ID; what goes wrong later is told by DescribeQuery. By an alias the statement is that of a
+/// dashboard's widget.
 pub(crate) async fn start_query(cx: Context<'_>, input: StartQueryInput) -> Outcome<StartQueryOutput> {
     let account = owner(&cx, input.event_data_store_owner_account_id.as_deref())?;
-    let statement = match (input.query_statement, input.query_alias) {
-        (Some(statement), None) if input.query_parameters.is_none() => statement,
+    let (statement, alias) = match (input.query_statement, input.query_alias) {
+        (Some(statement), None) if input.query_parameters.is_none() => (statement, None),
         (Some(_), None) => return Err(StatementError::ParametersWithoutAlias.into()),
-        // Widgets of dashboards and generated queries have aliases; there are neither yet.
-        (None, Some(alias)) => return Err(QueryReferenceError::NoAlias { alias }.into()),
+        (None, Some(alias)) => {
+            let statement = cx.aliased(account, &alias, &input.query_parameters.unwrap_or_default()).await?;
+            (statement, Some(Alias { name: alias, refresh: None }))
+        }
         (Some(_), Some(_)) | (None, None) => return Err(StatementError::StatementOrAlias.into()),
     };
     let delivery = input.delivery_s3_uri.as_deref().map(destination::parse).transpose()?;
@@ -52,9 +60,36 @@ pub(crate) async fn start_query(cx: Context<'_>, input: StartQueryInput) -> Outc
     }
 
     let region = cx.region().clone();
-    let started = cx.services.queries.start(NewQuery { account, region, statement, stores, delivery }).await?;
+    let new = NewQuery { account, region, statement, stores, delivery, alias };
+    let started = cx.services.queries.start(new).await?;
     Ok(StartQueryOutput {
         query_id: Some(started.id.to_string()),
         event_data_store_owner_account_id: Some(account.to_string()),
     })
+}
+
+impl Context<'_> {
+    /// The statement of a dashboard's widget with `parameters` put in, in order. What stands in the way is told only to
+    /// those who may query something of the account: the stores that they may query are known from the statement alone.
+    async fn aliased(&self, account: AccountId, alias: &str, parameters: &[String]) -> Outcome<String> {
+        let filled = match self.services.dashboards.widget(account, self.region(), alias).await? {
+            None => Err(QueryReferenceError::NoAlias { alias: alias.to_owned() }.into()),
+            Some(widget) => {
+                let misfit = |marks| {
+                    let count = parameters.len();
+                    StatementError::Parameters { alias: alias.to_owned(), marks, count }
+                };
+                // Without parameters of its own a question mark of the statement is what it is.
+                match widget.parameters.is_empty() {
+                    true if parameters.is_empty() => Ok(widget.statement),
+                    true => Err(misfit(0).into()),
+                    false => fill(&widget.statement, parameters).map_err(|marks| misfit(marks).into()),
+                }
+            }
+        };
+        if filled.is_err() {
+            self.authorize(Access::anywhere("StartQuery").owned_by(account))?;
+        }
+        filled
+    }
 }

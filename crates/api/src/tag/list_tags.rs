@@ -8,7 +8,7 @@ use crate::context::{Context, Outcome};
 /// Resources of a request. (API Reference, ListTags: "a limit of 20 ARNs".)
 const MAX_RESOURCES: usize = 20;
 
-/// The tags of trails, event data stores and channels, all on one page.
+/// The tags of trails, event data stores, channels and dashboards, all on one page.
 pub(crate) async fn list_tags(cx: Context<'_>, input: ListTagsInput) -> Outcome<ListTagsOutput> {
     let resources = input.resource_id_list;
     if resources.len() > MAX_RESOURCES {

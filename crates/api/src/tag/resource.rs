@@ -1,4 +1,5 @@
 use opentrail_catalog::Versioned;
+use opentrail_dashboards::{Dashboard, DashboardKey};
 use opentrail_model::{Arn, Region};
 use opentrail_stores::{Channel, ChannelKey, EventDataStore, StoreKey};
 use opentrail_trails::{Tag, Trail, TrailKey};
@@ -13,7 +14,9 @@ use crate::trail::{Change, parse_arn};
 pub(crate) enum ResourceError {
     #[error("{text} is not the ARN of a CloudTrail resource of this partition.")]
     Malformed { text: String },
-    #[error("{arn} is not a resource that has tags: the ARN of a trail, an event data store or a channel is expected.")]
+    #[error(
+        "{arn} is not a resource that has tags: the ARN of a trail, an event data store, a channel or a dashboard is expected."
+    )]
     Type { arn: String },
     #[error("The resource {arn} was not found for the user: {account}.")]
     NotFound { arn: String, account: String },
@@ -38,6 +41,7 @@ pub(super) enum Tagged {
     Trail(Versioned<Trail>),
     Store(Versioned<EventDataStore>),
     Channel(Versioned<Channel>),
+    Dashboard(Versioned<Dashboard>),
 }
 
 /// What an ARN names.
@@ -45,6 +49,7 @@ enum Key {
     Trail(TrailKey),
     Store(StoreKey),
     Channel(ChannelKey),
+    Dashboard(DashboardKey),
 }
 
 impl Tagged {
@@ -53,10 +58,12 @@ impl Tagged {
             Self::Trail(trail) => &trail.value.tags,
             Self::Store(store) => &store.value.tags,
             Self::Channel(channel) => &channel.value.tags,
+            Self::Dashboard(dashboard) => &dashboard.value.tags,
         }
     }
 
-    /// Stores the resource with other tags. Nobody but the API knows those of channels: the journal need not.
+    /// Stores the resource with other tags. Nobody but the API knows those of channels and dashboards: the
+    /// journal need not.
     pub(super) async fn retag(self, cx: Context<'_>, tags: Vec<Tag>) -> Outcome<Option<Change>> {
         match self {
             Self::Trail(Versioned { mut value, revision, .. }) => {
@@ -72,6 +79,11 @@ impl Tagged {
                 cx.services.channels.replace(&value, revision, &[]).await?;
                 Ok(None)
             }
+            Self::Dashboard(Versioned { mut value, revision, .. }) => {
+                value.tags = tags;
+                cx.services.dashboards.replace(&value, revision).await?;
+                Ok(None)
+            }
         }
     }
 
@@ -81,13 +93,14 @@ impl Tagged {
             (Self::Trail(trail), From::Anywhere) => trail.value.is_visible_in(region),
             (Self::Store(store), _) => store.value.key.home_region == *region,
             (Self::Channel(channel), _) => channel.value.key.home_region == *region,
+            (Self::Dashboard(dashboard), _) => dashboard.value.key.region == *region,
         }
     }
 }
 
 impl Context<'_> {
-    /// Checks that the caller may do `operation`, with `tags`, to the resource, and answers what it is. Dashboards
-    /// are not built yet: well-formed ARNs of theirs name nothing.
+    /// Checks that the caller may do `operation`, with `tags`, to the resource, and answers what it is. Of dashboards those
+    /// of CloudTrail have no tags.
     pub(super) async fn tagged(&self, operation: &str, text: &str, tags: &[Tag], from: From) -> Outcome<Tagged> {
         let key = key(self, text);
         let found = match &key {
@@ -97,6 +110,9 @@ impl Context<'_> {
             }
             Ok(Key::Channel(key)) if key.account == self.account() => {
                 self.services.channels.find(key).await?.map(Tagged::Channel)
+            }
+            Ok(Key::Dashboard(key)) if key.account == self.account() => {
+                self.services.dashboards.find_stored(key).await?.map(Tagged::Dashboard)
             }
             _ => None,
         };
@@ -113,7 +129,7 @@ impl Context<'_> {
         }
         match found {
             Tagged::Store(store) => Ok(Tagged::Store(require_active(store)?)),
-            other @ (Tagged::Trail(_) | Tagged::Channel(_)) => Ok(other),
+            other @ (Tagged::Trail(_) | Tagged::Channel(_) | Tagged::Dashboard(_)) => Ok(other),
         }
     }
 }
@@ -128,6 +144,9 @@ fn key(cx: &Context<'_>, text: &str) -> Result<Key, ResourceError> {
     }
     if let Some(key) = ChannelKey::from_arn(text, partition) {
         return Ok(Key::Channel(key));
+    }
+    if let Some(key) = DashboardKey::from_arn(text, partition) {
+        return Ok(Key::Dashboard(key));
     }
     let malformed = || ResourceError::Malformed { text: text.to_owned() };
     let arn: Arn = text.parse().map_err(|_| malformed())?;

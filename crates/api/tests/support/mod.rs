@@ -12,6 +12,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, StatusCode};
 use opentrail_api::{Call, JournalChange, RecordOrder, Reply, Services, Turns};
 use opentrail_catalog::{Catalog, MemoryCatalog};
+use opentrail_dashboards::{Dashboards, DashboardsDeps};
 use opentrail_delivery::{PublicKeys, Signer};
 use opentrail_event::EventBatch;
 use opentrail_history::{History, HistoryOptions, HistoryProjection};
@@ -116,14 +117,25 @@ impl Api {
             options: ImportsOptions::default(),
             tasks: TaskGroup::default(),
         });
+        let (queries, stores) = (queries.await.unwrap(), Stores::new(catalog.clone()));
+        let policies = ResourcePolicies::new(catalog.clone());
+        let dashboards = Dashboards::new(DashboardsDeps {
+            catalog: catalog.clone(),
+            queries: queries.clone(),
+            stores: stores.clone(),
+            policies: policies.clone(),
+            clock: clock.clone(),
+            random: random.clone(),
+        });
         let services = Services {
             imports: imports.await.unwrap(),
             origins: Arc::new(Nowhere),
-            queries: queries.await.unwrap(),
+            queries,
+            dashboards,
             trails: Trails::new(catalog.clone()),
-            stores: Stores::new(catalog.clone()),
+            stores,
             channels: Channels::new(catalog.clone()),
-            policies: ResourcePolicies::new(catalog.clone()),
+            policies,
             pending_deletion: PENDING_DELETION,
             public_keys: PublicKeys::new(catalog.clone(), clock.clone()),
             catalog: catalog.clone(),

@@ -197,7 +197,7 @@ impl World {
     pub(super) fn new_query(&self, statement: &str) -> NewQuery {
         let (account, region): (AccountId, Region) = (ACCOUNT.parse().unwrap(), Region::us_east_1());
         let store = StoreKey { account, home_region: region.clone(), id: Uuid::nil() };
-        NewQuery { account, region, statement: statement.to_owned(), stores: vec![store], delivery: None }
+        NewQuery { account, region, statement: statement.to_owned(), stores: vec![store], delivery: None, alias: None }
     }
 
     pub(super) async fn begin(&self, statement: &str) -> QueryKey {

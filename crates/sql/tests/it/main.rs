@@ -1,7 +1,8 @@
-//! Statements run on tables: shapes of published queries on real records, what functions mean, what hostile text comes
-//! to.
+//! Statements run on tables: shapes of published queries and widgets of dashboards on real records, what functions mean,
+//! what hostile text comes to.
 #![expect(clippy::unwrap_used, reason = "a test whose preparation fails has failed")]
 
+mod dashboards;
 mod functions;
 mod hostile;
 mod queries;

@@ -80,9 +80,19 @@ pub(crate) fn shared() -> &'static Engine {
     &SHARED.0
 }
 
+/// Runs `sql` over stores of that kind, which hold `records` with the names of their columns.
+pub(crate) async fn query_of(kind: Kind, sql: &str, records: &[Value]) -> Result<Table, Failure> {
+    let statement = Statement::parse(sql).map_err(Failure::Statement)?;
+    run_over(shared(), &statement, tables_of(kind, &statement, records)).await
+}
+
 /// A table of `records` for each store of the statement.
 pub(crate) fn tables(statement: &Statement, records: &[Value]) -> BTreeMap<Uuid, Arc<dyn TableProvider>> {
-    let batch = batch(records);
+    tables_of(Kind::CloudTrail, statement, records)
+}
+
+fn tables_of(kind: Kind, statement: &Statement, records: &[Value]) -> BTreeMap<Uuid, Arc<dyn TableProvider>> {
+    let batch = batch(kind, records);
     let half = batch.num_rows() / 2;
     let table = |store: &Uuid| {
         let partitions = vec![vec![batch.slice(0, half)], vec![batch.slice(half, batch.num_rows() - half)]];
@@ -93,7 +103,15 @@ pub(crate) fn tables(statement: &Statement, records: &[Value]) -> BTreeMap<Uuid,
 }
 
 pub(crate) async fn run(engine: &Engine, statement: &Statement, records: &[Value]) -> Result<Table, Failure> {
-    let query = engine.plan(statement, tables(statement, records), now()).map_err(Failure::Statement)?;
+    run_over(engine, statement, tables(statement, records)).await
+}
+
+async fn run_over(
+    engine: &Engine,
+    statement: &Statement,
+    tables: BTreeMap<Uuid, Arc<dyn TableProvider>>,
+) -> Result<Table, Failure> {
+    let query = engine.plan(statement, tables, now()).map_err(Failure::Statement)?;
     let columns = query.columns().to_vec();
     let mut running = query.run();
     let mut rows = Vec::new();
@@ -131,14 +149,14 @@ pub(crate) fn real_records() -> &'static [Value] {
     &RECORDS
 }
 
-/// Lake's columns as stores have them.
-fn schema() -> SchemaRef {
-    lakes_columns(Kind::CloudTrail, std::iter::empty()).schema()
+/// Lake's columns as stores of that kind have them.
+fn schema(kind: Kind) -> SchemaRef {
+    lakes_columns(kind, std::iter::empty()).schema()
 }
 
 /// `records` in Lake's schema.
-fn batch(records: &[Value]) -> RecordBatch {
-    let schema = schema();
+fn batch(kind: Kind, records: &[Value]) -> RecordBatch {
+    let schema = schema(kind);
     let rows: Vec<Value> = records
         .iter()
         .map(|record| {
@@ -172,7 +190,7 @@ fn shape(value: &Value, of: &DataType) -> Value {
             Value::Object(texts.collect())
         }
         (DataType::Utf8, value) => plain(value).map_or(Value::Null, Value::String),
-        (DataType::Boolean, Value::Bool(_)) => value.clone(),
+        (DataType::Boolean, Value::Bool(_)) | (DataType::Float64 | DataType::Int32, Value::Number(_)) => value.clone(),
         (DataType::Timestamp(..), Value::String(text)) => {
             text.parse::<Timestamp>().map_or(Value::Null, |_| value.clone())
         }

@@ -1,0 +1,2 @@
+mod refreshes;
+mod world;
