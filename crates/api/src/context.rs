@@ -10,7 +10,7 @@ use opentrail_delivery::PublicKeys;
 use opentrail_history::History;
 use opentrail_iam::Iam;
 use opentrail_identity::{Directory, Principal};
-use opentrail_imports::{Imports, Origins};
+use opentrail_imports::Imports;
 use opentrail_keys::KeyRing;
 use opentrail_model::{AccountId, Region, Timestamp};
 use opentrail_organizations::Organizations;
@@ -39,8 +39,6 @@ pub struct Services {
     pub queries: Queries,
     /// The imports into them.
     pub imports: Imports,
-    /// Where imports can read.
-    pub origins: Arc<dyn Origins>,
     /// The dashboards that show what queries find.
     pub dashboards: Dashboards,
     /// How long a deleted event data store can be restored.

@@ -13,7 +13,8 @@ use tracing::{info, warn};
 
 use crate::import::{FAILURES, IMPORTS, Progress, failure_key};
 use crate::{
-    Destinations, Failure, FailureStatus, Import, ImportError, ImportKey, ImportStatus, Origin, Origins, Statistics,
+    Destinations, Failure, FailureStatus, Import, ImportError, ImportKey, ImportStatus, Origin, OriginError, Origins,
+    Statistics,
 };
 
 /// So many starts of the server may find an import without any progress before it is given up: it may be what ends the
@@ -182,6 +183,14 @@ impl Imports {
             Some(Running { key, .. }) => Err(ImportError::Ongoing { key: key.clone() }),
             None => Ok(()),
         }
+    }
+
+    /// Whether log files can be imported from there, as far as can be known before they are read.
+    ///
+    /// # Errors
+    /// What an import would end with at once.
+    pub async fn check(&self, origin: &Origin, destination: &StoreKey) -> Result<(), OriginError> {
+        self.inner.origins.open(origin, destination).await.map(drop)
     }
 
     /// The import into this store that is under way.

@@ -18,7 +18,7 @@ use opentrail_gateway::{Gateway, GatewayConfig, VpcEndpoint};
 use opentrail_history::{History, HistoryOptions};
 use opentrail_iam::Iam;
 use opentrail_identity::{AccessKeySpec, AccountSpec, Directory};
-use opentrail_imports::{Imports, ImportsDeps, ImportsOptions, Origins};
+use opentrail_imports::{Imports, ImportsDeps, ImportsOptions};
 use opentrail_ingest::{DedupWindow, Ingest};
 use opentrail_journal::{Journal, SegmentsJournal, SegmentsOptions};
 use opentrail_keys::KeyRing;
@@ -189,16 +189,16 @@ pub(crate) async fn serve(args: ServeArgs) -> anyhow::Result<u8> {
         tasks: intake.clone(),
     })
     .await?;
-    let origins: Arc<dyn Origins> = Arc::new(ImportBuckets {
+    let origins = ImportBuckets {
         buckets: trail_buckets,
         embedded: store.clone(),
         keys: store_keys,
         directory: Arc::clone(&directory),
         clock: Arc::clone(&clock),
-    });
+    };
     let imports = Imports::open(ImportsDeps {
         catalog: Arc::clone(&catalog),
-        origins: Arc::clone(&origins),
+        origins: Arc::new(origins),
         destinations: Arc::new(StoreTables(tables)),
         clock: Arc::clone(&clock),
         random: Arc::clone(&random),
@@ -226,7 +226,6 @@ pub(crate) async fn serve(args: ServeArgs) -> anyhow::Result<u8> {
         channels: Channels::new(Arc::clone(&catalog)),
         queries,
         imports,
-        origins,
         dashboards,
         policies,
         pending_deletion: config.stores.pending_deletion,

@@ -62,7 +62,7 @@ async fn start(
     cx.authorize(Access::to_pass(&origin.role))?;
     let imports = &cx.services.imports;
     imports.require_none_ongoing(cx.account())?;
-    cx.services.origins.open(&origin, &store).await?;
+    imports.check(&origin, &store).await?;
     // Neither is the store deleted meanwhile, nor changed while the import is not known to be under way.
     let _turn = cx.services.turns.take(store.account).await;
     require_store(cx, destination).await?;
@@ -85,7 +85,7 @@ async fn retry(cx: Context<'_>, id: &str) -> Outcome<Import> {
     require_store(cx, destination.as_str()).await?;
     cx.authorize(Access::to_pass(&import.origin.role))?;
     imports.require_none_ongoing(cx.account())?;
-    cx.services.origins.open(&import.origin, &import.destination).await?;
+    imports.check(&import.origin, &import.destination).await?;
     let _turn = cx.services.turns.take(import.destination.account).await;
     require_store(cx, destination.as_str()).await?;
     Ok(imports.retry(&key).await?)

@@ -129,7 +129,6 @@ impl Api {
         });
         let services = Services {
             imports: imports.await.unwrap(),
-            origins: Arc::new(Nowhere),
             queries,
             dashboards,
             trails: Trails::new(catalog.clone()),
