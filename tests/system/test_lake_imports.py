@@ -257,3 +257,21 @@ def test_hostile_files_are_failures_and_cost_no_memory(server):
     peak = int(status.partition("VmHWM:")[2].split()[0])
     assert peak < 1 << 20, f"{peak} KiB"
     assert REGION in arn and ACCOUNT in arn
+
+
+def test_sealed_log_files_are_read_by_roles_that_may_use_their_key(server):
+    s3, iam = server.client("s3"), server.client("iam")
+    s3.create_bucket(Bucket="sealed")
+    role = make_role(iam, "sealed")
+    key = server.client("kms").create_key()["KeyMetadata"]["Arn"]
+    line = json.dumps(record(str(uuid.uuid4()), "Sealed", "2026-01-02T00:00:00Z")).encode()
+    s3.put_object(Bucket="sealed", Key=key_of(1), Body=log_file([line]), ServerSideEncryption="aws:kms", SSEKMSKeyId=key)
+    cloudtrail, arn = server.client("cloudtrail"), create(server, "sealed")
+    found = run_import(cloudtrail, arn, source("sealed", role))
+    [failure] = cloudtrail.list_import_failures(ImportId=found["ImportId"])["Failures"]
+    assert (found["ImportStatus"], failure["Location"], failure["ErrorType"]) == ("FAILED", key_of(1), "AccessDenied")
+    policy = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "kms:Decrypt", "Resource": key}]}
+    iam.put_role_policy(RoleName="lake-import", PolicyName="unseal", PolicyDocument=json.dumps(policy))
+    cloudtrail.start_import(ImportId=found["ImportId"])
+    assert wait_for_import(cloudtrail, found["ImportId"])["ImportStatus"] == "COMPLETED"
+    assert imported(server, arn) == [line]
