@@ -46,12 +46,12 @@ async fn steps(walk: &Walk, root: &str, after: Option<Cursor>) -> Vec<Step> {
 }
 
 fn keys(steps: &[Step]) -> Vec<&str> {
-    let key = |step| match step {
-        &Step::Object(ref object) => Some(object.key.as_str()),
+    let found = steps.iter().filter_map(|step| match step {
+        Step::Object(object) => Some(object.key.as_str()),
         Step::Done(_) => None,
         other => panic!("{other:?}"),
-    };
-    steps.iter().filter_map(key).collect()
+    });
+    found.collect()
 }
 
 #[tokio::test]
