@@ -5,9 +5,9 @@ import uuid
 
 import pytest
 
-from accounts import OTHER, READER
+from accounts import OTHER, READER, Key
 from errors import refused
-from opentrail_server import ACCOUNT, wait_until
+from opentrail_server import ACCOUNT, Server, wait_until
 from results import FINAL, rows_of, wait_for
 
 # Of the User Guide's four sample widgets: statement, parameters, how they are drawn.
@@ -31,6 +31,9 @@ SERVICES = (
     ["$StartTime$", "$EndTime$"],
     {"View": "BarChart", "LabelColumn": "service", "ValueColumn": "eventCount", "Orientation": "Vertical"},
 )
+# The eighth power of what it is given: it does not end while a test lasts, and can be cancelled.
+ENDLESS = "SELECT count(*) FROM " + ", ".join(f"{{0}} AS {alias}" for alias in "abcdefgh")
+ENDLESS += " WHERE " + " AND ".join(f"{one}.eventID <> {other}.eventID" for one, other in zip("abcdefg", "bcdefgh"))
 SAMPLES = [TOP_ERRORS, REGIONS, ACTIVITY, SERVICES]
 HIGHLIGHTS = "AWSCloudTrail-Highlights"
 SIX_HOURS = {"Frequency": {"Unit": "HOURS", "Value": 6}, "Status": "ENABLED"}
@@ -251,6 +254,32 @@ def test_a_refresh_runs_each_widget_and_its_results_are_found_by_alias(cloudtrai
         cloudtrail.start_query(QueryAlias=aliases[1], QueryParameters=["2024-01-01'", "2124-01-01"])
 
 
+@pytest.mark.operation("StartDashboardRefresh", "DescribeQuery")
+def test_one_refresh_runs_at_a_time_and_its_queries_are_among_the_ten(tmp_path):
+    """On a server of its own, of which one query at a time takes a thread."""
+    with Server(tmp_path, "[queries]\nrunning = 1") as server:
+        cloudtrail = server.client("cloudtrail")
+        arn = cloudtrail.create_event_data_store(Name="shown")["EventDataStoreArn"]
+        allow(cloudtrail, arn, "cloudtrail:StartQuery")
+        for _ in range(20):
+            cloudtrail.describe_trails()
+        store = arn.rpartition("/")[2]
+        board = [widget(TOP_ERRORS, store, QueryStatement=ENDLESS.format(store), QueryParameters=None)] * 6
+        made = cloudtrail.create_dashboard(Name="endless", Widgets=board)
+        cloudtrail.create_dashboard(Name="quick", Widgets=[widget(TOP_ERRORS, store)] * 5)
+        refresh = cloudtrail.start_dashboard_refresh(DashboardId="endless")["RefreshId"]
+        with refused("ServiceQuotaExceededException", "A refresh of"):
+            cloudtrail.start_dashboard_refresh(DashboardId="endless")
+        with refused("ServiceQuotaExceededException", "10 queries"):
+            cloudtrail.start_dashboard_refresh(DashboardId="quick")
+        for number, one in enumerate(reversed(made["Widgets"])):
+            described = cloudtrail.describe_query(QueryAlias=one["QueryAlias"], RefreshId=refresh)
+            assert described["QueryStatus"] in ("QUEUED", "RUNNING"), f"{number} cancelled queries are not this one's"
+            cloudtrail.cancel_query(QueryId=described["QueryId"])
+        assert int(cloudtrail.start_dashboard_refresh(DashboardId="quick")["RefreshId"]) > 0
+        assert "LastRefreshFailureReason" not in cloudtrail.get_dashboard(DashboardId="endless"), "nobody scheduled it"
+
+
 @pytest.mark.operation("StartDashboardRefresh")
 def test_values_that_are_refused(cloudtrail, store):
     cloudtrail.create_dashboard(Name="board", Widgets=[widget(TOP_ERRORS, store)])
@@ -382,9 +411,9 @@ def test_side_rights_are_needed(cloudtrail, client, store, region):
 
     grant()
     key = iam.create_access_key(UserName=name)["AccessKey"]
-    from accounts import Key
-
     user = client("cloudtrail", region, Key(key["AccessKeyId"], key["SecretAccessKey"]))
+    with refused("AccessDeniedException", "cloudtrail:ListDashboards"):
+        user.list_dashboards()
     user.create_dashboard(Name="empty")
     asked = [widget(TOP_ERRORS, store)]
     with refused("AccessDeniedException", "cloudtrail:StartQuery"):

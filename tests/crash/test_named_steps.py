@@ -665,6 +665,41 @@ def query_expires(world, asked):
     assert not list((world.server.data / "queries").glob(f"{query}*"))
 
 
+class Board:
+    """A dashboard of three widgets, and its refreshes that were acknowledged."""
+
+    def __init__(self, world):
+        statement = {"Effect": "Allow", "Principal": {"Service": "cloudtrail.amazonaws.com"}, "Action": "cloudtrail:StartQuery"}
+        policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+        world.trails.put_resource_policy(ResourceArn=world.store, ResourcePolicy=policy)
+        view = {"View": "Table", "Title": "t", "Height": "2", "Width": "2"}
+        sql = f"SELECT count(*) AS n FROM {world.store.rpartition('/')[2]} WHERE eventName = 'CreateEventDataStore'"
+        widgets = [{"QueryStatement": sql, "ViewProperties": view}] * 3
+        made = world.trails.create_dashboard(Name=new_name(), Widgets=widgets)
+        self.name, self.aliases = made["Name"], [widget["QueryAlias"] for widget in made["Widgets"]]
+        self.refreshes = []
+
+
+def refresh(world, board):
+    try:
+        board.refreshes.append(world.trails.start_dashboard_refresh(DashboardId=board.name)["RefreshId"])
+    except world.trails.exceptions.ServiceQuotaExceededException:
+        pass  # the one before runs
+
+
+def last_refresh_is_whole(world, board):
+    """Whether it was acknowledged or not: all of its queries are there, and end; the next can be started."""
+    last = world.trails.get_dashboard(DashboardId=board.name)["LastRefreshId"]
+    assert not board.refreshes or int(last) >= int(board.refreshes[-1])
+    for alias in board.aliases:
+        query = world.trails.describe_query(QueryAlias=alias, RefreshId=last)["QueryId"]
+        assert wait_for(world.trails, query)["QueryStatus"] == "FINISHED"
+        (row,) = rows_of(world.trails, query)
+        assert int(row["n"]) >= 1
+    refresh(world, board)
+    assert int(board.refreshes[-1]) > int(last)
+
+
 STEPS = [
     *[Step(at) for at in ["journal.write:9", "journal.written:9", "journal.synced:9", "journal.published:9"]],
     *[Step(at) for at in ["ingest.append:5", "ingest.appended:5"]],
@@ -701,6 +736,8 @@ STEPS = [
     *[Step(at, Import, import_logs, logs_are_imported_once) for at in
       ["imports.started", "imports.intended", "imports.intended:2", "imports.landed", "imports.landed:2", "imports.settled",
        "imports.end", "imports.ended", "tables.import-written", "tables.imported:2"]],  # fmt: skip
+    *[Step(at, Board, refresh, last_refresh_is_whole, "refresh", 0) for at in
+      ["catalog.committed:3", "queries.staged:2", "queries.placed:2", "queries.finished"]],  # fmt: skip
     Step("queries.expired", answered_query, nothing, query_expires),
     *[Step(at) for at in ["objects.staged", "objects.described", "objects.placed"]],
     *[Step(at, Object, put_object, object_is_whole, "client") for at in

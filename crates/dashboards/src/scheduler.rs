@@ -5,7 +5,7 @@ use std::time::Duration;
 use opentrail_catalog::{CatalogExt, Versioned};
 use opentrail_model::Timestamp;
 use opentrail_runtime::Shutdown;
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
 use crate::repository::KIND;
 use crate::{Dashboard, DashboardError, Dashboards, Found, Schedule, Values};
@@ -70,7 +70,7 @@ impl Dashboards {
         match obeyed.await {
             Ok(()) => true,
             Err(error) => {
-                info!(dashboard = %key, %error, "a scheduled refresh has to wait");
+                debug!(dashboard = %key, %error, "a scheduled refresh has to wait");
                 false
             }
         }

@@ -116,6 +116,18 @@ impl Index {
         of_place(&entries, account, region).map(|(key, entry)| (key.clone(), entry.clone())).collect()
     }
 
+    /// The latest of the account's queries in a Region for which `meant` holds.
+    pub(crate) fn latest(
+        &self,
+        account: AccountId,
+        region: &Region,
+        meant: impl Fn(&Entry) -> bool,
+    ) -> Option<QueryKey> {
+        let entries = self.0.lock();
+        let all = of_place(&entries, account, region).filter(|(_, entry)| meant(entry));
+        all.max_by_key(|(key, entry)| (entry.created, key.id)).map(|(key, _)| key.clone())
+    }
+
     /// Those that have ended and were created at `until` or before.
     pub(crate) fn old(&self, until: Timestamp) -> Vec<QueryKey> {
         let entries = self.0.lock();

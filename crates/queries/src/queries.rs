@@ -243,12 +243,8 @@ impl Queries {
         alias: &str,
         refresh: Option<&str>,
     ) -> Option<QueryKey> {
-        let meant = |entry: &Entry| {
-            let is_meant = |is: &Alias| is.name == alias && (refresh.is_none() || is.refresh.as_deref() == refresh);
-            entry.alias.as_ref().is_some_and(is_meant)
-        };
-        let all = self.inner.index.of_account(account, region).into_iter().filter(|(_, entry)| meant(entry));
-        all.max_by_key(|(key, entry)| (entry.created, key.id)).map(|(key, _)| key)
+        let is_meant = |is: &Alias| is.name == alias && (refresh.is_none() || is.refresh.as_deref() == refresh);
+        self.inner.index.latest(account, region, |entry| entry.alias.as_ref().is_some_and(is_meant))
     }
 
     /// Whether the query is queued or running.
