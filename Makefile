@@ -16,7 +16,7 @@ demo: build ## Record real AWS CLI calls, look them up, deliver, prove and tampe
 test: unit conformance ## Run every test
 
 unit: ## Run the Rust tests
-	cargo test --workspace
+	cargo test --workspace --no-fail-fast
 
 conformance: build ## Run the tests with stock clients against the real server
 	@OPENTRAIL_BIN=$(BIN) scripts/conformance

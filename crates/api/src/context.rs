@@ -7,6 +7,7 @@ use bytes::Bytes;
 use opentrail_catalog::Catalog;
 use opentrail_dashboards::Dashboards;
 use opentrail_delivery::PublicKeys;
+use opentrail_generate::Generator;
 use opentrail_history::History;
 use opentrail_iam::Iam;
 use opentrail_identity::{Directory, Principal};
@@ -21,6 +22,7 @@ use opentrail_trails::{Buckets, TrailChange, Trails};
 
 use crate::audit::Audited;
 use crate::error::ApiError;
+use crate::federation::FederatedTables;
 use crate::quotas::Quotas;
 use crate::turn::{Turn, Turns};
 
@@ -39,6 +41,10 @@ pub struct Services {
     pub queries: Queries,
     /// The imports into them.
     pub imports: Imports,
+    /// What makes statements of questions.
+    pub generator: Arc<dyn Generator>,
+    /// Where other engines read the tables of event data stores.
+    pub federation: Arc<dyn FederatedTables>,
     /// The dashboards that show what queries find.
     pub dashboards: Dashboards,
     /// How long a deleted event data store can be restored.

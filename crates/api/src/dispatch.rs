@@ -17,11 +17,14 @@ use crate::delegation::{deregister_organization_delegated_admin, register_organi
 use crate::error::ApiError;
 use crate::event::lookup_events;
 use crate::event_configuration::{get_event_configuration, put_event_configuration};
+use crate::federation::{disable_federation, enable_federation};
 use crate::import::{get_import, list_import_failures, list_imports, start_import, stop_import};
 use crate::key::list_public_keys;
 use crate::organizations::change::Committed;
 use crate::policy::{delete_resource_policy, get_resource_policy, put_resource_policy};
-use crate::query::{cancel_query, describe_query, get_query_results, list_queries, search_sample_queries, start_query};
+use crate::query::{
+    cancel_query, describe_query, generate_query, get_query_results, list_queries, search_sample_queries, start_query,
+};
 use crate::request::read;
 use crate::selector::{get_event_selectors, put_event_selectors};
 use crate::store::{
@@ -50,7 +53,10 @@ pub const BUILT: &[&str] = &[
     "DeleteTrail",
     "DeregisterOrganizationDelegatedAdmin",
     "DescribeQuery",
+    "DisableFederation",
+    "EnableFederation",
     "DescribeTrails",
+    "GenerateQuery",
     "GetChannel",
     "GetDashboard",
     "GetEventConfiguration",
@@ -188,6 +194,8 @@ async fn handle_store(cx: Context<'_>, operation: Operation, body: &Bytes) -> Ou
         O::CreateEventDataStore => changed(cx, create_event_data_store(cx, read(operation, body)?).await?),
         O::UpdateEventDataStore => changed(cx, update_event_data_store(cx, read(operation, body)?).await?),
         O::DeleteEventDataStore => changed(cx, delete_event_data_store(cx, read(operation, body)?).await?),
+        O::EnableFederation => changed(cx, enable_federation(cx, read(operation, body)?).await?),
+        O::DisableFederation => changed(cx, disable_federation(cx, read(operation, body)?).await?),
         O::RestoreEventDataStore => changed(cx, restore_event_data_store(cx, read(operation, body)?).await?),
         O::GetEventDataStore => answered(cx, &get_event_data_store(cx, read(operation, body)?).await?),
         O::ListEventDataStores => answered(cx, &list_event_data_stores(cx, read(operation, body)?).await?),
@@ -223,6 +231,7 @@ async fn handle_query(cx: Context<'_>, operation: Operation, body: &Bytes) -> Ou
         O::GetQueryResults => answered(cx, &get_query_results(cx, read(operation, body)?).await?),
         O::CancelQuery => answered(cx, &cancel_query(cx, read(operation, body)?).await?),
         O::ListQueries => answered(cx, &list_queries(cx, read(operation, body)?).await?),
+        O::GenerateQuery => answered(cx, &generate_query(cx, read(operation, body)?).await?),
         O::SearchSampleQueries => answered(cx, &search_sample_queries(cx, read(operation, body)?).await?),
         other => handle_dashboard(cx, other, body).await,
     }

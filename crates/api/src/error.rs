@@ -4,6 +4,7 @@
 
 use opentrail_catalog::CatalogError;
 use opentrail_dashboards::{DashboardError, ScheduleError};
+use opentrail_generate::{GenerateError, Refusal};
 use opentrail_history::HistoryError;
 use opentrail_imports::{ImportError, OriginError};
 use opentrail_model::ParseTrailNameError;
@@ -462,6 +463,25 @@ impl From<DashboardError> for ApiError {
             DashboardError::Query(cause) => return cause.into(),
             DashboardError::Catalog(cause) => return cause.into(),
         })
+    }
+}
+
+impl From<Refusal> for ApiError {
+    fn from(error: Refusal) -> Self {
+        Self(Exception::generate_response(error.to_string()))
+    }
+}
+
+impl From<GenerateError> for ApiError {
+    /// Details stay in our log. It is no error that clients repeat by themselves: that would take as long again.
+    fn from(error: GenerateError) -> Self {
+        match error {
+            GenerateError::Refused(refusal) => refusal.into(),
+            GenerateError::Failed { reason } => {
+                error!(reason, "the generator of queries failed");
+                Self(Exception::generate_response("The generator of queries does not answer. Try again later."))
+            }
+        }
     }
 }
 

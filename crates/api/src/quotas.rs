@@ -13,7 +13,8 @@ const MAX_BUCKETS: usize = 10_000;
 /// AWS's request rates, for those who test how their clients bear throttling; off unless asked for.
 ///
 /// Each operation has a token bucket of its own per account and Region. The rates are those of the General Reference,
-/// "AWS CloudTrail endpoints and quotas"; that a bucket holds one second's worth is a choice, as bursts are not published.
+/// "AWS CloudTrail endpoints and quotas"; that a bucket holds one second's worth, or a minute's of those by the minute, is
+/// a choice, as bursts are not published.
 pub struct Quotas {
     clock: Arc<dyn Clock>,
     buckets: Mutex<HashMap<(AccountId, Region, &'static str), Bucket>>,
@@ -24,9 +25,19 @@ pub struct Quotas {
 pub(crate) struct Exceeded;
 
 struct Bucket {
-    /// In thousandths of a request, so that a millisecond at one request a second counts.
+    /// In parts of a request, so that a millisecond at the lowest rate counts.
     tokens: u64,
     filled: Timestamp,
+}
+
+/// Parts that a request has: what a bucket of one request a minute gets in a minute.
+const REQUEST: u64 = 60_000;
+
+/// How fast a bucket fills, in requests a minute, and how many it holds.
+#[derive(Clone, Copy, Debug)]
+struct Rate {
+    per_minute: u64,
+    holds: u64,
 }
 
 impl Quotas {
@@ -38,27 +49,28 @@ impl Quotas {
     /// Takes one request of `operation` from the account's bucket.
     pub(crate) fn take(&self, account: AccountId, region: &Region, operation: &'static str) -> Result<(), Exceeded> {
         let now = self.clock.now();
-        let rate = requests_per_second(operation);
+        let rate = rate_of(operation);
         let mut buckets = self.buckets.lock();
         if buckets.len() >= MAX_BUCKETS {
             buckets.retain(|(_, _, operation), bucket| {
-                bucket.refill(requests_per_second(operation), now);
-                bucket.tokens < requests_per_second(operation) * 1000
+                let rate = rate_of(operation);
+                bucket.refill(rate, now);
+                bucket.tokens < rate.holds * REQUEST
             });
         }
         let bucket = buckets
             .entry((account, region.clone(), operation))
-            .or_insert_with(|| Bucket { tokens: rate * 1000, filled: now });
+            .or_insert_with(|| Bucket { tokens: rate.holds * REQUEST, filled: now });
         bucket.refill(rate, now);
-        bucket.tokens = bucket.tokens.checked_sub(1000).ok_or(Exceeded)?;
+        bucket.tokens = bucket.tokens.checked_sub(REQUEST).ok_or(Exceeded)?;
         Ok(())
     }
 }
 
 impl Bucket {
-    fn refill(&mut self, rate: u64, now: Timestamp) {
-        let passed = now.since(self.filled).min(Duration::from_secs(1));
-        self.tokens = (self.tokens + rate * passed.as_millis() as u64).min(rate * 1000);
+    fn refill(&mut self, rate: Rate, now: Timestamp) {
+        let passed = now.since(self.filled).min(Duration::from_secs(60));
+        self.tokens = (self.tokens + rate.per_minute * passed.as_millis() as u64).min(rate.holds * REQUEST);
         self.filled = now;
     }
 }
@@ -69,8 +81,9 @@ impl fmt::Debug for Quotas {
     }
 }
 
-fn requests_per_second(operation: &str) -> u64 {
-    match operation {
+fn rate_of(operation: &str) -> Rate {
+    let per_second = match operation {
+        "GenerateQuery" => return Rate { per_minute: 4, holds: 4 },
         "PutAuditEvents" => 100,
         "StartQuery" | "CancelQuery" => 3,
         "LookupEvents" | "ListInsightsData" => 2,
@@ -78,7 +91,8 @@ fn requests_per_second(operation: &str) -> u64 {
         "SearchSampleQueries" | "RegisterOrganizationDelegatedAdmin" | "DeregisterOrganizationDelegatedAdmin" => 10,
         read if ["Get", "Describe", "List"].iter().any(|verb| read.starts_with(verb)) => 10,
         _ => 1,
-    }
+    };
+    Rate { per_minute: per_second * 60, holds: per_second }
 }
 
 #[cfg(test)]
@@ -103,6 +117,18 @@ mod tests {
         assert_eq!([lookup(), lookup()], [Ok(()), Err(Exceeded)]);
         clock.advance(Duration::from_secs(3600));
         assert_eq!([lookup(), lookup(), lookup()], [Ok(()), Ok(()), Err(Exceeded)]);
+    }
+
+    #[test]
+    fn a_rate_can_be_one_of_minutes() {
+        let clock = Arc::new(ManualClock::new(Timestamp::from_secs(1000)));
+        let quotas = Quotas::new(clock.clone());
+        let generate = || quotas.take(account(1), &Region::us_east_1(), "GenerateQuery");
+        assert_eq!([generate(), generate(), generate(), generate()], [Ok(()); 4]);
+        clock.advance(Duration::from_millis(14_999));
+        assert_eq!(generate(), Err(Exceeded));
+        clock.advance(Duration::from_millis(1));
+        assert_eq!([generate(), generate()], [Ok(()), Err(Exceeded)]);
     }
 
     #[test]

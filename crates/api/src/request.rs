@@ -42,6 +42,9 @@ fn invalid(operation: Operation, violations: &[Violation]) -> Exception {
             "tagsList",
         ) => Exception::invalid_tag_parameter(message),
         _ if is_of_imports(operation) => of_imports(operation, member, message),
+        (Operation::GenerateQuery, "eventDataStores") if message.contains(OF_AN_ENTRY) => {
+            Exception::event_data_store_arn_invalid(message)
+        }
         _ if is_of_queries(operation) => of_queries(operation, member, message),
         _ if is_of_stores(operation) => of_stores(member, message),
         _ => Exception::validation(message),
@@ -63,6 +66,8 @@ fn of_imports(operation: Operation, member: &str, message: String) -> Exception 
         _ => Exception::invalid_parameter(message),
     }
 }
+/// What the message of a list says when one of its entries is at fault, and not the list.
+const OF_AN_ENTRY: &str = "Member must satisfy constraint: [";
 
 fn is_of_queries(operation: Operation) -> bool {
     use Operation as O;
@@ -70,6 +75,7 @@ fn is_of_queries(operation: Operation) -> bool {
         operation,
         O::CancelQuery
             | O::DescribeQuery
+            | O::GenerateQuery
             | O::GetQueryResults
             | O::ListQueries
             | O::SearchSampleQueries
@@ -97,6 +103,8 @@ fn is_of_stores(operation: Operation) -> bool {
         operation,
         O::CreateEventDataStore
             | O::DeleteEventDataStore
+            | O::DisableFederation
+            | O::EnableFederation
             | O::GetEventDataStore
             | O::RestoreEventDataStore
             | O::StartEventDataStoreIngestion

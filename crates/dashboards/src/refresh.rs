@@ -165,7 +165,7 @@ impl Dashboards {
             statement,
             stores,
             delivery: None,
-            alias: Some(Alias { name: alias, refresh: Some(id.to_string()) }),
+            alias: Some(Alias { name: alias, refresh: Some(id.to_string()), prompt: None }),
         };
         let new = questions.into_iter().map(new).collect();
         let put = |started: &[QueryKey]| {

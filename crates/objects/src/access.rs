@@ -37,6 +37,8 @@ pub struct S3Call<'a> {
     pub session_token: Option<String>,
     /// The IAM action, e.g. `s3:PutObject`; not always the operation's name (`HeadObject` needs `s3:GetObject`).
     pub action: &'static str,
+    /// The ARN that the action is on, where that is neither the bucket nor the object: that of a [`Mount`](crate::Mount).
+    pub resource: Option<String>,
     /// The bucket, if the action has one.
     pub bucket: Option<&'a str>,
     /// The key, if the action is on an object.

@@ -311,9 +311,17 @@ impl S3Access for Gate {
         context.extend(extensions.get::<ConditionKeys>().cloned().unwrap_or_default().0);
         let session_token = extensions.get::<Signer>().and_then(|signer| signer.session_token.clone());
         let mut caller = Caller { account: None, access_key_id, session_token, context };
-        if let Some(action) = action {
-            let resource = (bucket.as_deref(), key.as_deref());
-            caller.account = Some(caller.ask(&*self.access, &self.store, action, resource)?);
+        let resource = (bucket.as_deref(), key.as_deref());
+        match action {
+            Some(action) => caller.account = Some(caller.ask(&*self.access, &self.store, action, resource)?),
+            // Nothing that asks for itself, as DeleteObjects does, is for a bucket that can only be read.
+            None if bucket.as_deref().is_some_and(|bucket| self.store.mounted(bucket).is_some()) => {
+                return Err(S3Error::with_message(
+                    S3ErrorCode::AccessDenied,
+                    "Access Denied: the bucket can only be read",
+                ));
+            }
+            None => {}
         }
         // Those who may not ask for an operation are not told what it lacks.
         let unavailable = crate::s3::require_available(cx.s3_op().name(), cx.headers(), &query);
@@ -335,10 +343,19 @@ impl Caller {
             Some(bucket) => store.bucket(bucket).map_err(crate::s3::refused)?,
             None => None,
         };
+        let (action, resource) = match bucket.and_then(|bucket| store.mounted(bucket)) {
+            None => (action, None),
+            Some(mount) => {
+                let read_only = "Access Denied: the bucket can only be read";
+                let denied = || S3Error::with_message(S3ErrorCode::AccessDenied, read_only);
+                (mount.action_for(action).ok_or_else(denied)?, Some(mount.resource))
+            }
+        };
         let call = S3Call {
             access_key_id: Some(self.access_key_id.clone()),
             session_token: self.session_token.clone(),
             action,
+            resource,
             bucket,
             key,
             bucket_owner: found.as_ref().map(|found| found.owner),

@@ -20,6 +20,7 @@ use crate::error::At;
 use crate::key::{LONGEST_KEY, path_of};
 use crate::listing::{self, Listings, Page, Query};
 use crate::locks::{DefaultRetention, Lock, LockTime, ObjectLock};
+use crate::mount::Mount;
 use crate::multipart::{paths_in, sweep_uploads};
 use crate::sealing::{CallerKeys, ObjectKeys, Readable, Seal, SealedKey, WantedKey};
 use crate::sidecar::{self, Description, Headers, Sidecar, Stamp};
@@ -51,6 +52,8 @@ pub(crate) struct Inner {
     pub(crate) keys: OnceLock<Arc<dyn CallerKeys>>,
     /// Read-locked while an object is written, so that no bucket disappears under it.
     pub(crate) buckets: RwLock<BTreeMap<String, Bucket>>,
+    /// Never of a name that is in `buckets`.
+    mounts: RwLock<BTreeMap<String, Mount>>,
     locks: Vec<Mutex<()>>,
     /// Apart from `locks`: who completes an upload holds one of each.
     upload_locks: Vec<Mutex<()>>,
@@ -135,6 +138,7 @@ impl Store {
             scratch: Arc::new(scratch),
             keys: OnceLock::new(),
             buckets: RwLock::new(buckets),
+            mounts: RwLock::default(),
             locks: (0..LOCKS).map(|_| Mutex::new(())).collect(),
             upload_locks: (0..LOCKS).map(|_| Mutex::new(())).collect(),
             listings: Listings::default(),
@@ -148,7 +152,30 @@ impl Store {
     /// # Errors
     /// None today; a store that asks the disk may fail.
     pub fn bucket(&self, name: &str) -> Result<Option<Bucket>, StoreError> {
-        Ok(self.inner.buckets.read().get(name).cloned())
+        let found = self.inner.buckets.read().get(name).cloned();
+        Ok(found.or_else(|| self.mounted(name).map(|mount| mount.as_bucket(name))))
+    }
+
+    /// Shows a directory as a bucket that can be read and not changed, in the place of an earlier one.
+    ///
+    /// # Errors
+    /// When the store has a bucket of that name.
+    pub fn mount(&self, name: &str, mount: Mount) -> Result<(), StoreError> {
+        let buckets = self.inner.buckets.read();
+        if let Some(found) = buckets.get(name) {
+            return Err(StoreError::BucketExists { bucket: name.to_owned(), by_caller: found.owner == mount.owner });
+        }
+        self.inner.mounts.write().insert(name.to_owned(), mount);
+        Ok(())
+    }
+
+    /// Shows the directory no more.
+    pub fn unmount(&self, name: &str) {
+        self.inner.mounts.write().remove(name);
+    }
+
+    pub(crate) fn mounted(&self, name: &str) -> Option<Mount> {
+        self.inner.mounts.read().get(name).cloned()
     }
 
     /// All buckets, by name.
@@ -157,7 +184,7 @@ impl Store {
     }
 
     pub(crate) fn require_bucket(&self, name: &str) -> Result<Bucket, StoreError> {
-        self.inner.buckets.read().get(name).cloned().ok_or_else(|| no_such_bucket(name))
+        self.bucket(name)?.ok_or_else(|| no_such_bucket(name))
     }
 
     /// Creates a bucket.
@@ -189,6 +216,9 @@ impl Store {
         let mut buckets = self.inner.buckets.write();
         if let Some(found) = buckets.get(name) {
             return Err(StoreError::BucketExists { bucket: name.to_owned(), by_caller: found.owner == owner });
+        }
+        if let Some(mount) = self.mounted(name) {
+            return Err(StoreError::BucketExists { bucket: name.to_owned(), by_caller: mount.owner == owner });
         }
         let created = self.inner.clock.now().floor_secs();
         let versioning = object_lock.is_some().then_some(Versioning::Enabled);
@@ -449,6 +479,10 @@ impl Store {
     /// One page of a listing.
     pub(crate) fn list(&self, bucket: &str, query: &Query<'_>) -> Result<Page, StoreError> {
         self.require_bucket(bucket)?;
+        if let Some(Mount { directory, .. }) = self.mounted(bucket) {
+            // Its changes are not told to us.
+            return Listings::default().page(&directory, query).at(&directory);
+        }
         let directory = self.inner.root.join(bucket);
         self.inner.listings.page(&directory, query).at(&directory)
     }
@@ -494,7 +528,8 @@ impl Place {
 impl Inner {
     pub(crate) fn place(&self, bucket: &str, key: &str) -> Place {
         let path = path_of(key);
-        let data = self.root.join(bucket).join(&path);
+        let mounted = self.mounts.read().get(bucket).map(|mount| mount.directory.clone());
+        let data = mounted.unwrap_or_else(|| self.root.join(bucket)).join(&path);
         let directory = data.parent().unwrap_or(&self.root).to_owned();
         let versions = Sidecar::path(&self.versions(bucket), key).with_extension("");
         let hidden = self.hidden(bucket).join(path);

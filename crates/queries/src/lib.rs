@@ -10,6 +10,7 @@ mod csv;
 mod deliver;
 mod engine;
 mod error;
+mod generated;
 mod index;
 mod metrics;
 mod queries;
@@ -17,6 +18,7 @@ mod query;
 mod results;
 mod run;
 pub mod samples;
+mod turns;
 mod upkeep;
 
 #[cfg(test)]
@@ -24,6 +26,7 @@ mod tests;
 
 pub use engine::{Engine, Execution, ExecutionError, InvalidStatement, PlanError, Row, Scanned};
 pub use error::QueryError;
+pub use generated::GeneratedQuery;
 pub use queries::{Listed, NewQuery, Queries, QueriesDeps, QueriesOptions, QueryView};
 pub use query::{Alias, Delivery, DeliveryStatus, Ended, Query, QueryKey, QueryStatus};
 pub use results::{Page, ResultsError};

@@ -8,13 +8,13 @@ use opentrail_model::{AccountId, Region, Timestamp};
 use opentrail_runtime::{Clock, OnError, Random, TaskGroup};
 use opentrail_stores::StoreKey;
 use opentrail_trails::Buckets;
-use tokio::sync::Semaphore;
 use tracing::info;
 use uuid::Uuid;
 
 use crate::index::{Entry, Index, State};
 use crate::results::ResultsDir;
 use crate::run::end;
+use crate::turns::Turns;
 use crate::{
     Alias, Delivery, Ended, Engine, InvalidStatement, Page, PlanError, Query, QueryError, QueryKey, QueryStatus,
     ResultsError, Scanned, metrics,
@@ -53,7 +53,8 @@ pub struct QueriesDeps {
 /// The bounds of queries.
 #[derive(Clone, Debug)]
 pub struct QueriesOptions {
-    /// How many run at a time, of all accounts together; the others are queued.
+    /// How many run at a time, of all accounts together; the others are queued. An account that has none running may go
+    /// beyond, to twice as many.
     pub running: usize,
     /// How long one may run. (User Guide, "CloudTrail Lake": one hour.)
     pub time_limit: Duration,
@@ -136,8 +137,7 @@ pub(crate) struct Inner {
     pub(crate) tasks: TaskGroup,
     pub(crate) results: ResultsDir,
     pub(crate) index: Index,
-    /// A permit for each query that may run.
-    pub(crate) running: Semaphore,
+    pub(crate) turns: Arc<Turns>,
 }
 
 impl Queries {
@@ -149,9 +149,9 @@ impl Queries {
     pub async fn open(deps: QueriesDeps) -> Result<Self, QueryError> {
         metrics::describe();
         let QueriesDeps { catalog, engine, buckets, signer, clock, random, dir, options, tasks } = deps;
-        let running = Semaphore::new(options.running.max(1));
+        let turns = Turns::new(options.running);
         let (results, index) = (ResultsDir::open(dir)?, Index::default());
-        let inner = Inner { catalog, engine, buckets, signer, clock, random, options, tasks, results, index, running };
+        let inner = Inner { catalog, engine, buckets, signer, clock, random, options, tasks, results, index, turns };
         let queries = Self { inner: Arc::new(inner) };
         for document in queries.inner.catalog.all::<Query>(KIND, "").await? {
             queries.resume(document).await?;

@@ -48,13 +48,16 @@ pub struct Query {
     pub alias: Option<Alias>,
 }
 
-/// What names the statement of a query that was started by that name: a widget of a dashboard.
+/// What names the statement of a query that was started by that name: a widget of a dashboard, or a generated query.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Alias {
     /// `QueryAlias`.
     pub name: String,
     /// `RefreshId`: the refresh of the dashboard that started it.
     pub refresh: Option<String>,
+    /// `Prompt`: the question that a generated query answers.
+    #[serde(default)]
+    pub prompt: Option<String>,
 }
 
 /// How a query ended.

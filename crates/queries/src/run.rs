@@ -2,7 +2,7 @@
 //!
 //! 1. StartQuery commits its document. A crash before the answer leaves a query that nobody asks for; it runs, and goes
 //!    after seven days.
-//! 2. It waits for a permit, then runs. Its rows go to a directory under another name. A crash leaves that, and a document
+//! 2. It waits for its turn, then runs. Its rows go to a directory under another name. A crash leaves that, and a document
 //!    without an end: the next start runs the query again from the beginning, over the stores as they are then, with the
 //!    current time that it first had; the third time it is given up, as it may be what ends the server.
 //! 3. The rows are made durable and get their name, then the document gets its end, in one transaction. A crash in between
@@ -61,12 +61,11 @@ impl Queries {
     async fn run(&self, query: Query, revision: u64, progress: Arc<Progress>) {
         let key = query.key.clone();
         let shutdown = self.inner.tasks.shutdown().clone();
-        let permit = tokio::select! {
-            permit = self.inner.running.acquire() => permit,
+        let turn = tokio::select! {
+            turn = self.inner.turns.take(key.account) => turn,
             () = progress.cancel.begun() => return,
             () = shutdown.begun() => return,
         };
-        let Ok(permit) = permit else { return };
         progress.start(self.inner.clock.now());
         // In a task of its own, so that a panic of the engine ends this query only.
         let work = {
@@ -83,7 +82,7 @@ impl Queries {
                 return;
             }
         };
-        drop(permit);
+        drop(turn);
         let status = ended.status;
         if status == QueryStatus::Failed {
             self.forget_rows(&query).await;

@@ -37,6 +37,7 @@ impl Queries {
             self.inner.catalog.commit(vec![change]).await?;
             self.inner.index.remove(&key);
         }
+        self.expire_generated(until).await?;
         Ok(())
     }
 }

@@ -1,10 +1,12 @@
 //! The command line.
 
 mod client;
+mod federation;
 mod fsck;
 mod import;
 mod import_into;
 pub(crate) mod output;
+mod sql;
 mod verify;
 mod verify_query_results;
 
@@ -16,6 +18,7 @@ use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use opentrail_model::AccountId;
 #[cfg(debug_assertions)]
 use opentrail_runtime::{CRASH_AT, CrashAt, CrashPoint};
+use opentrail_runtime::{OnError, Shutdown, TaskGroup};
 
 use crate::config::ConfigError;
 use crate::logging::{self, LogFormat};
@@ -39,6 +42,7 @@ const EXAMPLES: &str = "Examples:
   opentrail serve
   AWS_SHARED_CREDENTIALS_FILE=opentrail-data/credentials \\
     aws --endpoint-url http://127.0.0.1:4590 cloudtrail lookup-events
+  opentrail sql 'SELECT eventName, count(*) FROM my-store GROUP BY 1' --endpoint-url http://127.0.0.1:4590
   opentrail verify opentrail-data/objects/my-logs --endpoint-url http://127.0.0.1:4590
   opentrail import ./downloaded-trail --endpoint-url http://127.0.0.1:4590";
 
@@ -57,6 +61,10 @@ enum Command {
     Serve(ServeArgs),
     /// Put the events of log files into a running server's Event history, or into an event data store.
     Import(import::ImportArgs),
+    /// Ask event data stores of a running server in SQL.
+    Sql(sql::SqlArgs),
+    /// Say where other engines read the tables of federated event data stores.
+    Federation(federation::FederationArgs),
     /// Check delivered log files and digests: nothing altered, nothing missing.
     Verify(verify::VerifyArgs),
     /// Check the saved results of a query: that they are those that were signed.
@@ -128,6 +136,8 @@ pub(crate) fn main() -> ExitCode {
             logging::start(args.log_format, &args.log).and_then(|()| block_on(crate::serve::serve(args)))
         }
         Command::Import(args) => block_on(import::run(args)),
+        Command::Sql(args) => block_on(sql::run(args)),
+        Command::Federation(args) => block_on(federation::run(args)),
         Command::Verify(args) => block_on(verify::run(args)),
         Command::VerifyQueryResults(args) => block_on(verify_query_results::run(args)),
         Command::Fsck(args) => block_on(fsck::run(args)),
@@ -151,6 +161,22 @@ pub(crate) fn main() -> ExitCode {
             code.into()
         }
     }
+}
+
+/// Begins at Ctrl-C, and whoever begins it first ends the watch for that.
+fn stop_on_ctrl_c() -> (Shutdown, TaskGroup) {
+    let stop = Shutdown::new();
+    let tasks = TaskGroup::new(stop.clone());
+    let begun = stop.clone();
+    tasks.spawn("stop on Ctrl-C", OnError::Log, async move {
+        tokio::select! {
+            pressed = tokio::signal::ctrl_c() => pressed?,
+            () = begun.begun() => {}
+        }
+        begun.begin();
+        Ok::<_, std::io::Error>(())
+    });
+    (stop, tasks)
 }
 
 fn block_on(command: impl Future<Output = anyhow::Result<u8>>) -> anyhow::Result<u8> {

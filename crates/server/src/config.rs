@@ -4,6 +4,7 @@
 //! Everything has a default: without a file the server runs. The reference is `docs/configuration.md`.
 
 mod environment;
+mod generate;
 mod imports;
 mod queries;
 mod reader;
@@ -15,6 +16,7 @@ use std::path::Path;
 use opentrail_identity::{AccountSpec, IdentityError};
 use toml::Table;
 
+pub(crate) use generate::{GenerateSection, Protocol};
 pub(crate) use imports::ImportsSection;
 pub(crate) use queries::QueriesSection;
 use reader::{Problem, Reader};
@@ -34,6 +36,7 @@ pub(crate) struct Config {
     pub(crate) stores: StoresSection,
     pub(crate) imports: ImportsSection,
     pub(crate) queries: QueriesSection,
+    pub(crate) generate: Option<GenerateSection>,
     pub(crate) ingest: IngestSection,
     pub(crate) gateways: Vec<GatewaySection>,
     pub(crate) destinations: Vec<DestinationSection>,
@@ -101,6 +104,7 @@ impl Config {
             stores: StoresSection::read(&mut root),
             imports: ImportsSection::read(&mut root),
             queries: QueriesSection::read(&mut root),
+            generate: GenerateSection::read(&mut root),
             ingest: IngestSection::read(&mut root),
             gateways: root.sections("gateway", |section| GatewaySection::read(section, directory)),
             destinations: root.sections("destination", DestinationSection::read),
@@ -205,6 +209,28 @@ mod tests {
         let config = load("", &set).unwrap();
         assert_eq!(config.gateways[0].region.as_str(), "garage");
     }
+
+    #[test]
+    fn a_language_model_has_a_protocol_and_what_it_shows() {
+        let keys = |text: &str| -> Vec<String> {
+            let error = load(text, &[]).unwrap_err();
+            error.problems.iter().map(|problem| problem.key.clone()).collect()
+        };
+        assert!(load("", &[]).unwrap().generate.is_none());
+        assert_eq!(keys("[generate]"), ["generate.endpoint", "generate.model", "generate.protocol"]);
+        let local = "[generate]\nendpoint = \"http://127.0.0.1:1/v1\"\nmodel = \"m\"\n";
+        assert_eq!(keys(&format!("{local}protocol = \"morse\"")), ["generate.protocol"]);
+        let bedrock = keys(&format!("{local}protocol = \"bedrock\"\napi_key = \"k\""));
+        assert_eq!(bedrock, ["generate.access_key_id", "generate.secret_access_key", "generate.api_key"]);
+        let file = format!("{local}protocol = \"openai\"\napi_key_file = \"/none\"");
+        assert_eq!(keys(&file), ["generate.api_key_file"]);
+        let set = [("OPENTRAIL_GENERATE__API_KEY", "from-the-environment")];
+        let generate = load(&format!("{local}protocol = \"openai\""), &set).unwrap().generate.unwrap();
+        let Protocol::OpenAi { api_key: Some(key) } = &generate.protocol else { panic!("{generate:?}") };
+        assert_eq!((key.expose(), generate.timeout), ("from-the-environment", Duration::from_secs(30)));
+        assert!(!format!("{generate:?}").contains("from-the-environment"));
+    }
+
     #[test]
     fn a_kms_elsewhere_needs_an_endpoint_and_a_key_to_sign_with() {
         assert!(load("", &[]).unwrap().kms.is_none());

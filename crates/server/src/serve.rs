@@ -15,6 +15,7 @@ use opentrail_catalog::{Catalog, SqliteCatalog};
 use opentrail_dashboards::{Dashboards, DashboardsDeps};
 use opentrail_delivery::{Delivery, DeliveryDeps, DeliverySettings, PublicKeys, Signer};
 use opentrail_gateway::{Gateway, GatewayConfig, VpcEndpoint};
+use opentrail_generate::{Embedded, Generator};
 use opentrail_history::{History, HistoryOptions};
 use opentrail_iam::Iam;
 use opentrail_identity::{AccessKeySpec, AccountSpec, Directory};
@@ -37,8 +38,9 @@ use crate::cli::{OK, ServeArgs};
 use crate::config::{Config, ConfigError, GatewaySection, VpcEndpointSection};
 use crate::front::{EmbeddedS3, Front, Listener, Parts};
 use crate::wiring::{
-    ExternalKms, GatewayPolicy, GatewayPort, ImportBuckets, KmsKeys, OrganizationMembers, Recording, RingSealer,
-    StoreAccess, StoreKeys, StoreQueries, StoreTables, TrailBuckets, client_config, server_config,
+    ExternalKms, GatewayPolicy, GatewayPort, ImportBuckets, KmsKeys, LanguageModel, OrganizationMembers, Recording,
+    RingSealer, StoreAccess, StoreKeys, StoreQueries, StoreTables, TableBuckets, TrailBuckets, client_config,
+    server_config,
 };
 
 /// How long each part may take to stop before the next is stopped all the same.
@@ -151,7 +153,10 @@ pub(crate) async fn serve(args: ServeArgs) -> anyhow::Result<u8> {
     let trails = Trails::new(Arc::clone(&catalog));
     let stores = Stores::new(Arc::clone(&catalog));
     let mut reconciled = reconciliation(&trails.all().await?, &delivery);
-    reconciled.extend(stores::reconciliation(&stores.all().await?, &tables));
+    let known = stores.all().await?;
+    reconciled.extend(stores::reconciliation(&known, &tables));
+    let federated = known.iter().map(|store| &store.value);
+    let federation = TableBuckets::new(store.clone(), data.join("tables/stores"), federated);
     CrashPoint::ServerReconcile.reach();
     recording.append_changes(&reconciled).await.context("the journal does not take records")?;
     CrashPoint::ServerReconciled.reach();
@@ -210,6 +215,10 @@ pub(crate) async fn serve(args: ServeArgs) -> anyhow::Result<u8> {
         tasks: intake.clone(),
     })
     .await?;
+    let generator: Arc<dyn Generator> = match config.generate.clone() {
+        Some(section) => Arc::new(LanguageModel::new(section, Arc::clone(&clock))?),
+        None => Arc::new(Embedded),
+    };
     let policies = ResourcePolicies::new(Arc::clone(&catalog));
     let dashboards = Dashboards::new(DashboardsDeps {
         catalog: Arc::clone(&catalog),
@@ -226,6 +235,8 @@ pub(crate) async fn serve(args: ServeArgs) -> anyhow::Result<u8> {
         channels: Channels::new(Arc::clone(&catalog)),
         queries,
         imports,
+        generator,
+        federation: Arc::new(federation),
         dashboards,
         policies,
         pending_deletion: config.stores.pending_deletion,

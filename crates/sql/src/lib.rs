@@ -19,6 +19,8 @@ mod equality;
 mod error;
 mod functions;
 mod headings;
+mod leash;
+mod lists;
 mod operators;
 mod plan;
 mod relations;

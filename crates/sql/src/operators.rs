@@ -69,7 +69,7 @@ fn mismatch(op: &BinaryOperator, left: &DataType, right: &DataType) -> Statement
 }
 
 /// Both sides of a comparison in one type.
-fn compare(mut raw: RawBinaryExpr, left: &DataType, right: &DataType) -> Result<RawBinaryExpr> {
+pub(crate) fn compare(mut raw: RawBinaryExpr, left: &DataType, right: &DataType) -> Result<RawBinaryExpr> {
     if *left == DataType::Null || *right == DataType::Null {
         return Ok(raw);
     }

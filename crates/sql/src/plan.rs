@@ -21,6 +21,7 @@ use crate::equality::order_maps;
 use crate::error::StatementError;
 use crate::functions::{self, Functions};
 use crate::headings::headings;
+use crate::lists::compare_lists;
 use crate::relations::LakeRelations;
 use crate::rewrite::rewrite;
 use crate::rows::Rows;
@@ -85,7 +86,7 @@ impl Engine {
             let fields: Vec<String> = plan.schema().fields().iter().map(|field| field.name().clone()).collect();
             let columns = headings(&written, &fields);
             // Types are checked here.
-            let plan = state.optimize(&order_maps(plan)?)?;
+            let plan = state.optimize(&order_maps(compare_lists(plan)?)?)?;
             Ok((plan, columns))
         });
         let (plan, columns) = result.map_err(|error| locate(error, statement))?;

@@ -5,7 +5,14 @@ use std::sync::Arc;
 use datafusion::arrow::array::{ArrayRef, RecordBatch};
 use datafusion::arrow::compute::cast;
 use datafusion::arrow::datatypes::DataType;
+use datafusion::common::stats::Precision;
+use datafusion::physical_plan::coalesce_partitions::CoalescePartitionsExec;
+use datafusion::physical_plan::coop::CooperativeExec;
 use datafusion::physical_plan::filter::FilterExec;
+use datafusion::physical_plan::projection::ProjectionExec;
+use datafusion::physical_plan::repartition::RepartitionExec;
+use datafusion::physical_plan::statistics::{StatisticsArgs, StatisticsContext};
+use datafusion::physical_plan::union::UnionExec;
 use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use futures::TryStreamExt;
 use parking_lot::Mutex;
@@ -13,6 +20,7 @@ use tokio::sync::mpsc::{self, Receiver, Sender};
 use tokio::task::AbortHandle;
 
 use crate::error::RunError;
+use crate::leash::Leash;
 use crate::plan::Query;
 use crate::statistics::{ScanStatistics, Statistics};
 use crate::text::text;
@@ -33,6 +41,7 @@ pub struct Rows {
     task: AbortHandle,
     scanned: Arc<ScanStatistics>,
     plan: Arc<Mutex<Option<Arc<dyn ExecutionPlan>>>>,
+    leash: Leash,
     is_complete: bool,
 }
 
@@ -51,15 +60,17 @@ impl Rows {
         let plan = Arc::new(Mutex::new(None));
         let running = Arc::clone(&plan);
         let workers = Arc::clone(&query.workers);
+        let leash = Leash::default();
+        let held = leash.clone();
         let task = workers.spawn(async move {
-            let last = match produce(query, &running, &sender).await {
+            let last = match produce(query, &held, &running, &sender).await {
                 Ok(()) => Message::End,
                 Err(error) => Message::Failed(error),
             };
             // Nobody listens to a query that was dropped.
             _ = sender.send(last).await;
         });
-        Self { rows, task, scanned, plan, is_complete: false }
+        Self { rows, task, scanned, plan, leash, is_complete: false }
     }
 
     /// Some more rows as Lake's text forms, a value per column, `None` for NULL; `None` after the last.
@@ -94,7 +105,7 @@ impl Rows {
 
     /// What it has read so far.
     pub fn statistics(&self) -> Statistics {
-        let matched = self.plan.lock().as_ref().map_or(0, |plan| matched(plan, None));
+        let matched = self.plan.lock().as_ref().map_or(0, matched);
         Statistics {
             events_scanned: self.scanned.events(),
             events_matched: matched,
@@ -105,16 +116,19 @@ impl Rows {
 
 impl Drop for Rows {
     fn drop(&mut self) {
+        self.leash.cut();
         self.task.abort();
     }
 }
 
 async fn produce(
     query: Query,
+    leash: &Leash,
     running: &Mutex<Option<Arc<dyn ExecutionPlan>>>,
     sender: &Sender<Message>,
 ) -> Result<(), RunError> {
     let plan = query.state.query_planner().create_physical_plan(&query.plan, &query.state).await?;
+    let plan = leash.hold(plan)?;
     *running.lock() = Some(Arc::clone(&plan));
     let mut batches = execute_stream(plan, query.state.task_ctx())?;
     while let Some(batch) = batches.try_next().await? {
@@ -139,20 +153,32 @@ fn render(batch: &RecordBatch) -> Result<Vec<Row>, RunError> {
     Ok((0..batch.num_rows()).map(row).collect())
 }
 
-/// The events that passed the filter nearest to each scan; all of them where there is none.
-fn matched(plan: &Arc<dyn ExecutionPlan>, filter: Option<u64>) -> u64 {
-    let rows = || plan.metrics().and_then(|metrics| metrics.output_rows()).unwrap_or(0) as u64;
+/// The events that passed the conditions upon the scans: of each scan what the filter above it let through, or all of it.
+fn matched(plan: &Arc<dyn ExecutionPlan>) -> u64 {
     let children = plan.children();
-    if children.is_empty() {
-        return filter.unwrap_or_else(rows);
-    }
-    // Behind a join or an aggregation the rows are no events any more.
-    let filter = if plan.downcast_ref::<FilterExec>().is_some() {
-        Some(rows())
-    } else if children.len() == 1 && plan.maintains_input_order().len() == 1 && plan.schema() == children[0].schema() {
-        filter
-    } else {
-        None
+    let is_last = children.is_empty() || plan.downcast_ref::<FilterExec>().is_some() && has_events(children[0]);
+    if is_last { rows_of(plan) } else { children.into_iter().map(matched).sum() }
+}
+
+/// Whether the plan's rows are events of scans: behind a join or an aggregation they are not.
+fn has_events(plan: &Arc<dyn ExecutionPlan>) -> bool {
+    let children = plan.children();
+    let passes = children.is_empty()
+        || plan.downcast_ref::<FilterExec>().is_some()
+        || plan.downcast_ref::<ProjectionExec>().is_some()
+        || plan.downcast_ref::<UnionExec>().is_some()
+        || plan.downcast_ref::<RepartitionExec>().is_some()
+        || plan.downcast_ref::<CoalescePartitionsExec>().is_some()
+        || plan.downcast_ref::<CooperativeExec>().is_some();
+    passes && children.into_iter().all(has_events)
+}
+
+/// How many rows the plan has given so far; all of them where it counts none, as for rows in memory.
+fn rows_of(plan: &Arc<dyn ExecutionPlan>) -> u64 {
+    let counted = plan.metrics().and_then(|metrics| metrics.output_rows());
+    let known = || match StatisticsContext::new().compute(&**plan, &StatisticsArgs::new()).ok()?.num_rows {
+        Precision::Exact(rows) => Some(rows),
+        _ => None,
     };
-    children.into_iter().map(|child| matched(child, filter)).sum()
+    counted.or_else(known).unwrap_or_default() as u64
 }

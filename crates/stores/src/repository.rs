@@ -184,6 +184,7 @@ mod tests {
             organization: None,
             shared_once: false,
             channels: BTreeSet::new(),
+            federation_role: None,
             tags: Vec::new(),
             created: Timestamp::EPOCH,
             updated: Timestamp::EPOCH,

@@ -145,6 +145,9 @@ pub struct EventDataStore {
     /// The channels that have it for a destination. A store of activity audit logs takes their events and no others.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub channels: BTreeSet<ChannelKey>,
+    /// `FederationRoleArn` while it is federated: others may read its table.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub federation_role: Option<String>,
     /// In the order in which they were added.
     pub tags: Vec<Tag>,
     /// When it was created.

@@ -85,6 +85,7 @@ fn store(version: u64, categories: &[&str]) -> EventDataStore {
         event_configuration: EventConfiguration::default(),
         organization: None,
         shared_once: false,
+        federation_role: None,
         channels: std::collections::BTreeSet::new(),
         tags: Vec::new(),
         created: Timestamp::EPOCH,

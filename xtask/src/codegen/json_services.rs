@@ -103,7 +103,8 @@ fn table(rows: &BTreeMap<String, Row>) -> Result<String> {
     Ok(code)
 }
 
-fn event_source<'a>(service: &str, model: &'a Model) -> &'a str {
+/// The `eventSource` of a service, without its domain.
+pub(super) fn event_source<'a>(service: &str, model: &'a Model) -> &'a str {
     EVENT_SOURCES.iter().find(|(name, _)| *name == service).map_or_else(|| model.signing_name(), |(_, source)| source)
 }
 

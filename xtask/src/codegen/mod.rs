@@ -5,6 +5,7 @@ mod iam;
 mod json_services;
 mod kms;
 mod names;
+mod operations;
 mod organizations;
 mod part;
 mod s3;
@@ -41,5 +42,6 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     organizations::generate(&botocore, &mut output)?;
     s3::generate(&botocore, &mut output)?;
     json_services::generate(&botocore, &mut output)?;
+    operations::generate(&botocore, &mut output)?;
     output.finish("cargo xtask codegen")
 }

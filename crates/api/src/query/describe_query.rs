@@ -43,7 +43,7 @@ pub(crate) async fn describe_query(cx: Context<'_>, input: DescribeQueryInput) -
         error_message: query.ended.and_then(|ended| ended.message),
         delivery_status: query.delivery.as_ref().map(|delivery| delivery.status.as_str().to_owned()),
         delivery_s3_uri: query.delivery.map(|delivery| delivery.uri),
-        prompt: None,
+        prompt: query.alias.and_then(|alias| alias.prompt),
         event_data_store_owner_account_id: Some(query.key.account.to_string()),
     })
 }

@@ -27,15 +27,16 @@ pub(crate) enum StatementError {
 ///
 /// The caller must be allowed to query each store that the statement names. Statement, stores and bucket are checked
 /// before the query gets an ID; what goes wrong later is told by DescribeQuery. By an alias the statement is that of a
-/// dashboard's widget.
+/// dashboard's widget, or a generated one.
 pub(crate) async fn start_query(cx: Context<'_>, input: StartQueryInput) -> Outcome<StartQueryOutput> {
     let account = owner(&cx, input.event_data_store_owner_account_id.as_deref())?;
     let (statement, alias) = match (input.query_statement, input.query_alias) {
         (Some(statement), None) if input.query_parameters.is_none() => (statement, None),
         (Some(_), None) => return Err(StatementError::ParametersWithoutAlias.into()),
         (None, Some(alias)) => {
-            let statement = cx.aliased(account, &alias, &input.query_parameters.unwrap_or_default()).await?;
-            (statement, Some(Alias { name: alias, refresh: None }))
+            let parameters = input.query_parameters.unwrap_or_default();
+            let (statement, prompt) = cx.aliased(account, &alias, &parameters).await?;
+            (statement, Some(Alias { name: alias, refresh: None, prompt }))
         }
         (Some(_), Some(_)) | (None, None) => return Err(StatementError::StatementOrAlias.into()),
     };
@@ -69,23 +70,31 @@ pub(crate) async fn start_query(cx: Context<'_>, input: StartQueryInput) -> Outc
 }
 
 impl Context<'_> {
-    /// The statement of a dashboard's widget with `parameters` put in, in order. What stands in the way is told only to
-    /// those who may query something of the account: the stores that they may query are known from the statement alone.
-    async fn aliased(&self, account: AccountId, alias: &str, parameters: &[String]) -> Outcome<String> {
-        let filled = match self.services.dashboards.widget(account, self.region(), alias).await? {
-            None => Err(QueryReferenceError::NoAlias { alias: alias.to_owned() }.into()),
-            Some(widget) => {
-                let misfit = |marks| {
-                    let count = parameters.len();
-                    StatementError::Parameters { alias: alias.to_owned(), marks, count }
-                };
-                // Without parameters of its own a question mark of the statement is what it is.
-                match widget.parameters.is_empty() {
-                    true if parameters.is_empty() => Ok(widget.statement),
-                    true => Err(misfit(0).into()),
-                    false => fill(&widget.statement, parameters).map_err(|marks| misfit(marks).into()),
-                }
-            }
+    /// The statement of a dashboard's widget with `parameters` put in, in order, or that of a generated query with the
+    /// question that it answers. What stands in the way is told only to those who may query something of the account: the
+    /// stores that they may query are known from the statement alone.
+    async fn aliased(
+        &self,
+        account: AccountId,
+        alias: &str,
+        parameters: &[String],
+    ) -> Outcome<(String, Option<String>)> {
+        let misfit = |marks| StatementError::Parameters { alias: alias.to_owned(), marks, count: parameters.len() };
+        let (services, region) = (self.services, self.region());
+        let filled = match services.dashboards.widget(account, region, alias).await? {
+            None => match services.queries.generated(account, region, alias).await? {
+                None => Err(QueryReferenceError::NoAlias { alias: alias.to_owned() }.into()),
+                Some(_) if !parameters.is_empty() => Err(misfit(0).into()),
+                Some(generated) => Ok((generated.statement, Some(generated.prompt))),
+            },
+            // Without parameters of its own a question mark of the statement is what it is.
+            Some(widget) => match widget.parameters.is_empty() {
+                true if parameters.is_empty() => Ok((widget.statement, None)),
+                true => Err(misfit(0).into()),
+                false => fill(&widget.statement, parameters)
+                    .map(|statement| (statement, None))
+                    .map_err(|marks| misfit(marks).into()),
+            },
         };
         if filled.is_err() {
             self.authorize(Access::anywhere("StartQuery").owned_by(account))?;

@@ -54,6 +54,7 @@ pub(crate) async fn create_event_data_store(
         organization: None,
         shared_once: false,
         channels: BTreeSet::new(),
+        federation_role: None,
         tags: tag::validation::put(&[], tags).map_err(invalid_tag)?,
         created: cx.now(),
         updated: cx.now(),

@@ -20,6 +20,10 @@ pub(crate) async fn delete_event_data_store(
             format!("The channel {} has {} for a destination; delete it first.", channel.arn(), deleted.arn());
         return Err(Exception::channel_exists_for_eds(message).into());
     }
+    if deleted.federation_role.is_some() {
+        let message = format!("Federation is enabled for {}; disable it first.", deleted.arn());
+        return Err(Exception::event_data_store_federation_enabled(message).into());
+    }
     deleted.gone_at = Some(cx.now() + cx.services.pending_deletion);
     deleted.updated = cx.now();
     let change = cx.replace_idle_store(deleted, store.revision, RecordOrder::RecordFirst).await?;

@@ -24,4 +24,5 @@ pub(crate) use named::{InactiveStore, NamedStore, StoreReferenceError, parse_sto
 pub(crate) use restore_event_data_store::restore_event_data_store;
 pub use retirement::{RetiredStore, retire_store};
 pub(crate) use settings::StoreSettingsError;
+pub(crate) use shapes::federation_status;
 pub(crate) use update_event_data_store::update_event_data_store;

@@ -6,8 +6,10 @@ use opentrail_wire::cloudtrail as wire;
 use crate::selector::advanced_to_wire;
 use crate::tag;
 
-/// What a store that is not federated says of it.
-const NOT_FEDERATED: &str = "DISABLED";
+/// `FederationStatus`. Enabling and disabling are done before the call is answered, so that nobody sees a store on the way.
+pub(crate) fn federation_status(store: &EventDataStore) -> Option<String> {
+    Some(if store.federation_role.is_some() { "ENABLED" } else { "DISABLED" }.into())
+}
 
 fn arn(store: &EventDataStore) -> Option<String> {
     Some(store.arn().to_string())
@@ -54,7 +56,8 @@ pub(super) fn got(store: &EventDataStore) -> wire::GetEventDataStoreOutput {
         created_timestamp: Some(store.created),
         updated_timestamp: Some(store.updated),
         billing_mode: Some(store.billing_mode.as_str().into()),
-        federation_status: Some(NOT_FEDERATED.into()),
+        federation_status: federation_status(store),
+        federation_role_arn: store.federation_role.clone(),
         ..wire::GetEventDataStoreOutput::default()
     }
 }
@@ -75,6 +78,7 @@ pub(super) fn updated(store: &EventDataStore) -> wire::UpdateEventDataStoreOutpu
         updated_timestamp: got.updated_timestamp,
         billing_mode: got.billing_mode,
         federation_status: got.federation_status,
+        federation_role_arn: got.federation_role_arn,
         ..wire::UpdateEventDataStoreOutput::default()
     }
 }

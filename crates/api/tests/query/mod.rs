@@ -1,3 +1,5 @@
+mod generate;
+
 use std::time::Duration;
 
 use opentrail_trails::BucketError;

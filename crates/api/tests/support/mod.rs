@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, StatusCode};
-use opentrail_api::{Call, JournalChange, RecordOrder, Reply, Services, Turns};
+use opentrail_api::{Call, FederatedTables, FederationConflict, JournalChange, RecordOrder, Reply, Services, Turns};
 use opentrail_catalog::{Catalog, MemoryCatalog};
 use opentrail_dashboards::{Dashboards, DashboardsDeps};
 use opentrail_delivery::{PublicKeys, Signer};
@@ -26,14 +26,14 @@ use opentrail_organizations::Organizations;
 use opentrail_projection::Projection;
 use opentrail_queries::{Queries, QueriesDeps, QueriesOptions};
 use opentrail_runtime::{ManualClock, SeededRandom, TaskGroup};
-use opentrail_stores::{Channels, PENDING_DELETION, ResourcePolicies, StoreChange, Stores};
+use opentrail_stores::{Channels, EventDataStore, PENDING_DELETION, ResourcePolicies, StoreChange, StoreKey, Stores};
 use opentrail_trails::{TrailChange, Trails};
 use serde_json::{Value, json};
 use tokio::sync::Mutex;
 
 pub(crate) use buckets::TestBuckets;
 use imports::Nowhere;
-pub(crate) use queries::TestEngine;
+pub(crate) use queries::{TestEngine, TestGenerator};
 
 pub(crate) const ACCOUNT: &str = "111122223333";
 pub(crate) const OTHER_ACCOUNT: &str = "444455556666";
@@ -76,6 +76,20 @@ impl Sealer for RingSealer {
     fn unseal(&self, purpose: &str, sealed: &[u8]) -> Option<Vec<u8>> {
         self.0.unseal(purpose, sealed).ok().map(|plaintext| plaintext.to_vec())
     }
+}
+
+/// Shows no tables, and has no place for one.
+#[derive(Debug)]
+struct NoTables;
+
+impl FederatedTables for NoTables {
+    fn check(&self, store: &StoreKey) -> Result<(), FederationConflict> {
+        Err(FederationConflict { bucket: store.id.to_string() })
+    }
+
+    fn show(&self, _store: &EventDataStore) {}
+
+    fn hide(&self, _store: &StoreKey) {}
 }
 
 impl Api {
@@ -130,7 +144,9 @@ impl Api {
         let services = Services {
             imports: imports.await.unwrap(),
             queries,
+            federation: Arc::new(NoTables),
             dashboards,
+            generator: Arc::new(TestGenerator),
             trails: Trails::new(catalog.clone()),
             stores,
             channels: Channels::new(catalog.clone()),

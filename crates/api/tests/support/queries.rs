@@ -1,6 +1,7 @@
 use std::collections::BTreeSet;
 
 use async_trait::async_trait;
+use opentrail_generate::{GenerateError, Generator, Question, Refusal};
 use opentrail_model::Timestamp;
 use opentrail_queries::{Engine, Execution, ExecutionError, InvalidStatement, PlanError, Row, Scanned};
 use opentrail_stores::StoreKey;
@@ -56,5 +57,34 @@ impl Execution for TestExecution {
 
     fn scanned(&self) -> Scanned {
         Scanned { events_scanned: 30, events_matched: 20, bytes: 4000 }
+    }
+}
+
+/// Answers with the prompt, in which `HERE` is the store; `refuse` and `fail` do so. A prompt with `then` is two answers:
+/// the second is told what was wrong with the first.
+#[derive(Debug)]
+pub(crate) struct TestGenerator;
+
+#[async_trait]
+impl Generator for TestGenerator {
+    async fn generate(&self, question: &Question<'_>) -> Result<String, GenerateError> {
+        let (first, second) = question.prompt.split_once(" then ").unwrap_or((question.prompt, question.prompt));
+        let answer = match question.rejected {
+            None => first.to_owned(),
+            Some(rejected) => {
+                assert_eq!(rejected.statement, first.replace("HERE", &question.store.to_string()));
+                assert!(!rejected.reason.is_empty());
+                second.to_owned()
+            }
+        };
+        match answer.as_str() {
+            "refuse" => Err(Refusal("That is no question.".to_owned()).into()),
+            "fail" => Err(GenerateError::Failed { reason: "secret of the log".to_owned() }),
+            answer => Ok(answer.replace("HERE", &question.store.to_string())),
+        }
+    }
+
+    fn learns(&self) -> bool {
+        true
     }
 }

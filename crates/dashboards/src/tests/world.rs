@@ -236,6 +236,7 @@ pub(super) fn store() -> EventDataStore {
         event_configuration: EventConfiguration::default(),
         organization: None,
         shared_once: false,
+        federation_role: None,
         channels: BTreeSet::new(),
         tags: Vec::new(),
         created: Timestamp::EPOCH,

@@ -118,6 +118,21 @@ impl Server {
     }
 }
 
+/// The event data stores of ListEventDataStores, all pages.
+pub(super) async fn event_data_stores(server: &Server, region: &Region) -> anyhow::Result<Vec<Value>> {
+    let (mut stores, mut input) = (Vec::new(), json!({}));
+    loop {
+        let mut answer = server.call(region.as_str(), "ListEventDataStores", &input).await?;
+        if let Value::Array(page) = answer["EventDataStores"].take() {
+            stores.extend(page);
+        }
+        match &answer["NextToken"] {
+            Value::String(token) => input = json!({ "NextToken": token }),
+            _ => return Ok(stores),
+        }
+    }
+}
+
 /// A bucket at `endpoint` (AWS's own when there is none), with the environment's credentials.
 pub(super) fn s3(bucket: &str, endpoint: Option<&str>, region: &Region) -> anyhow::Result<Arc<dyn ObjectStore>> {
     let credentials = credentials()?;

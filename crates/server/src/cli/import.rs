@@ -12,20 +12,21 @@ use object_store::path::Path as ObjectPath;
 use opentrail_ingest::import::{self, FileBody, Import, ImportError, Progress, Sink, SinkError, Summary};
 use opentrail_ingest::{Encoding, Report};
 use opentrail_model::{Region, Timestamp};
-use opentrail_runtime::{OnError, Shutdown, SystemClock, TaskGroup};
+use opentrail_runtime::{OnError, Shutdown, SystemClock};
 use opentrail_verify::{Evidence, Range, regions, verify};
 use opentrail_wire::sigv4::{UNSIGNED_PAYLOAD, hex_sha256};
 use serde_json::{Value, json};
 
 use super::client::{self, Server};
 use super::output::{bold, green, red, yellow};
-use super::{FOUND_PROBLEMS, OK, OutputFormat};
+use super::{FOUND_PROBLEMS, OK, OutputFormat, stop_on_ctrl_c};
 
 /// Put the events of log files into a running server's Event history, or into an event data store.
 ///
 /// With --into the server itself reads the bucket (StartImport), as the role may, and this tells how far it is and what the
-/// digests beside the log files prove. Without it, this walks a CloudTrail key layout, or any tree of .json, .json.gz and .ndjson files. Digests found on the way are checked
-/// when their public keys are at hand. Stopped with Ctrl-C and run again, it goes on where it was.
+/// digests beside the log files prove. Without it, this walks a CloudTrail key layout, or any tree of .json, .json.gz and
+/// .ndjson files. Digests found on the way are checked when their public keys are at hand. Stopped with Ctrl-C and run again,
+/// it goes on where it was.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   export AWS_SHARED_CREDENTIALS_FILE=opentrail-data/credentials
@@ -84,19 +85,7 @@ pub(super) async fn run(args: ImportArgs) -> anyhow::Result<u8> {
     let server = Server::at(endpoint)?;
     let digests = check_digests(&args, &evidence).await?;
 
-    let stop = Shutdown::new();
-    let tasks = TaskGroup::new(stop.clone());
-    tasks.spawn("stop on Ctrl-C", OnError::Log, {
-        let stop = stop.clone();
-        async move {
-            tokio::select! {
-                pressed = tokio::signal::ctrl_c() => pressed?,
-                () = stop.begun() => {}
-            }
-            stop.begin();
-            Ok::<_, std::io::Error>(())
-        }
-    });
+    let (stop, tasks) = stop_on_ctrl_c();
     let import = Import::new(store, prefix, Arc::new(SystemClock)).with_parallel(args.parallel);
     tasks.spawn("show progress", OnError::Log, show(import.progress(), stop.clone()));
     let sink = HttpSink { server, region: args.region.to_string(), place: args.place.clone() };

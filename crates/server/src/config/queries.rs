@@ -8,7 +8,7 @@ const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 /// `[queries]`: over event data stores.
 #[derive(Clone, Debug)]
 pub(crate) struct QueriesSection {
-    /// `queries.running`: how many run at a time, of all accounts together. Default 4.
+    /// `queries.running`: how many run at a time, of all accounts together (twice as many for those that have none running). Default 4.
     pub(crate) running: u64,
     /// `queries.threads`: the threads of all of them together. Default: one per processor.
     pub(crate) threads: u64,

@@ -31,10 +31,11 @@ impl Access for StoreAccess {
             .find_key(key, call.session_token.as_deref(), self.clock.now())
             .map_err(|_| denied("Access Denied".into()))?
             .principal;
-        let resource = match (call.bucket, call.key) {
-            (Some(bucket), Some(key)) => format!("arn:aws:s3:::{bucket}/{key}"),
-            (Some(bucket), None) => format!("arn:aws:s3:::{bucket}"),
-            (None, _) => "*".to_owned(),
+        let resource = match (&call.resource, call.bucket, call.key) {
+            (Some(resource), _, _) => resource.clone(),
+            (None, Some(bucket), Some(key)) => format!("arn:aws:s3:::{bucket}/{key}"),
+            (None, Some(bucket), None) => format!("arn:aws:s3:::{bucket}"),
+            (None, None, _) => "*".to_owned(),
         };
         let mut context = Context::new();
         for (key, value) in &call.context {

@@ -71,6 +71,7 @@ fn store() -> EventDataStore {
         organization: None,
         shared_once: false,
         channels: BTreeSet::new(),
+        federation_role: None,
         tags: Vec::new(),
         created: Timestamp::EPOCH,
         updated: Timestamp::EPOCH,

@@ -186,12 +186,20 @@ async fn times_and_dates() {
         ("timestamp '2024-05-01 00:00:00' BETWEEN '2024-04-30' AND '2024-05-01'", Some("true")),
         ("date '2024-05-01' = '2024-05-01'", Some("true")),
         ("timestamp '2024-05-01 00:00:00' IN ('2024-05-01')", Some("true")),
+        ("json_extract('{\"a\": 1}', '$.a') IN (2, 1)", Some("true")),
+        ("json_extract('{\"a\": 1}', '$.a') NOT IN (2, 1)", Some("false")),
+        ("json_extract('{\"a\": \"x\"}', '$.a') IN ('x')", Some("true")),
+        ("json_extract('{\"a\": 2}', '$.a') BETWEEN 1 AND 3", Some("true")),
+        ("json_extract('{\"a\": 2}', '$.a') NOT BETWEEN 1 AND 3", Some("false")),
+        ("true IN ('false', 'true')", Some("true")),
         ("cast('2024-05-01 01:02:03.5' AS timestamp)", Some("2024-05-01 01:02:03.500")),
         ("timestamp '2024-05-01 00:00:00' AT TIME ZONE 'UTC'", Some("2024-05-01 00:00:00.000")),
     ])
     .await;
     assert_errors(&[
         ("timestamp '2024-05-01 00:00:00' > 'yesterday'", "'yesterday' is not a time"),
+        ("timestamp '2024-05-01 00:00:00' IN ('2024-05-01', 'yesterday')", "'yesterday' is not a time"),
+        ("timestamp '2024-05-01 00:00:00' BETWEEN 'yesterday' AND '2024-05-01'", "'yesterday' is not a time"),
         ("date_add('fortnight', 1, current_timestamp)", "no unit of time"),
         ("from_iso8601_timestamp('x')", "ISO 8601"),
         ("date_parse('x', '%Y')", "format"),

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use opentrail_sql::{RunError, Statement, StatementError};
 use proptest::prelude::*;
 
-use crate::support::{Failure, STORE, engine, query, real_records, run, shared};
+use crate::support::{Failure, STORE, engine, engine_with, query, real_records, run, shared};
 
 fn refusal(sql: &str) -> String {
     match Statement::parse(&sql.replace("{eds}", STORE)) {
@@ -170,23 +170,39 @@ async fn a_query_beyond_memory_fails_alone() {
     assert_eq!(small.rows.len(), 1);
 }
 
+/// One thread: while the first query computes there is none for the second.
 #[tokio::test]
 async fn a_dropped_query_ends() {
-    let (engine, directory) = engine(64 << 20);
     let numbers = "UNNEST(sequence(1, 10000))";
-    let endless = format!(
-        "SELECT count(*) FROM {numbers} a(x), {numbers} b(y), {numbers} c(z), {numbers} d(w) WHERE x + y + z + w < 0"
-    );
-    let statement = Statement::parse(&endless).unwrap();
-    let query = engine.plan(&statement, std::collections::BTreeMap::new(), crate::support::now()).unwrap();
-    let mut rows = query.run();
-    assert!(tokio::time::timeout(Duration::from_millis(300), rows.next()).await.is_err());
-    drop(rows);
-    // The engine's threads are free again.
-    let statement = Statement::parse("SELECT 1").unwrap();
-    let ran = tokio::time::timeout(Duration::from_secs(20), run(&engine, &statement, &[])).await;
-    assert_eq!(ran.unwrap().unwrap().rows.len(), 1);
-    drop((engine, directory));
+    for endless in [
+        // A nested loop, whose condition no pair meets.
+        format!(
+            "SELECT count(*) FROM {numbers} a(x), {numbers} b(y), {numbers} c(z), {numbers} d(w) WHERE x + y + z + w < 0"
+        ),
+        // Pairs without a condition.
+        format!("SELECT sum(x * y) FROM {numbers} a(x), {numbers} b(y), {numbers} c(z), {numbers} d(w)"),
+        // A hash join of one key, whose condition no pair meets.
+        format!(
+            "SELECT count(*) FROM (SELECT x, x % 1 AS k FROM {numbers} a(x) CROSS JOIN {numbers} c(z)) a \
+             JOIN (SELECT y, y % 1 AS k FROM {numbers} b(y) CROSS JOIN {numbers} d(w)) b ON a.k = b.k AND a.x + b.y < 0"
+        ),
+        // The same with all pairs.
+        format!(
+            "SELECT sum(x * y) FROM (SELECT x, x % 1 AS k FROM {numbers} a(x)) a \
+             JOIN (SELECT y, y % 1 AS k FROM {numbers} b(y) CROSS JOIN {numbers} d(w)) b ON a.k = b.k"
+        ),
+    ] {
+        let (engine, directory) = engine_with(1 << 30, 1);
+        let statement = Statement::parse(&endless).unwrap();
+        let query = engine.plan(&statement, std::collections::BTreeMap::new(), crate::support::now()).unwrap();
+        let mut rows = query.run();
+        assert!(tokio::time::timeout(Duration::from_millis(500), rows.next()).await.is_err(), "{endless}");
+        drop(rows);
+        let statement = Statement::parse("SELECT 1").unwrap();
+        let ran = tokio::time::timeout(Duration::from_secs(20), run(&engine, &statement, &[])).await;
+        assert_eq!(ran.expect(&endless).unwrap().rows.len(), 1);
+        drop((engine, directory));
+    }
 }
 
 /// Records are taken before queries compute: the threads of queries are of low priority.

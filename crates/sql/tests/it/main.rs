@@ -4,7 +4,9 @@
 
 mod dashboards;
 mod functions;
+mod generated;
 mod hostile;
+mod made_records;
 mod queries;
 mod shapes;
 mod support;

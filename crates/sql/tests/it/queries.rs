@@ -441,6 +441,9 @@ async fn events_matched_are_those_that_pass_the_conditions() {
     for (sql, expected) in [
         ("SELECT eventName, count(*) FROM {eds} WHERE eventName = 'GetObject' GROUP BY eventName", 2),
         ("SELECT eventID FROM {eds} WHERE eventID LIKE 'e%'", 3),
+        // Rows in memory are not counted by what reads them.
+        ("SELECT eventID FROM {eds}", 3),
+        ("SELECT eventID FROM {eds} UNION ALL SELECT eventID FROM {other} WHERE eventName = 'GetObject'", 5),
         (
             "SELECT a.eventID FROM {eds} a JOIN {other} b ON a.eventID = b.eventID WHERE a.readOnly AND \
                 b.errorCode IS NOT NULL",

@@ -60,9 +60,13 @@ pub(crate) fn now() -> Timestamp {
 }
 
 pub(crate) fn engine(memory_bytes: usize) -> (Engine, tempfile::TempDir) {
+    engine_with(memory_bytes, 2)
+}
+
+pub(crate) fn engine_with(memory_bytes: usize, threads: usize) -> (Engine, tempfile::TempDir) {
     let directory = tempfile::tempdir().unwrap();
     let spill_directory = directory.path().to_owned();
-    let options = EngineOptions { memory_bytes, spill_directory, spill_bytes: 64 << 20, threads: 2 };
+    let options = EngineOptions { memory_bytes, spill_directory, spill_bytes: 64 << 20, threads };
     (Engine::new(&options).unwrap(), directory)
 }
 
@@ -92,21 +96,23 @@ pub(crate) fn tables(statement: &Statement, records: &[Value]) -> BTreeMap<Uuid,
 }
 
 fn tables_of(kind: Kind, statement: &Statement, records: &[Value]) -> BTreeMap<Uuid, Arc<dyn TableProvider>> {
+    let table = table(kind, records);
+    statement.stores().iter().map(|store| (*store, Arc::clone(&table))).collect()
+}
+
+/// A table of `records`, those of a store of that kind.
+pub(crate) fn table(kind: Kind, records: &[Value]) -> Arc<dyn TableProvider> {
     let batch = batch(kind, records);
     let half = batch.num_rows() / 2;
-    let table = |store: &Uuid| {
-        let partitions = vec![vec![batch.slice(0, half)], vec![batch.slice(half, batch.num_rows() - half)]];
-        let table = MemTable::try_new(batch.schema(), partitions).unwrap();
-        (*store, Arc::new(table) as Arc<dyn TableProvider>)
-    };
-    statement.stores().iter().map(table).collect()
+    let partitions = vec![vec![batch.slice(0, half)], vec![batch.slice(half, batch.num_rows() - half)]];
+    Arc::new(MemTable::try_new(batch.schema(), partitions).unwrap())
 }
 
 pub(crate) async fn run(engine: &Engine, statement: &Statement, records: &[Value]) -> Result<Table, Failure> {
     run_over(engine, statement, tables(statement, records)).await
 }
 
-async fn run_over(
+pub(crate) async fn run_over(
     engine: &Engine,
     statement: &Statement,
     tables: BTreeMap<Uuid, Arc<dyn TableProvider>>,

@@ -44,6 +44,7 @@ fn store() -> EventDataStore {
         event_configuration: EventConfiguration::default(),
         organization: None,
         shared_once: false,
+        federation_role: None,
         channels: std::collections::BTreeSet::new(),
         tags: Vec::new(),
         created: NOW,

@@ -1,0 +1,134 @@
+//! What holds a running query: joins that multiply rows give way to others, and stop once nobody wants their rows.
+//!
+//! A task ends where it yields, and a plan yields where it reads. A join whose inputs are read pairs their rows for hours
+//! without reading again. So each gives way as a scan does for every batch it makes, and asks before it judges pairs whether
+//! the query is still wanted: a condition that no pair meets makes no batch.
+
+use std::fmt;
+use std::hash::{Hash, Hasher};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use datafusion::arrow::array::RecordBatch;
+use datafusion::arrow::datatypes::{DataType, Schema};
+use datafusion::common::{Result, exec_err};
+use datafusion::logical_expr::ColumnarValue;
+use datafusion::physical_expr::PhysicalExpr;
+use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_plan::coop::CooperativeExec;
+use datafusion::physical_plan::execution_plan::replace_children_if_necessary;
+use datafusion::physical_plan::joins::utils::JoinFilter;
+use datafusion::physical_plan::joins::{CrossJoinExec, HashJoinExec, NestedLoopJoinExec, NestedLoopJoinExecBuilder};
+use datafusion::physical_plan::unnest::UnnestExec;
+
+/// So many joins above one another give way. Each spends a unit of what a task may do before it must yield (128 of
+/// Tokio's), for every batch that passes through all of them: with more joins than units no batch would arrive.
+const MOST_GIVING_WAY: usize = 32;
+
+/// Whether a query's rows are still wanted. Cheap to clone.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Leash(Arc<AtomicBool>);
+
+impl Leash {
+    /// Nobody wants the rows any more.
+    pub(crate) fn cut(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    fn is_cut(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    /// `plan`, held by this.
+    pub(crate) fn hold(&self, plan: Arc<dyn ExecutionPlan>) -> Result<Arc<dyn ExecutionPlan>> {
+        self.hold_below(plan, 0)
+    }
+
+    /// `above` joins give way already.
+    fn hold_below(&self, plan: Arc<dyn ExecutionPlan>, above: usize) -> Result<Arc<dyn ExecutionPlan>> {
+        let multiplies = plan.downcast_ref::<NestedLoopJoinExec>().is_some()
+            || plan.downcast_ref::<HashJoinExec>().is_some()
+            || plan.downcast_ref::<CrossJoinExec>().is_some()
+            || plan.downcast_ref::<UnnestExec>().is_some();
+        let below = above + usize::from(multiplies);
+        let children: Result<Vec<_>> =
+            plan.children().into_iter().map(|child| self.hold_below(Arc::clone(child), below)).collect();
+        let plan = replace_children_if_necessary(plan, children?)?;
+        let held: Arc<dyn ExecutionPlan> = if let Some(join) = plan.downcast_ref::<NestedLoopJoinExec>() {
+            let filter = join.filter().map(|filter| self.hold_filter(filter));
+            Arc::new(NestedLoopJoinExecBuilder::from(join).with_filter(filter).build()?)
+        } else if let Some(join) = plan.downcast_ref::<HashJoinExec>()
+            && let Some(filter) = &join.filter
+        {
+            Arc::new(join.builder().with_filter(Some(self.hold_filter(filter))).build()?)
+        } else {
+            plan
+        };
+        let gives_way = multiplies && above < MOST_GIVING_WAY;
+        Ok(if gives_way { Arc::new(CooperativeExec::new(held)) } else { held })
+    }
+
+    fn hold_filter(&self, filter: &JoinFilter) -> JoinFilter {
+        let condition = Held { leash: self.clone(), condition: Arc::clone(filter.expression()) };
+        JoinFilter::new(Arc::new(condition), filter.column_indices().to_vec(), Arc::clone(filter.schema()))
+    }
+}
+
+/// A condition that fails once its query is not wanted any more.
+#[derive(Debug)]
+struct Held {
+    leash: Leash,
+    condition: Arc<dyn PhysicalExpr>,
+}
+
+impl fmt::Display for Held {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.condition.fmt(f)
+    }
+}
+
+impl PartialEq for Held {
+    fn eq(&self, other: &Self) -> bool {
+        self.condition.eq(&other.condition)
+    }
+}
+
+impl Eq for Held {}
+
+impl Hash for Held {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.condition.hash(state);
+    }
+}
+
+impl PhysicalExpr for Held {
+    fn data_type(&self, schema: &Schema) -> Result<DataType> {
+        self.condition.data_type(schema)
+    }
+
+    fn nullable(&self, schema: &Schema) -> Result<bool> {
+        self.condition.nullable(schema)
+    }
+
+    fn evaluate(&self, batch: &RecordBatch) -> Result<ColumnarValue> {
+        if self.leash.is_cut() {
+            return exec_err!("the query is not wanted any more");
+        }
+        self.condition.evaluate(batch)
+    }
+
+    fn children(&self) -> Vec<&Arc<dyn PhysicalExpr>> {
+        vec![&self.condition]
+    }
+
+    fn with_new_children(self: Arc<Self>, children: Vec<Arc<dyn PhysicalExpr>>) -> Result<Arc<dyn PhysicalExpr>> {
+        match <[_; 1]>::try_from(children) {
+            Ok([condition]) => Ok(Arc::new(Self { leash: self.leash.clone(), condition })),
+            Err(others) => exec_err!("a held condition is one, not {}", others.len()),
+        }
+    }
+
+    fn fmt_sql(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.condition.fmt_sql(f)
+    }
+}
