@@ -24,6 +24,7 @@ TESTS = pathlib.Path(__file__).resolve().parent.parent
 sys.path += [str(TESTS / "crash"), str(TESTS / "system")]
 import stored  # noqa: E402
 from commands import opentrail, opentrail_offline  # noqa: E402
+from importing import key_of, log_file, make_role, source, wait_for_import  # noqa: E402
 from opentrail_server import ACCOUNT, BUCKET_POLICY, REGION, Server, binary, record, wait_until  # noqa: E402
 from random_kills import Writer, judge  # noqa: E402
 from results import RESULTS_POLICY, objects_of, rows_of, table, verify, wait_for  # noqa: E402
@@ -44,6 +45,8 @@ vacuum_age = "5s"
 pending_deletion = "1s"
 [queries]
 history = "30s"
+[imports]
+chunk_bytes = "8KiB"
 [journal]
 segment_bytes = "4MiB"
 hold_back = "1s"
@@ -608,6 +611,40 @@ def queries_are_answered(world, asked):
         assert not (world.server.data / "queries" / f"{query}.part").exists()
 
 
+class Import:
+    """A bucket of log files, and an import of them into a store of its own once it was acknowledged."""
+
+    def __init__(self, world):
+        name = new_name()
+        self.source = source(name, make_role(world.server.client("iam"), name, name))
+        world.server.client("s3").create_bucket(Bucket=name)
+        self.lines = []
+        for number in range(6):
+            lines = [json.dumps(record(str(uuid.uuid4()), "Imported")).encode() for _ in range(20)]
+            world.server.client("s3").put_object(Bucket=name, Key=key_of(number), Body=log_file(lines))
+            self.lines += lines
+        self.store = create_store(world, name)
+        self.id = None
+
+
+def import_logs(world, one):
+    if one.id is None:
+        # One of which nobody was told may be under way.
+        listed = world.trails.list_imports(Destination=one.store)["Imports"]
+        started = listed[0] if listed else world.trails.start_import(Destinations=[one.store], ImportSource=one.source)
+        one.id = started["ImportId"]
+    wait_for_import(world.trails, one.id)
+
+
+def logs_are_imported_once(world, one):
+    import_logs(world, one)
+    found = world.trails.get_import(ImportId=one.id)
+    assert (found["ImportStatus"], found["ImportStatistics"]["EventsCompleted"]) == ("COMPLETED", len(one.lines)), found
+    rows = stored.rows(world.server, one.store, "raw")
+    assert sorted(row["raw"] for row in rows if row["position"] < 0) == sorted(one.lines)
+    world.trails.delete_event_data_store(EventDataStore=one.store)
+
+
 def answered_query(world):
     asked = Asked(world)
     ask(world, asked)
@@ -696,6 +733,9 @@ STEPS = [
     *[Step(at, store, delete_store, store_is_gone) for at in ["tables.drop", "tables.dropped", "tables.removed"]],
     *[Step(at, Asked, ask, queries_are_answered) for at in
       ["queries.staged", "queries.placed", "queries.finished", "queries.put", "queries.signed"]],  # fmt: skip
+    *[Step(at, Import, import_logs, logs_are_imported_once) for at in
+      ["imports.started", "imports.intended", "imports.intended:2", "imports.landed", "imports.landed:2", "imports.settled",
+       "imports.end", "imports.ended", "tables.import-written", "tables.imported:2"]],  # fmt: skip
     *[Step(at, Board, refresh, last_refresh_is_whole, "refresh", 0) for at in
       ["catalog.committed:3", "queries.staged:2", "queries.placed:2", "queries.finished"]],  # fmt: skip
     Step("queries.expired", answered_query, nothing, query_expires),

@@ -18,6 +18,7 @@ pub(crate) struct Access<'a> {
     owner: Option<AccountId>,
     policy: Option<&'a Policy>,
     external_id: Option<&'a str>,
+    passed_to: Option<&'a str>,
 }
 
 impl<'a> Access<'a> {
@@ -37,6 +38,7 @@ impl<'a> Access<'a> {
             owner: None,
             policy: None,
             external_id: None,
+            passed_to: None,
         }
     }
 
@@ -45,9 +47,10 @@ impl<'a> Access<'a> {
         Self { service: "cloudtrail-data", ..Self::on(operation, arn) }
     }
 
-    /// To hand the role of this ARN to CloudTrail: `iam:PassRole`.
+    /// To let CloudTrail act as the role of this ARN. (IAM User Guide, "Grant a user permissions to pass a role to an AWS
+    /// service".)
     pub(crate) fn to_pass(role: &'a str) -> Self {
-        Self { service: "iam", ..Self::on("PassRole", role) }
+        Self { service: "iam", passed_to: Some("cloudtrail.amazonaws.com"), ..Self::on("PassRole", role) }
     }
 
     /// The request says this external ID: `cloudtrail:ExternalId`.
@@ -116,6 +119,9 @@ impl Context<'_> {
         }
         if let Some(external_id) = access.external_id {
             conditions.insert("cloudtrail:ExternalId", external_id);
+        }
+        if let Some(service) = access.passed_to {
+            conditions.insert("iam:PassedToService", service);
         }
         for tag in access.resource_tags {
             conditions.insert(&format!("aws:ResourceTag/{}", tag.key), tag.value.as_deref().unwrap_or_default());

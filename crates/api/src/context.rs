@@ -11,6 +11,7 @@ use opentrail_generate::Generator;
 use opentrail_history::History;
 use opentrail_iam::Iam;
 use opentrail_identity::{Directory, Principal};
+use opentrail_imports::Imports;
 use opentrail_keys::KeyRing;
 use opentrail_model::{AccountId, Region, Timestamp};
 use opentrail_organizations::Organizations;
@@ -38,6 +39,8 @@ pub struct Services {
     pub policies: ResourcePolicies,
     /// The queries over them.
     pub queries: Queries,
+    /// The imports into them.
+    pub imports: Imports,
     /// What makes statements of questions.
     pub generator: Arc<dyn Generator>,
     /// Where other engines read the tables of event data stores.

@@ -18,6 +18,7 @@ use crate::error::ApiError;
 use crate::event::lookup_events;
 use crate::event_configuration::{get_event_configuration, put_event_configuration};
 use crate::federation::{disable_federation, enable_federation};
+use crate::import::{get_import, list_import_failures, list_imports, start_import, stop_import};
 use crate::key::list_public_keys;
 use crate::organizations::change::Committed;
 use crate::policy::{delete_resource_policy, get_resource_policy, put_resource_policy};
@@ -61,6 +62,7 @@ pub const BUILT: &[&str] = &[
     "GetEventConfiguration",
     "GetEventDataStore",
     "GetEventSelectors",
+    "GetImport",
     "GetQueryResults",
     "GetResourcePolicy",
     "GetTrail",
@@ -68,6 +70,8 @@ pub const BUILT: &[&str] = &[
     "ListChannels",
     "ListDashboards",
     "ListEventDataStores",
+    "ListImportFailures",
+    "ListImports",
     "ListPublicKeys",
     "ListQueries",
     "ListTags",
@@ -82,9 +86,11 @@ pub const BUILT: &[&str] = &[
     "SearchSampleQueries",
     "StartDashboardRefresh",
     "StartEventDataStoreIngestion",
+    "StartImport",
     "StartLogging",
     "StartQuery",
     "StopEventDataStoreIngestion",
+    "StopImport",
     "StopLogging",
     "UpdateChannel",
     "UpdateDashboard",
@@ -211,10 +217,15 @@ async fn handle_store(cx: Context<'_>, operation: Operation, body: &Bytes) -> Ou
     }
 }
 
-/// Operations on queries.
+/// Operations on queries and imports.
 async fn handle_query(cx: Context<'_>, operation: Operation, body: &Bytes) -> Outcome<Done> {
     use Operation as O;
     match operation {
+        O::StartImport => answered(cx, &start_import(cx, read(operation, body)?).await?),
+        O::GetImport => answered(cx, &get_import(cx, read(operation, body)?).await?),
+        O::StopImport => answered(cx, &stop_import(cx, read(operation, body)?).await?),
+        O::ListImports => answered(cx, &list_imports(cx, read(operation, body)?).await?),
+        O::ListImportFailures => answered(cx, &list_import_failures(cx, read(operation, body)?).await?),
         O::StartQuery => answered(cx, &start_query(cx, read(operation, body)?).await?),
         O::DescribeQuery => answered(cx, &describe_query(cx, read(operation, body)?).await?),
         O::GetQueryResults => answered(cx, &get_query_results(cx, read(operation, body)?).await?),

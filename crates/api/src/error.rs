@@ -6,6 +6,7 @@ use opentrail_catalog::CatalogError;
 use opentrail_dashboards::{DashboardError, ScheduleError};
 use opentrail_generate::{GenerateError, Refusal};
 use opentrail_history::HistoryError;
+use opentrail_imports::{ImportError, OriginError};
 use opentrail_model::ParseTrailNameError;
 use opentrail_queries::{InvalidStatement, PlanError, QueryError, ResultsError};
 use opentrail_selectors::SelectorError;
@@ -20,6 +21,7 @@ use crate::dashboard::{DashboardReferenceError, NothingToUpdate};
 use crate::delegation::DelegationError;
 use crate::event::AttributeError;
 use crate::event_configuration::EventConfigurationError;
+use crate::import::{ImportInputError, ImportReferenceError, SourceError};
 use crate::page_token::PageTokenError;
 use crate::policy::{RuleError, TargetError};
 use crate::query::{DeliveryUriError, QueryReferenceError, StatementError};
@@ -523,6 +525,53 @@ impl From<ResultsError> for ApiError {
                 Exception::service_unavailable("The results are unavailable. Try again later.")
             }
             ResultsError::Damaged { .. } | ResultsError::TooLarge => Exception::internal_failure(),
+        })
+    }
+}
+
+impl From<ImportError> for ApiError {
+    fn from(error: ImportError) -> Self {
+        let message = error.to_string();
+        Self(match error {
+            ImportError::NotFound { .. } => Exception::import_not_found(message),
+            ImportError::Ongoing { .. } => Exception::account_has_ongoing_import(message),
+            // No operation declares an error of its own for an import in another state; a choice.
+            ImportError::NotToRetry { .. } | ImportError::NotOngoing { .. } => {
+                Exception::operation_not_permitted(message)
+            }
+            ImportError::Stopping => Exception::service_unavailable(message),
+            ImportError::Catalog(cause) => return cause.into(),
+        })
+    }
+}
+
+impl From<ImportReferenceError> for ApiError {
+    fn from(error: ImportReferenceError) -> Self {
+        Self(Exception::invalid_parameter(error.to_string()))
+    }
+}
+
+impl From<ImportInputError> for ApiError {
+    fn from(error: ImportInputError) -> Self {
+        Self(Exception::invalid_parameter(error.to_string()))
+    }
+}
+
+impl From<SourceError> for ApiError {
+    fn from(error: SourceError) -> Self {
+        Self(Exception::invalid_import_source(error.to_string()))
+    }
+}
+
+impl From<OriginError> for ApiError {
+    fn from(error: OriginError) -> Self {
+        let message = error.to_string();
+        Self(match error {
+            OriginError::NoSuchBucket { .. }
+            | OriginError::Region { .. }
+            | OriginError::Role { .. }
+            | OriginError::AccessDenied { .. } => Exception::invalid_import_source(message),
+            OriginError::Unavailable { .. } => Exception::service_unavailable(message),
         })
     }
 }

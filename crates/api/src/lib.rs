@@ -18,6 +18,7 @@ mod event;
 mod event_configuration;
 mod federation;
 mod iam;
+mod import;
 mod key;
 mod organizations;
 mod page_token;

@@ -41,6 +41,7 @@ fn invalid(operation: Operation, violations: &[Violation]) -> Exception {
             Operation::AddTags | Operation::CreateDashboard | Operation::CreateTrail | Operation::RemoveTags,
             "tagsList",
         ) => Exception::invalid_tag_parameter(message),
+        _ if is_of_imports(operation) => of_imports(operation, member, message),
         (Operation::GenerateQuery, "eventDataStores") if message.contains(OF_AN_ENTRY) => {
             Exception::event_data_store_arn_invalid(message)
         }
@@ -50,6 +51,21 @@ fn invalid(operation: Operation, violations: &[Violation]) -> Exception {
     }
 }
 
+fn is_of_imports(operation: Operation) -> bool {
+    use Operation as O;
+    matches!(operation, O::GetImport | O::ListImportFailures | O::ListImports | O::StartImport | O::StopImport)
+}
+
+fn of_imports(operation: Operation, member: &str, message: String) -> Exception {
+    match (operation, member) {
+        (Operation::StartImport, "destinations") | (Operation::ListImports, "destination") => {
+            Exception::event_data_store_arn_invalid(message)
+        }
+        (Operation::StartImport, "importSource") => Exception::invalid_import_source(message),
+        (Operation::ListImports | Operation::ListImportFailures, "nextToken") => Exception::invalid_next_token(message),
+        _ => Exception::invalid_parameter(message),
+    }
+}
 /// What the message of a list says when one of its entries is at fault, and not the list.
 const OF_AN_ENTRY: &str = "Member must satisfy constraint: [";
 

@@ -17,7 +17,7 @@ pub use document::Document;
 pub use login::LoginProfile;
 pub use managed::{ManagedPolicy, PolicyVersion};
 
-use crate::Secret;
+use crate::{Context, Secret};
 
 /// What is kept of an account as such, once somebody has said it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -175,6 +175,11 @@ impl Role {
     /// `arn:aws:iam::<account>:role<path><name>`.
     pub fn arn(&self) -> Arn {
         arn("role", self.account, &self.path, &self.name)
+    }
+
+    /// Whether the service `service` (e.g. `cloudtrail.amazonaws.com`) may assume it, when it says these condition keys.
+    pub fn trusts_service(&self, service: &str, context: &Context) -> bool {
+        self.trust.policy().allows_service(service, "sts:AssumeRole", self.arn().as_str(), context)
     }
 }
 

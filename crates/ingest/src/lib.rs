@@ -24,6 +24,6 @@ pub use decode::Encoding;
 pub use dedup::DedupWindow;
 pub use error::IngestError;
 pub use put::{AccountRule, Ingest, Whose};
-pub use record::{MAX_DEPTH, check};
+pub use record::{Envelope, MAX_DEPTH, check, envelope};
 pub use report::{Refused, Report};
 pub use room::{Arrival, NoRoom, Room};

@@ -18,17 +18,22 @@ pub fn check(bytes: &[u8]) -> Result<(), RecordError> {
     envelope(bytes).map(drop)
 }
 
-/// What ingest needs to know of a record.
+/// What has to be known of a record to put it where it belongs.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Envelope<'a> {
+pub struct Envelope<'a> {
     /// `eventID`, if it is a text. Not always a UUID.
-    pub(crate) event_id: Option<Cow<'a, str>>,
+    pub event_id: Option<Cow<'a, str>>,
+    /// `eventTime`, if it is a text.
+    pub event_time: Option<Cow<'a, str>>,
     /// `recipientAccountId`, else `userIdentity.accountId`, where they are account ids.
-    pub(crate) account: Option<AccountId>,
+    pub account: Option<AccountId>,
 }
 
 /// Checks a record as [`check`] does and tells what is on it. Of a repeated key the last one counts.
-pub(crate) fn envelope(bytes: &[u8]) -> Result<Envelope<'_>, RecordError> {
+///
+/// # Errors
+/// What to change, by the first reason found.
+pub fn envelope(bytes: &[u8]) -> Result<Envelope<'_>, RecordError> {
     if bytes.len() > MAX_RECORD_BYTES {
         return Err(RecordError::TooLarge { size_bytes: bytes.len() });
     }
@@ -49,7 +54,8 @@ pub(crate) fn envelope(bytes: &[u8]) -> Result<Envelope<'_>, RecordError> {
     if depth(bytes) > MAX_DEPTH {
         return Err(RecordError::TooDeep { limit: MAX_DEPTH });
     }
-    Ok(Envelope { event_id: found.event_id, account: found.recipient.or(found.identity) })
+    let Fields { event_id, event_time, recipient, identity } = found;
+    Ok(Envelope { event_id, event_time, account: recipient.or(identity) })
 }
 
 /// The parser's word without its line and column, and the byte at which it stopped.
@@ -90,6 +96,7 @@ fn depth(json: &[u8]) -> usize {
 #[derive(Default)]
 struct Fields<'a> {
     event_id: Option<Cow<'a, str>>,
+    event_time: Option<Cow<'a, str>>,
     recipient: Option<AccountId>,
     identity: Option<AccountId>,
 }
@@ -108,6 +115,7 @@ impl<'a> Visitor<'a> for Top<'_, 'a> {
         while let Some(key) = map.next_key_seed(Text)? {
             match key.as_deref() {
                 Some("eventID") => self.0.event_id = map.next_value_seed(Text)?,
+                Some("eventTime") => self.0.event_time = map.next_value_seed(Text)?,
                 Some("recipientAccountId") => self.0.recipient = account(map.next_value_seed(Text)?),
                 Some("userIdentity") => self.0.identity = map.next_value_seed(Identity)?,
                 _ => drop(map.next_value::<IgnoredAny>()?),

@@ -14,4 +14,4 @@ mod table;
 
 pub use error::LakeError;
 pub use file::{DataFile, FileWriter, write_file};
-pub use table::{Table, TableSpec};
+pub use table::{Mark, Table, TableSpec};

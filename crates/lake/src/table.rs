@@ -36,6 +36,15 @@ pub struct TableSpec {
     pub retyped_columns: Vec<String>,
 }
 
+/// What another writer than the owner says of its files in the commit that adds them; of each name the last counts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mark {
+    /// Names the writer. Another one than the owner's.
+    pub app_id: String,
+    /// How far it is.
+    pub version: u64,
+}
+
 /// A Delta table in a local directory, with one writer: this value.
 ///
 /// # Promises
@@ -123,23 +132,39 @@ impl Table {
 
     /// The journal position that the rows reflect; [`Position::START`] for a table never appended to.
     pub async fn position(&self) -> Result<Position, LakeError> {
+        Ok(Position(self.mark(&self.app_id).await?.unwrap_or_default()))
+    }
+
+    /// What was last said under this name.
+    pub async fn mark(&self, app_id: &str) -> Result<Option<u64>, LakeError> {
         let state = self.table.snapshot().map_err(|error| self.failed(error))?;
         let version = state
-            .transaction_version(self.table.log_store().as_ref(), &self.app_id)
+            .transaction_version(self.table.log_store().as_ref(), app_id)
             .await
             .map_err(|error| self.failed(error))?;
-        Ok(Position(version.and_then(|v| u64::try_from(v).ok()).unwrap_or_default()))
+        Ok(version.and_then(|version| u64::try_from(version).ok()))
     }
 
     /// Adds files (none is allowed, to move the position only) and stores `through` as the position, in one commit.
     pub async fn append(&mut self, files: Vec<DataFile>, through: Position, now: Timestamp) -> Result<(), LakeError> {
+        let mark = Mark { app_id: self.app_id.clone(), version: through.0 };
+        self.append_marked(files, vec![mark], now).await
+    }
+
+    /// Adds files that do not come from the journal, and what their writer says of them, in one commit. The position stays.
+    pub async fn append_marked(
+        &mut self,
+        files: Vec<DataFile>,
+        marks: Vec<Mark>,
+        now: Timestamp,
+    ) -> Result<(), LakeError> {
         let actions = files.iter().map(|file| add(file, now, DataChange::Yes)).collect();
         let operation = DeltaOperation::Write {
             mode: SaveMode::Append,
             partition_by: Some(self.partition_columns.clone()),
             predicate: None,
         };
-        self.commit(actions, operation, Some(through)).await
+        self.commit(actions, operation, marks).await
     }
 
     /// Puts `added` in the place of `removed`, whose rows they hold, in one commit. The position stays.
@@ -154,13 +179,13 @@ impl Table {
         let target_size = added.iter().map(|file| file.size_bytes).max().unwrap_or_default();
         let operation =
             DeltaOperation::Optimize { predicate: None, target_size: i64::try_from(target_size).unwrap_or(i64::MAX) };
-        self.commit(actions, operation, None).await
+        self.commit(actions, operation, Vec::new()).await
     }
 
     /// Takes whole files out, in one commit. The bytes go with a later [`Self::vacuum`].
     pub async fn delete(&mut self, removed: &[DataFile], now: Timestamp) -> Result<(), LakeError> {
         let actions = removed.iter().map(|file| remove(file, now, DataChange::Yes)).collect();
-        self.commit(actions, DeltaOperation::Delete { predicate: None }, None).await
+        self.commit(actions, DeltaOperation::Delete { predicate: None }, Vec::new()).await
     }
 
     /// Reads the log again, for what was committed since, or by a commit that was reported failed.
@@ -197,13 +222,12 @@ impl Table {
         &mut self,
         actions: Vec<Action>,
         operation: DeltaOperation,
-        through: Option<Position>,
+        marks: Vec<Mark>,
     ) -> Result<(), LakeError> {
-        let mut properties = CommitProperties::default().with_max_retries(0);
-        if let Some(through) = through {
-            let version = i64::try_from(through.0).unwrap_or(i64::MAX);
-            properties = properties.with_application_transaction(Transaction::new(&self.app_id, version));
-        }
+        let transaction = |mark: Mark| Transaction::new(mark.app_id, i64::try_from(mark.version).unwrap_or(i64::MAX));
+        let properties = CommitProperties::default()
+            .with_max_retries(0)
+            .with_application_transactions(marks.into_iter().map(transaction).collect());
         let state = self.table.snapshot().map_err(|error| self.failed(error))?;
         let committed = CommitBuilder::from(properties)
             .with_actions(actions)

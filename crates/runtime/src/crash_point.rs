@@ -105,6 +105,13 @@ crash_points! {
     QueriesSigned "queries.signed" "A query's results and their sign file are in a bucket; the catalog does not know."
     QueriesExpired "queries.expired" "An expired query's rows are gone; its document is there."
 
+    ImportsStarted "imports.started" "An import is in the catalog; its caller was not told."
+    ImportsIntended "imports.intended" "What a chunk of an import does is in the catalog; nothing of it is done."
+    ImportsLanded "imports.landed" "A chunk of an import is in the store's table; the catalog does not know."
+    ImportsSettled "imports.settled" "A chunk of an import is in the store's table and in the catalog."
+    ImportsEnd "imports.end" "An import's last chunk is settled; its end is not in the catalog."
+    ImportsEnded "imports.ended" "An import's end is in the catalog."
+
     LakeStaged "lake.staged" "A commit of a table is written under another name."
     LakeCommitted "lake.committed" "A commit of a table has its name, which is not yet synced."
     LakeCheckpointStaged "lake.checkpoint-staged" "A checkpoint, or the pointer to it, is written under another name."
@@ -117,6 +124,8 @@ crash_points! {
     TablesObeyed "tables.obeyed" "A change of a store is in the catalog beside its table."
     TablesWritten "tables.written" "Files of a store's new rows are written; no commit names them."
     TablesCommitted "tables.committed" "A store's new rows are committed; they are in memory still."
+    TablesImportWritten "tables.import-written" "Files of an import's chunk are written; no commit names them."
+    TablesImported "tables.imported" "A chunk of an import is committed; nobody was told."
     TablesMerged "tables.merged" "Files of a store are merged into one that no commit names."
     TablesReplaced "tables.replaced" "A merged file of a store has replaced its parts."
     TablesExpired "tables.expired" "Files past a store's retention have left its table, and lie there still."

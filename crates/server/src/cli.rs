@@ -4,6 +4,7 @@ mod client;
 mod federation;
 mod fsck;
 mod import;
+mod import_into;
 pub(crate) mod output;
 mod sql;
 mod verify;
@@ -58,7 +59,7 @@ struct Cli {
 enum Command {
     /// Run the server.
     Serve(ServeArgs),
-    /// Put the events of log files into a running server's Event history.
+    /// Put the events of log files into a running server's Event history, or into an event data store.
     Import(import::ImportArgs),
     /// Ask event data stores of a running server in SQL.
     Sql(sql::SqlArgs),

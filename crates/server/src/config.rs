@@ -5,6 +5,7 @@
 
 mod environment;
 mod generate;
+mod imports;
 mod queries;
 mod reader;
 mod sections;
@@ -16,6 +17,7 @@ use opentrail_identity::{AccountSpec, IdentityError};
 use toml::Table;
 
 pub(crate) use generate::{GenerateSection, Protocol};
+pub(crate) use imports::ImportsSection;
 pub(crate) use queries::QueriesSection;
 use reader::{Problem, Reader};
 pub(crate) use sections::{
@@ -32,6 +34,7 @@ pub(crate) struct Config {
     pub(crate) journal: JournalSection,
     pub(crate) history: HistorySection,
     pub(crate) stores: StoresSection,
+    pub(crate) imports: ImportsSection,
     pub(crate) queries: QueriesSection,
     pub(crate) generate: Option<GenerateSection>,
     pub(crate) ingest: IngestSection,
@@ -99,6 +102,7 @@ impl Config {
             journal: JournalSection::read(&mut root),
             history: HistorySection::read(&mut root),
             stores: StoresSection::read(&mut root),
+            imports: ImportsSection::read(&mut root),
             queries: QueriesSection::read(&mut root),
             generate: GenerateSection::read(&mut root),
             ingest: IngestSection::read(&mut root),

@@ -19,6 +19,7 @@ use opentrail_generate::{Embedded, Generator};
 use opentrail_history::{History, HistoryOptions};
 use opentrail_iam::Iam;
 use opentrail_identity::{AccessKeySpec, AccountSpec, Directory};
+use opentrail_imports::{Imports, ImportsDeps, ImportsOptions};
 use opentrail_ingest::{DedupWindow, Ingest};
 use opentrail_journal::{Journal, SegmentsJournal, SegmentsOptions};
 use opentrail_keys::KeyRing;
@@ -37,8 +38,9 @@ use crate::cli::{OK, ServeArgs};
 use crate::config::{Config, ConfigError, GatewaySection, VpcEndpointSection};
 use crate::front::{EmbeddedS3, Front, Listener, Parts};
 use crate::wiring::{
-    ExternalKms, GatewayPolicy, GatewayPort, KmsKeys, LanguageModel, OrganizationMembers, Recording, RingSealer,
-    StoreAccess, StoreKeys, StoreQueries, TableBuckets, TrailBuckets, client_config, server_config,
+    ExternalKms, GatewayPolicy, GatewayPort, ImportBuckets, KmsKeys, LanguageModel, OrganizationMembers, Recording,
+    RingSealer, StoreAccess, StoreKeys, StoreQueries, StoreTables, TableBuckets, TrailBuckets, client_config,
+    server_config,
 };
 
 /// How long each part may take to stop before the next is stopped all the same.
@@ -87,15 +89,17 @@ pub(crate) async fn serve(args: ServeArgs) -> anyhow::Result<u8> {
     );
     let external = config.kms.clone().map(|kms| ExternalKms::new(kms, Arc::clone(&clock), Arc::clone(&random)));
     let kms_keys = KmsKeys::new(kms.clone(), external.transpose()?, Arc::clone(&directory));
-    store.use_keys(Arc::new(StoreKeys {
+    let store_keys = StoreKeys {
         kms: kms_keys.clone(),
         directory: Arc::clone(&directory),
         recording: recording.late(),
         clock: Arc::clone(&clock),
         random: Arc::clone(&random),
-    }));
-    let buckets: Arc<dyn Buckets> =
+    };
+    store.use_keys(Arc::new(store_keys.clone()));
+    let trail_buckets =
         Arc::new(TrailBuckets::new(store.clone(), kms_keys.clone(), Arc::clone(&organizations), &config.destinations)?);
+    let buckets: Arc<dyn Buckets> = Arc::clone(&trail_buckets) as _;
 
     let feed = Feed::new(Arc::clone(&journal));
     let history_dir = data.join("tables/history");
@@ -190,6 +194,27 @@ pub(crate) async fn serve(args: ServeArgs) -> anyhow::Result<u8> {
         tasks: intake.clone(),
     })
     .await?;
+    let origins = ImportBuckets {
+        buckets: trail_buckets,
+        embedded: store.clone(),
+        keys: store_keys,
+        directory: Arc::clone(&directory),
+        clock: Arc::clone(&clock),
+    };
+    let imports = Imports::open(ImportsDeps {
+        catalog: Arc::clone(&catalog),
+        origins: Arc::new(origins),
+        destinations: Arc::new(StoreTables(tables)),
+        clock: Arc::clone(&clock),
+        random: Arc::clone(&random),
+        options: ImportsOptions {
+            chunk_bytes: usize::try_from(config.imports.chunk_bytes)?,
+            patience: config.imports.patience,
+            ..ImportsOptions::default()
+        },
+        tasks: intake.clone(),
+    })
+    .await?;
     let generator: Arc<dyn Generator> = match config.generate.clone() {
         Some(section) => Arc::new(LanguageModel::new(section, Arc::clone(&clock))?),
         None => Arc::new(Embedded),
@@ -209,6 +234,7 @@ pub(crate) async fn serve(args: ServeArgs) -> anyhow::Result<u8> {
         stores,
         channels: Channels::new(Arc::clone(&catalog)),
         queries,
+        imports,
         generator,
         federation: Arc::new(federation),
         dashboards,

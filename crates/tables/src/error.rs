@@ -51,6 +51,12 @@ pub enum TableError {
         /// The store's id.
         store: String,
     },
+    /// The store has no table, or no more.
+    #[error("there is no table of event data store {store}")]
+    Missing {
+        /// The store's id.
+        store: String,
+    },
     /// A task was stopped because the server is.
     #[error("the event data stores are stopping")]
     Stopping,

@@ -58,6 +58,49 @@ pub(crate) fn day_of(time: Timestamp) -> String {
     time.format("%Y-%m-%d")
 }
 
+/// Rows by the day that they are of.
+#[derive(Debug)]
+pub(crate) struct Days {
+    name: String,
+    kind: Kind,
+    all: RecordBatch,
+    /// The rows of each day, in order.
+    days: Vec<(String, Vec<u32>)>,
+}
+
+impl Days {
+    /// The rows, whatever their order, for files called `name`.
+    pub(crate) fn of(name: &str, kind: Kind, batches: &[RecordBatch]) -> Result<Self, TableError> {
+        let failed = |reason: String| TableError::Damaged { file: name.to_owned(), reason };
+        let all = concat_batches(&Columns::of(kind).stored, batches).map_err(|error| failed(error.to_string()))?;
+        let places = places(&all).ok_or_else(|| failed("rows in memory have not a store's columns".into()))?;
+        let mut days: BTreeMap<String, Vec<u32>> = BTreeMap::new();
+        for (row, (time, _)) in places.iter().enumerate() {
+            let day = day_of(Timestamp::from_millis(time.div_euclid(1000)));
+            days.entry(day).or_default().push(u32::try_from(row).unwrap_or(u32::MAX));
+        }
+        days.values_mut().for_each(|rows| rows.sort_unstable_by_key(|row| places[*row as usize]));
+        Ok(Self { name: name.to_owned(), kind, all, days: days.into_iter().collect() })
+    }
+
+    /// How many days there are.
+    pub(crate) fn len(&self) -> usize {
+        self.days.len()
+    }
+
+    /// Writes the file of the day with this number. Blocks.
+    pub(crate) fn write(&self, dir: &Path, number: usize) -> Result<DataFile, TableError> {
+        let Self { name, kind, all, days } = self;
+        let (day, rows) = &days[number];
+        let blocks = rows.chunks(BLOCK_ROWS).map(|rows| {
+            let failed = |reason: String| TableError::Damaged { file: name.clone(), reason };
+            let rows = UInt32Array::from(rows.to_vec());
+            take_record_batch(all, &rows).map_err(|error| failed(error.to_string()))
+        });
+        write(dir, day, name, *kind, Effort::Quick, blocks)
+    }
+}
+
 /// Writes the rows, whatever their order, to a file per day called `name`. Blocks.
 pub(crate) fn write_days(
     dir: &Path,
@@ -65,23 +108,8 @@ pub(crate) fn write_days(
     kind: Kind,
     batches: &[RecordBatch],
 ) -> Result<Vec<DataFile>, TableError> {
-    let failed = |reason: String| TableError::Damaged { file: name.to_owned(), reason };
-    let all = concat_batches(&Columns::of(kind).stored, batches).map_err(|error| failed(error.to_string()))?;
-    let places = places(&all).ok_or_else(|| failed("rows in memory have not a store's columns".into()))?;
-    let mut days: BTreeMap<String, Vec<u32>> = BTreeMap::new();
-    for (row, (time, _)) in places.iter().enumerate() {
-        let day = day_of(Timestamp::from_millis(time.div_euclid(1000)));
-        days.entry(day).or_default().push(u32::try_from(row).unwrap_or(u32::MAX));
-    }
-    let write = |(day, mut rows): (String, Vec<u32>)| {
-        rows.sort_unstable_by_key(|row| places[*row as usize]);
-        let blocks = rows.chunks(BLOCK_ROWS).map(|rows| {
-            let rows = UInt32Array::from(rows.to_vec());
-            take_record_batch(&all, &rows).map_err(|error| failed(error.to_string()))
-        });
-        write(dir, &day, name, kind, Effort::Quick, blocks)
-    };
-    days.into_iter().map(write).collect()
+    let days = Days::of(name, kind, batches)?;
+    (0..days.len()).map(|day| days.write(dir, day)).collect()
 }
 
 /// Writes rows of one day, which come in order, to a file `event_date=<day>/<name>…` below `dir`. Blocks.

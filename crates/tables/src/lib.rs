@@ -5,6 +5,8 @@
 //! commit. Maintenance merges small files, lets events past the retention go and deletes what left the tables. A store that
 //! is gone takes its table with it. [`Tables::snapshot`] is what readers get.
 //!
+//! Events of an import come past the journal, chunk by chunk (`import`).
+//!
 //! Read `schema` (what Lake has), `columns` (what is kept), `projection` (how it comes there), `supervisor` (how stores come and go), then
 //! `maintenance`.
 
@@ -13,6 +15,7 @@ mod columns;
 mod decode;
 mod error;
 mod file;
+mod import;
 mod maintenance;
 mod merge;
 mod projection;
@@ -28,6 +31,7 @@ mod tables;
 
 pub use columns::lakes_columns;
 pub use error::TableError;
+pub use import::{ImportChunk, ImportedEvent};
 pub use shown::PrincipalTags;
 pub use snapshot::{Snapshot, SnapshotFile};
 pub use tables::{Tables, TablesDeps, TablesOptions};

@@ -106,6 +106,7 @@ impl StoreProjection {
     fn use_settings(&mut self, settings: EventDataStore) {
         if let Some(table) = &self.table {
             *table.retention.lock() = Some(settings.retention());
+            *table.configuration.lock() = settings.event_configuration.clone();
         }
         self.selection = Some(Arc::new(Selection::of(settings)));
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use opentrail_lake::Table;
 use opentrail_model::{Position, Timestamp};
-use opentrail_stores::{Kind, StoreKey};
+use opentrail_stores::{EventConfiguration, Kind, StoreKey};
 use parking_lot::{Mutex, RwLock};
 
 use crate::TableError;
@@ -28,12 +28,25 @@ pub(crate) struct StoreTable {
     pub(crate) retention: Mutex<Option<Duration>>,
     /// Held while the table is kept up; false once it is to go.
     pub(crate) upkeep: tokio::sync::Mutex<bool>,
+    /// Held while a chunk of an import is added.
+    pub(crate) imports: tokio::sync::Mutex<Imports>,
+    /// The form in which the store shows events, as far as the projection knows it.
+    pub(crate) configuration: Mutex<EventConfiguration>,
     /// Files found damaged, by their paths: they are not merged.
     pub(crate) damaged: Mutex<HashSet<String>>,
     /// The files of a version of the table, for its readers.
     pub(crate) listed: Mutex<Option<(u64, Arc<[SnapshotFile]>)>>,
     /// Merges begun by this process, which set their files' names apart.
     pub(crate) merges: AtomicU64,
+}
+
+/// Where a table stands with imports.
+#[derive(Debug, Default)]
+pub(crate) struct Imports {
+    /// The table is to go: nothing is imported any more.
+    pub(crate) over: bool,
+    /// A commit failed, and may have landed all the same.
+    pub(crate) doubtful: bool,
 }
 
 impl StoreTable {
@@ -50,6 +63,8 @@ impl StoreTable {
             recent: RwLock::default(),
             retention: Mutex::new(None),
             upkeep: tokio::sync::Mutex::new(true),
+            imports: tokio::sync::Mutex::default(),
+            configuration: Mutex::default(),
             damaged: Mutex::default(),
             listed: Mutex::default(),
             merges: AtomicU64::new(0),

@@ -15,7 +15,7 @@ use tracing::error;
 use crate::PrincipalTags;
 use crate::Snapshot;
 use crate::TableError;
-use crate::budget::Budget;
+use crate::budget::{Budget, Share};
 use crate::projection::{StoreProjection, Surroundings};
 use crate::state::{SUPERVISOR, SUPERVISOR_KEY, TABLES, TableState};
 use crate::supervisor::Supervisor;
@@ -154,6 +154,14 @@ impl Tables {
     /// # Errors
     /// [`TableError::Opening`] for a table that does not open within ten seconds; when the table's log cannot be read.
     pub async fn snapshot(&self, key: &StoreKey) -> Result<Option<Snapshot>, TableError> {
+        match self.opened(key).await? {
+            Some(table) => Snapshot::take(&table, self.clock().now()).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// The store's table, which is waited for while it is being opened; `None` for a store that has none.
+    pub(crate) async fn opened(&self, key: &StoreKey) -> Result<Option<Arc<StoreTable>>, TableError> {
         let worker = self.context.workers.lock().get(key).cloned();
         let Some(Worker { mut opened, .. }) = worker else { return Ok(None) };
         let clock = self.clock();
@@ -162,8 +170,16 @@ impl Tables {
             opened = opened.wait_for(Option::is_some) => opened.ok().and_then(|table| table.clone()),
             () = clock.sleep(OPENING) => None,
         };
-        let Some(table) = table else { return Err(TableError::Opening { store: key.id.to_string() }) };
-        Snapshot::take(&table, clock.now()).await.map(Some)
+        table.map(Some).ok_or_else(|| TableError::Opening { store: key.id.to_string() })
+    }
+
+    pub(crate) fn tags(&self) -> Arc<dyn PrincipalTags> {
+        Arc::clone(&self.context.deps.tags)
+    }
+
+    /// A part of the memory that all stores have for rows.
+    pub(crate) fn share(&self) -> Share {
+        self.context.budget.share()
     }
 
     pub(crate) fn open_tables(&self) -> Vec<Arc<StoreTable>> {
@@ -236,6 +252,7 @@ impl Context {
             let table = worker.opened.borrow().clone();
             if let Some(table) = table {
                 *table.upkeep.lock().await = false;
+                table.imports.lock().await.over = true;
             }
             self.workers.lock().remove(key);
         }

@@ -26,7 +26,6 @@ use serde_json::json;
 use tokio::sync::watch;
 use uuid::Uuid;
 
-use crate::PrincipalTags;
 use crate::Snapshot;
 use crate::budget::Budget;
 use crate::columns::{Kept, LAYOUT, Rows, table_spec};
@@ -37,6 +36,7 @@ use crate::selection::time_of;
 use crate::state::{TABLES, TableState};
 use crate::table::StoreTable;
 use crate::tables::TablesOptions;
+use crate::{ImportChunk, ImportedEvent, PrincipalTags, TableError};
 
 const ACCOUNT: &str = "111122223333";
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
@@ -132,7 +132,12 @@ impl World {
     async fn open(&self) -> (StoreProjection, watch::Receiver<Option<Arc<StoreTable>>>) {
         let key = store(1, &[]).key;
         let stored = self.catalog.find::<TableState>(TABLES, &key.to_string()).await.unwrap();
-        let fresh = TableState { begin: Position::START, kind: None, settings: None, dropped: false };
+        // Of the kind that the creation says, as the supervisor makes it.
+        let kind = self.entries.iter().find_map(|entry| match StoreChange::from_bytes(&entry.body) {
+            Some(StoreChange::PutEventDataStore(store)) => Some(store.kind()),
+            _ => None,
+        });
+        let fresh = TableState { begin: Position::START, kind, settings: None, dropped: false };
         let state = stored.map_or(fresh, |document| document.value);
         let feed = Feed::new(Arc::new(MemoryJournal::default()));
         let (sender, receiver) = watch::channel(None);
@@ -626,4 +631,100 @@ pub(crate) fn real_records() -> Vec<String> {
     paths
         .flat_map(|path| std::fs::read_to_string(path).unwrap().lines().map(str::to_owned).collect::<Vec<_>>())
         .collect()
+}
+
+/// A table's rows that were imported, as their positions and raw records, and how many came from the journal.
+async fn imported(world: &World) -> (Vec<(i64, Bytes)>, usize) {
+    let all = world.rows().await.into_iter().map(|(position, raw)| (position.cast_signed(), raw));
+    let (mut imported, live): (Vec<_>, Vec<_>) = all.partition(|(position, _)| *position < 0);
+    imported.sort();
+    (imported, live.len())
+}
+
+#[tokio::test]
+async fn a_chunk_of_an_import_comes_once_with_numbers_of_its_own_between_flushes() {
+    let mut world = World::new();
+    world.change(store(1, &["Management"]));
+    world.record("Management");
+    let (mut projection, opened) = world.open().await;
+    let from = projection.resume().await.unwrap();
+    projection.apply(&world.batch(from)).await.unwrap();
+    let table = opened.borrow().clone().unwrap();
+    let budget = Arc::new(Budget::new(1 << 30));
+    let event = |n: u32| {
+        let (day, account) = (1 + n % 3, "444455556666".parse().unwrap());
+        let raw = format!(r#"{{ "eventTime":"2026-03-0{day}T00:00:00Z", "n": {n} }}"#).into();
+        ImportedEvent { account, raw }
+    };
+    let chunk = |number: u64, events: std::ops::Range<u32>| ImportChunk {
+        import: Uuid::from_u128(9),
+        number,
+        received: world.clock.now(),
+        events: events.map(event).collect(),
+    };
+    let import = async |chunk| {
+        table.import(chunk, Arc::new(NoTags), budget.share(), world.clock.now()).await.unwrap();
+    };
+    assert_eq!(table.imported(Uuid::from_u128(9)).await.unwrap(), 0);
+    import(chunk(1, 0..3000)).await;
+    assert_eq!(table.imported(Uuid::from_u128(9)).await.unwrap(), 1);
+    projection.finish().await.unwrap();
+    import(chunk(2, 3000..3007)).await;
+    let other = ImportChunk { import: Uuid::from_u128(10), ..chunk(1, 3007..3010) };
+    import(other).await;
+    assert_eq!(table.imported(Uuid::from_u128(9)).await.unwrap(), 2);
+    let (rows, live) = imported(&world).await;
+    assert_eq!(live, 1);
+    let positions: Vec<i64> = rows.iter().map(|(position, _)| *position).collect();
+    assert_eq!(positions, (-3010..0).collect::<Vec<_>>(), "each number below zero is given once");
+    let mut raws: Vec<Bytes> = rows.iter().map(|(_, raw)| raw.clone()).collect();
+    raws.sort();
+    let mut expected: Vec<Bytes> = (0..3010).map(|n| event(n).raw).collect();
+    expected.sort();
+    assert_eq!(raws, expected, "byte for byte");
+    // A new process finds the same numbers, the same journal position, and merges what there is.
+    let (mut projection, opened) = world.open().await;
+    assert_eq!(projection.resume().await.unwrap(), Position(world.entries.len() as u64));
+    let table = opened.borrow().clone().unwrap();
+    assert_eq!(table.imported(Uuid::from_u128(9)).await.unwrap(), 2);
+    maintain(&table, &world.options, &*world.clock, false).await.unwrap();
+    let files = table.table.lock().await.files().unwrap();
+    assert!(files.iter().any(|file| file.path.contains("/merge-")), "{files:?}");
+    assert_eq!(imported(&world).await, (rows, 1));
+    table.imports.lock().await.over = true;
+    let over = table.import(chunk(3, 0..1), Arc::new(NoTags), budget.share(), world.clock.now()).await;
+    assert!(matches!(over, Err(TableError::Missing { .. })));
+}
+
+#[tokio::test]
+async fn a_commit_of_a_chunk_that_failed_is_looked_for_before_the_next() {
+    let mut world = World::new();
+    world.change(store(1, &["Management"]));
+    let (mut projection, opened) = world.open().await;
+    projection.resume().await.unwrap();
+    let table = opened.borrow().clone().unwrap();
+    let log = table.dir.join("_delta_log");
+    let budget = Arc::new(Budget::new(1 << 30));
+    let chunk = |number| ImportChunk {
+        import: Uuid::from_u128(9),
+        number,
+        received: world.clock.now(),
+        events: vec![ImportedEvent {
+            account: ACCOUNT.parse().unwrap(),
+            raw: Bytes::from_static(br#"{"eventTime":"2026-03-01T00:00:00Z"}"#),
+        }],
+    };
+    let import = |number| table.import(chunk(number), Arc::new(NoTags), budget.share(), world.clock.now());
+    import(1).await.unwrap();
+    // Somebody is in the way of the next commit: it fails, and nothing of it is there.
+    let next = log.join(format!("{:020}.json", table.table.lock().await.version() + 1));
+    std::fs::create_dir(&next).unwrap();
+    import(2).await.unwrap_err();
+    std::fs::remove_dir(&next).unwrap();
+    assert_eq!(table.imported(Uuid::from_u128(9)).await.unwrap(), 1);
+    // The next commit lands, though nobody was told: as if the answer were lost.
+    import(2).await.unwrap();
+    table.imports.lock().await.doubtful = true;
+    assert_eq!(table.imported(Uuid::from_u128(9)).await.unwrap(), 2);
+    assert_eq!(imported(&world).await.0.len(), 2);
 }

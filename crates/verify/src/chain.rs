@@ -127,6 +127,7 @@ async fn check_chain(
         valid_log_files: 0,
     };
     let mut listed = Vec::new();
+    let mut unsigned = HashSet::new();
     let mut is_damaged = false;
     for (index, (name, stored, read)) in digests.iter().enumerate() {
         let before_is_damaged = std::mem::replace(&mut is_damaged, true);
@@ -140,9 +141,13 @@ async fn check_chain(
             }
         };
         let next = digests.get(index + 1).and_then(|(_, _, read)| read.as_ref().ok());
+        let mut is_signed = true;
         match check_digest(keys, name, stored, digest, next) {
             Ok(()) => {}
-            Err(problem @ Problem::SignatureUnknown) => find(problem),
+            Err(problem @ Problem::SignatureUnknown) => {
+                is_signed = false;
+                find(problem);
+            }
             Err(problem) => {
                 find(problem);
                 continue;
@@ -187,6 +192,9 @@ async fn check_chain(
         for file in &digest.log_files {
             let name = file.s3_object.strip_prefix(base).unwrap_or(&file.s3_object).to_owned();
             coverage.listed.insert(name.clone());
+            if !is_signed {
+                unsigned.insert(name.clone());
+            }
             listed.push((name, file.clone()));
         }
     }
@@ -205,6 +213,9 @@ async fn check_chain(
             Ok(bytes) => {
                 summary.valid_log_files += 1;
                 report.log_bytes += bytes;
+                if !unsigned.contains(&name) {
+                    report.proven.insert(name);
+                }
             }
             Err(problem) => report.findings.push(Finding { kind: "log file", name, problem }),
         }

@@ -1,3 +1,4 @@
+use std::collections::HashSet;
 use std::fmt;
 
 use opentrail_model::Timestamp;
@@ -127,6 +128,9 @@ pub struct Report {
     pub findings: Vec<Finding>,
     /// Bytes of log files read, uncompressed.
     pub log_bytes: u64,
+    /// The log files that are as a digest lists them whose signature is valid.
+    #[serde(skip)]
+    pub proven: HashSet<String>,
 }
 
 impl Report {

@@ -1,7 +1,9 @@
 use opentrail_stores::{EventDataStore, StoreChange, StoreError};
+use opentrail_wire::Exception;
 
 use crate::context::{Context, Outcome, RecordOrder};
 use crate::trail::{Change, scope_of};
+use crate::turn::Turn;
 
 impl Context<'_> {
     /// Stores a new event data store.
@@ -16,11 +18,36 @@ impl Context<'_> {
     /// Stores the next version of a store that was read at `revision`.
     pub(crate) async fn replace_store(
         &self,
-        mut store: EventDataStore,
+        store: EventDataStore,
         revision: u64,
         order: RecordOrder,
     ) -> Outcome<Change> {
         let turn = self.services.turns.take(store.key.account).await;
+        self.replace_in_turn(store, revision, order, turn).await
+    }
+
+    /// The same with a store that no import is under way into. Imports are started in the account's turn, too.
+    pub(crate) async fn replace_idle_store(
+        &self,
+        store: EventDataStore,
+        revision: u64,
+        order: RecordOrder,
+    ) -> Outcome<Change> {
+        let turn = self.services.turns.take(store.key.account).await;
+        if let Some(import) = self.services.imports.ongoing(&store.key) {
+            let message = format!("The import {} into {} is under way.", import.id, store.arn());
+            return Err(Exception::event_data_store_has_ongoing_import(message).into());
+        }
+        self.replace_in_turn(store, revision, order, turn).await
+    }
+
+    async fn replace_in_turn(
+        &self,
+        mut store: EventDataStore,
+        revision: u64,
+        order: RecordOrder,
+        turn: Turn,
+    ) -> Outcome<Change> {
         store.version += 1;
         self.bring_members(&mut store)?;
         self.services.stores.replace(&store, revision).await?;

@@ -26,6 +26,6 @@ pub(crate) async fn delete_event_data_store(
     }
     deleted.gone_at = Some(cx.now() + cx.services.pending_deletion);
     deleted.updated = cx.now();
-    let change = cx.replace_store(deleted, store.revision, RecordOrder::RecordFirst).await?;
+    let change = cx.replace_idle_store(deleted, store.revision, RecordOrder::RecordFirst).await?;
     Ok(Changed::new(DeleteEventDataStoreOutput {}, change))
 }

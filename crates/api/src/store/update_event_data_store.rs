@@ -60,7 +60,7 @@ pub(crate) async fn update_event_data_store(
         cx.services.stores.require_room(&changed).await.map_err(no_room)?;
     }
     let output = shapes::updated(&changed);
-    Ok(Changed::new(output, cx.replace_store(changed, store.revision, RecordOrder::RecordFirst).await?))
+    Ok(Changed::new(output, cx.replace_idle_store(changed, store.revision, RecordOrder::RecordFirst).await?))
 }
 
 /// The operation declares no error of its own for a Region that is full.

@@ -1,6 +1,7 @@
 //! The API over stores in memory, with a clock that the test owns.
 
 mod buckets;
+mod imports;
 mod queries;
 
 use std::net::Ipv4Addr;
@@ -17,6 +18,7 @@ use opentrail_event::EventBatch;
 use opentrail_history::{History, HistoryOptions, HistoryProjection};
 use opentrail_iam::Iam;
 use opentrail_identity::{AccessKeySpec, AccountSpec, Directory, PolicySpec, RoleSpec, Sealer, Secret, UserSpec};
+use opentrail_imports::{Imports, ImportsDeps, ImportsOptions};
 use opentrail_journal::Entry;
 use opentrail_keys::KeyRing;
 use opentrail_model::{AccountId, Position, Region, Source, Timestamp};
@@ -30,6 +32,7 @@ use serde_json::{Value, json};
 use tokio::sync::Mutex;
 
 pub(crate) use buckets::TestBuckets;
+use imports::Nowhere;
 pub(crate) use queries::{TestEngine, TestGenerator};
 
 pub(crate) const ACCOUNT: &str = "111122223333";
@@ -119,6 +122,15 @@ impl Api {
             options: QueriesOptions::default(),
             tasks: TaskGroup::default(),
         });
+        let imports = Imports::open(ImportsDeps {
+            catalog: catalog.clone(),
+            origins: Arc::new(Nowhere),
+            destinations: Arc::new(Nowhere),
+            clock: clock.clone(),
+            random: random.clone(),
+            options: ImportsOptions::default(),
+            tasks: TaskGroup::default(),
+        });
         let (queries, stores) = (queries.await.unwrap(), Stores::new(catalog.clone()));
         let policies = ResourcePolicies::new(catalog.clone());
         let dashboards = Dashboards::new(DashboardsDeps {
@@ -130,6 +142,7 @@ impl Api {
             random: random.clone(),
         });
         let services = Services {
+            imports: imports.await.unwrap(),
             queries,
             federation: Arc::new(NoTables),
             dashboards,

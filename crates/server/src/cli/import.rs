@@ -11,7 +11,7 @@ use object_store::ObjectStore;
 use object_store::path::Path as ObjectPath;
 use opentrail_ingest::import::{self, FileBody, Import, ImportError, Progress, Sink, SinkError, Summary};
 use opentrail_ingest::{Encoding, Report};
-use opentrail_model::Region;
+use opentrail_model::{Region, Timestamp};
 use opentrail_runtime::{OnError, Shutdown, SystemClock};
 use opentrail_verify::{Evidence, Range, regions, verify};
 use opentrail_wire::sigv4::{UNSIGNED_PAYLOAD, hex_sha256};
@@ -21,44 +21,66 @@ use super::client::{self, Server};
 use super::output::{bold, green, red, yellow};
 use super::{FOUND_PROBLEMS, OK, OutputFormat, stop_on_ctrl_c};
 
-/// Put the events of log files into a running server's Event history.
+/// Put the events of log files into a running server's Event history, or into an event data store.
 ///
-/// Walks a CloudTrail key layout, or any tree of .json, .json.gz and .ndjson files. Digests found on the way are checked
-/// when their public keys are at hand. Stopped with Ctrl-C and run again, it goes on where it was.
+/// With --into the server itself reads the bucket (StartImport), as the role may, and this tells how far it is and what the
+/// digests beside the log files prove. Without it, this walks a CloudTrail key layout, or any tree of .json, .json.gz and
+/// .ndjson files. Digests found on the way are checked when their public keys are at hand. Stopped with Ctrl-C and run again,
+/// it goes on where it was.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   export AWS_SHARED_CREDENTIALS_FILE=opentrail-data/credentials
   opentrail import ./downloaded-trail --endpoint-url http://127.0.0.1:4590
   opentrail import s3://my-logs/AWSLogs --source-endpoint-url https://s3.example.org --endpoint-url http://127.0.0.1:4590
   aws cloudtrail list-public-keys --start-time 2025-01-01 --end-time 2026-01-01 > keys.json     # of the source
-  opentrail import ./downloaded-trail --public-keys keys.json --endpoint-url http://127.0.0.1:4590")]
+  opentrail import ./downloaded-trail --public-keys keys.json --endpoint-url http://127.0.0.1:4590
+  opentrail import s3://my-logs/AWSLogs/111122223333/CloudTrail/ --into EVENT_DATA_STORE --role arn:aws:iam::111122223333:role/import \\
+    --endpoint-url http://127.0.0.1:4590")]
 pub(super) struct ImportArgs {
     /// A directory, or s3://bucket[/prefix].
     #[arg(value_name = "DIR|s3://BUCKET/PREFIX")]
-    place: String,
+    pub(super) place: String,
     /// The server to import into. Default: AWS_ENDPOINT_URL.
     #[arg(long, value_name = "URL")]
-    endpoint_url: Option<String>,
+    pub(super) endpoint_url: Option<String>,
     /// The S3 endpoint of an s3:// place. Default: the server's embedded store.
     #[arg(long, value_name = "URL")]
-    source_endpoint_url: Option<String>,
+    pub(super) source_endpoint_url: Option<String>,
     /// The Region to sign requests for.
     #[arg(long, default_value = "us-east-1", env = "AWS_REGION")]
-    region: Region,
+    pub(super) region: Region,
     /// Public keys of the source's digests: what `aws cloudtrail list-public-keys` prints.
     #[arg(long, value_name = "FILE")]
-    public_keys: Vec<PathBuf>,
+    pub(super) public_keys: Vec<PathBuf>,
+    /// An event data store, by its ARN or ID: the server imports the bucket into it.
+    #[arg(long, value_name = "STORE", requires = "role")]
+    pub(super) into: Option<String>,
+    /// The role that the server is to read the bucket as (S3BucketAccessRoleArn).
+    #[arg(long, value_name = "ARN", requires = "into")]
+    pub(super) role: Option<String>,
+    /// The bucket's Region. Default: --region.
+    #[arg(long, value_name = "REGION", requires = "into")]
+    pub(super) bucket_region: Option<Region>,
+    /// Leave out events of before this time.
+    #[arg(long, value_name = "TIME", requires = "into")]
+    pub(super) start_time: Option<Timestamp>,
+    /// Leave out events of after this time.
+    #[arg(long, value_name = "TIME", requires = "into")]
+    pub(super) end_time: Option<Timestamp>,
     /// Files read at once.
-    #[arg(long, value_name = "N", default_value_t = 4)]
+    #[arg(long, value_name = "N", default_value_t = 4, conflicts_with = "into")]
     parallel: usize,
     /// How the summary is printed.
     #[arg(long, value_name = "FORMAT", default_value = "table")]
-    output: OutputFormat,
+    pub(super) output: OutputFormat,
 }
 
 pub(super) async fn run(args: ImportArgs) -> anyhow::Result<u8> {
     let endpoint = client::endpoint(args.endpoint_url.as_deref())
         .context("where to? give --endpoint-url of the server, or set AWS_ENDPOINT_URL")?;
+    if let Some(store) = &args.into {
+        return super::import_into::run(&args, store, &endpoint).await;
+    }
     let (store, prefix, evidence) = source(&args, &endpoint)?;
     let server = Server::at(endpoint)?;
     let digests = check_digests(&args, &evidence).await?;

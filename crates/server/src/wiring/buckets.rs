@@ -7,7 +7,7 @@ use object_store::aws::AmazonS3Builder;
 use object_store::{ClientOptions, ObjectStore, ObjectStoreExt, RetryConfig, path::Path};
 use opentrail_identity::{Context, Policy, PolicyUse};
 use opentrail_kms::KmsError;
-use opentrail_model::Arn;
+use opentrail_model::{Arn, Region};
 use opentrail_objects::{ObjectPlace, Store, WantedKey};
 use opentrail_organizations::Organizations;
 use opentrail_trails::{BucketError, Buckets, Delivery, KeyError};
@@ -17,7 +17,7 @@ use super::KmsKeys;
 use super::object_keys::TrailKeys;
 use crate::config::DestinationSection;
 
-const CLOUDTRAIL: &str = "cloudtrail.amazonaws.com";
+pub(super) const CLOUDTRAIL: &str = "cloudtrail.amazonaws.com";
 
 /// The buckets that trails deliver to: those that the configuration places at other endpoints, otherwise the embedded
 /// store's.
@@ -75,6 +75,12 @@ impl TrailBuckets {
             }
         }
         Ok(Self { embedded, kms, organizations, elsewhere })
+    }
+
+    /// A bucket at another endpoint, and its Region, if the configuration places it there.
+    pub(super) fn elsewhere(&self, bucket: &str) -> Option<(Arc<dyn ObjectStore>, Region)> {
+        let Elsewhere { plain, destination, .. } = self.elsewhere.get(bucket)?;
+        Some((Arc::clone(plain), destination.region.clone()))
     }
 
     /// The condition keys of what CloudTrail asks of other services for the delivery. (IAM User Guide, "AWS global

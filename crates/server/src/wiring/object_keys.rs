@@ -41,6 +41,13 @@ impl CallerKeys for StoreKeys {
     }
 }
 
+impl StoreKeys {
+    /// Keys as this principal may use them, whoever has signed.
+    pub(crate) fn of_principal(&self, principal: Principal) -> Arc<dyn ObjectKeys> {
+        Arc::new(OneCaller { keys: self.clone(), principal: Some(principal), conditions: Conditions::new() })
+    }
+}
+
 /// Keys as one caller of S3 may use them.
 #[derive(Debug)]
 struct OneCaller {

@@ -1,6 +1,7 @@
 //! Reads the catalog: one SQLite file with a table `document (kind, key, revision, body)`, bodies in JSON.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::Path;
 
 use opentrail_model::Timestamp;
@@ -37,6 +38,43 @@ pub(super) struct Documents {
     pub(super) kms_keys: BTreeMap<String, Vec<Vec<u8>>>,
     pub(super) stores: BTreeMap<String, Store>,
     pub(super) tables: BTreeMap<String, Table>,
+    pub(super) imports: BTreeMap<String, Import>,
+}
+
+/// `imports`: how far an import into a store is.
+#[derive(Debug, Deserialize)]
+pub(super) struct Import {
+    key: ImportKey,
+    pub(super) destination: StoreKey,
+    pub(super) progress: ImportProgress,
+    pub(super) intent: Option<ImportIntent>,
+}
+
+/// What names an import.
+#[derive(Debug, Deserialize)]
+struct ImportKey {
+    account: String,
+    region: String,
+    id: String,
+}
+
+/// How far an import is.
+#[derive(Debug, Deserialize)]
+pub(super) struct ImportProgress {
+    /// The last of its chunks in the store's table.
+    pub(super) chunk: u64,
+}
+
+/// What an import is about to have done.
+#[derive(Debug, Deserialize)]
+pub(super) struct ImportIntent {
+    pub(super) progress: ImportProgress,
+}
+
+/// `import-failures`: an entry of an import that failed, now or before.
+#[derive(Debug, Deserialize)]
+struct ImportFailure {
+    location: String,
 }
 
 /// `event-data-stores`: a store's settings.
@@ -54,10 +92,16 @@ pub(super) struct Store {
 
 /// What names a store.
 #[derive(Debug, Deserialize)]
-struct StoreKey {
+pub(super) struct StoreKey {
     account: String,
     home_region: String,
     id: String,
+}
+
+impl fmt::Display for StoreKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}/{}", self.account, self.home_region, self.id)
+    }
 }
 
 /// `resource-policies`: a resource's own policy.
@@ -306,9 +350,8 @@ impl Documents {
             }
             "event-data-stores" => {
                 let store: Store = parse(body)?;
-                let StoreKey { account, home_region, id } = &store.key;
-                if format!("{account}/{home_region}/{id}") != key {
-                    return Err(format!("it is the document of the store {account}/{home_region}/{id}"));
+                if store.key.to_string() != key {
+                    return Err(format!("it is the document of the store {}", store.key));
                 }
                 self.stores.insert(key, store);
             }
@@ -316,6 +359,20 @@ impl Documents {
             "resource-policies" => {
                 let ResourcePolicy { text } = parse(body)?;
                 let IgnoredAny = parse(text.as_bytes())?;
+            }
+            "imports" => {
+                let import: Import = parse(body)?;
+                let ImportKey { account, region, id } = &import.key;
+                if format!("{account}/{region}/{id}") != key {
+                    return Err(format!("it is the document of the import {account}/{region}/{id}"));
+                }
+                self.imports.insert(key, import);
+            }
+            "import-failures" => {
+                let ImportFailure { location } = parse(body)?;
+                if !key.ends_with(&format!("/{location}")) {
+                    return Err(format!("it is the document of the entry {location}"));
+                }
             }
             "store-supervisor" => drop(parse::<u64>(body)?),
             "imported-files" => drop(parse::<Timestamp>(body)?),

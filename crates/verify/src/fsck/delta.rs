@@ -43,7 +43,7 @@ pub(super) struct Stats {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Bounds {
-    pub(super) position: Option<u64>,
+    pub(super) position: Option<i64>,
 }
 
 #[derive(Default, Deserialize)]

@@ -11,6 +11,7 @@ use super::{Cancelled, Pace};
 const FORM: Form<'static> = Form {
     what: "Event history",
     app_id: "opentrail-history",
+    imported: "",
     account: "account",
     time: "event_time",
     id: "event_id",

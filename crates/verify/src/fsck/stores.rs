@@ -3,7 +3,7 @@
 //! That every event that a store's selectors take is there is not checked: the settings that held at each position are not
 //! kept. What is there must be the journal's, once, and of the store's account unless the store was ever one of an organization.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
@@ -60,13 +60,17 @@ pub(super) fn check(
         let form = Form {
             what: "an event data store",
             app_id: "opentrail-store",
+            imported: "opentrail-imported",
             account: "recipientaccountid",
             time: "eventtime",
             id: "eventid",
             begin: state.begin,
             owner: documents.stores.get(key).filter(|store| !store.shared_once).map(|_| account),
         };
-        table::check(root, &dir, form, journal, expected, notes, pace)?;
+        let found = table::check(root, &dir, form, journal, expected, notes, pace)?;
+        if let Some(found) = found {
+            check_imports(documents, key, &found.applications, notes);
+        }
     }
     let known: BTreeSet<&str> = documents.tables.keys().filter_map(|key| key.rsplit('/').next()).collect();
     for entry in fs::read_dir(&tables).into_iter().flatten().flatten() {
@@ -75,4 +79,20 @@ pub(super) fn check(
         }
     }
     Ok(())
+}
+
+/// Compares how far the imports into a store are by their documents with what its table says.
+fn check_imports(documents: &Documents, store: &str, applications: &BTreeMap<String, i64>, notes: &mut Notes) {
+    for (key, import) in documents.imports.iter().filter(|(_, import)| import.destination.to_string() == store) {
+        notes.checked("imports", 1);
+        let id = key.rsplit('/').next().unwrap_or_default();
+        let landed = applications.get(&format!("opentrail-import/{id}")).copied().unwrap_or_default();
+        let settled = import.progress.chunk;
+        // What was intended may have come to the table before a crash.
+        let intended = import.intent.as_ref().map_or(settled, |intent| intent.progress.chunk);
+        if i64::try_from(settled) != Ok(landed) && i64::try_from(intended) != Ok(landed) {
+            let document = format!("{FILE}:imports/{key}");
+            notes.damage(document, format_args!("{settled} chunks of the import are done, and the table has {landed}"));
+        }
+    }
 }

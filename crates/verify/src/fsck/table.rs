@@ -1,6 +1,6 @@
 //! Checks a Delta table of events: its log, its files, its rows, and all of them against the journal.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs::{self, File};
 use std::io::Read;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -32,6 +32,8 @@ pub(super) struct Form<'a> {
     pub(super) what: &'static str,
     /// Names the table's writer in its `txn` actions.
     pub(super) app_id: &'static str,
+    /// Names the count of rows that did not come from the journal.
+    pub(super) imported: &'static str,
     /// The columns of an event's account, time and id.
     pub(super) account: &'static str,
     /// See `account`.
@@ -50,6 +52,8 @@ pub(super) struct Found {
     pub(super) position: u64,
     /// For each of the expected records, whether the table has it.
     pub(super) found: Vec<bool>,
+    /// What the log says of each application: of the table's writer, and of imports.
+    pub(super) applications: BTreeMap<String, i64>,
 }
 
 /// Checks the table in `dir` by itself and against the journal; `None` when its content is unknown.
@@ -85,7 +89,9 @@ pub(super) fn check(
         );
     }
     let found = vec![false; expected.records().len()];
-    let mut rows = Rows { form, position, seen: Positions::default(), expected, found };
+    let imported = state.positions.get(form.imported).and_then(|count| u64::try_from(*count).ok()).unwrap_or_default();
+    let (seen, seen_imported) = (Positions::default(), Positions::default());
+    let mut rows = Rows { form, position, imported, seen, seen_imported, expected, found };
     let mut active = BTreeSet::new();
     for (path, added) in &state.files {
         notes.checked("files", 1);
@@ -97,14 +103,17 @@ pub(super) fn check(
         check_file(root, &place, added, &mut rows, notes, pace)?;
     }
     notes.checked("files outside the table", count_others(dir, &active));
-    Ok(Some(Found { position, found: rows.found }))
+    Ok(Some(Found { position, found: rows.found, applications: state.positions }))
 }
 
 /// What is known of the rows of all files.
 struct Rows<'a> {
     form: Form<'a>,
     position: u64,
+    /// How many rows were ever imported.
+    imported: u64,
     seen: Positions,
+    seen_imported: Positions,
     expected: &'a Expected,
     /// For each of the expected records.
     found: Vec<bool>,
@@ -240,26 +249,40 @@ impl Rows<'_> {
         for index in 0..batch.num_rows() {
             let number = part.first + index as u64;
             let mut damage = |problem: String| notes.damage(part.name, format_args!("row {number}: {problem}"));
-            let position = u64::try_from(positions.value(index)).unwrap_or_default();
-            if positions.is_null(index) || position == 0 {
-                damage("it has no position of the journal".into());
+            let place = positions.value(index);
+            if positions.is_null(index) || place == 0 {
+                damage("it has no position".into());
                 continue;
             }
             let (least, greatest) = (part.stats.min_values.position, part.stats.max_values.position);
-            if least.is_some_and(|least| position < least) || greatest.is_some_and(|greatest| position > greatest) {
-                damage(format!("its position {position} lies outside what the table's log says of the file"));
+            if least.is_some_and(|least| place < least) || greatest.is_some_and(|greatest| place > greatest) {
+                damage(format!("its position {place} lies outside what the table's log says of the file"));
             }
-            if position > self.position {
-                damage(format!("its position {position} is after {}, which the table reflects", self.position));
-            } else if position <= self.form.begin {
-                damage(format!("its position {position} is not after {}, where the table begins", self.form.begin));
-            } else if !self.seen.insert(position) {
-                damage(format!("position {position} is in the table twice"));
+            // Rows of the journal have its positions; imported ones are numbered downwards from -1.
+            let position = u64::try_from(place).ok();
+            match position {
+                None if place.unsigned_abs() > self.imported => {
+                    damage(format!("its position is {place}, but only {} rows were ever imported", self.imported));
+                }
+                None if !self.seen_imported.insert(place.unsigned_abs()) => {
+                    damage(format!("position {place} is in the table twice"));
+                }
+                Some(position) if position > self.position => {
+                    damage(format!("its position {position} is after {}, which the table reflects", self.position));
+                }
+                Some(position) if position <= self.form.begin => {
+                    damage(format!("its position {position} is not after {}, where the table begins", self.form.begin));
+                }
+                Some(position) if !self.seen.insert(position) => {
+                    damage(format!("position {position} is in the table twice"));
+                }
+                _ => {}
             }
             if accounts.value(index).parse::<AccountId>().is_err() {
                 damage(format!("{:?} is no account", accounts.value(index)));
             }
-            if self.form.owner.is_some_and(|owner| owner != accounts.value(index)) {
+            // Any account's events can be imported.
+            if position.is_some() && self.form.owner.is_some_and(|owner| owner != accounts.value(index)) {
                 damage(format!("it is of the account {}, and the table of another", accounts.value(index)));
             }
             let day = Timestamp::from_millis(times.value(index) / 1000).format("%Y-%m-%d");
@@ -276,7 +299,9 @@ impl Rows<'_> {
                     }
                 }
             }
-            if let Ok(at) = self.expected.records().binary_search_by_key(&position, |(position, _)| *position) {
+            if let Some(position) = position
+                && let Ok(at) = self.expected.records().binary_search_by_key(&position, |(position, _)| *position)
+            {
                 self.found[at] = true;
                 if self.expected.records()[at].1 != hash(raw) {
                     damage(format!("its record is not the one at position {position} of the journal"));

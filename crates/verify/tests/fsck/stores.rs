@@ -3,13 +3,13 @@ use std::fs;
 use std::sync::Arc;
 use std::time::Duration;
 
-use opentrail_catalog::{Catalog, SqliteCatalog};
+use opentrail_catalog::{Catalog, Change, Expect, SqliteCatalog};
 use opentrail_journal::{Journal, SegmentsJournal, SegmentsOptions};
 use opentrail_model::{AdvancedEventSelector, FieldSelector, Region, SelectorField, Source};
 use opentrail_projection::Feed;
 use opentrail_runtime::{ManualClock, Shutdown, TaskGroup};
 use opentrail_stores::{BillingMode, EventConfiguration, EventDataStore, StoreChange, StoreKey, Stores};
-use opentrail_tables::{PrincipalTags, Tables, TablesDeps, TablesOptions};
+use opentrail_tables::{ImportChunk, ImportedEvent, PrincipalTags, Tables, TablesDeps, TablesOptions};
 use opentrail_verify::Area;
 use serde_json::json;
 use uuid::Uuid;
@@ -54,6 +54,18 @@ fn store() -> EventDataStore {
 
 /// The directory with an event data store that has come to the end of the journal.
 async fn with_store() -> World {
+    with_imported(0).await
+}
+
+/// `ImportId`.
+const IMPORT: Uuid = Uuid::from_u128(11);
+
+fn import_key() -> String {
+    format!("{OWNER}/us-east-1/{IMPORT}")
+}
+
+/// The same with so many events in one chunk of an import, if there are any, of which the catalog knows.
+async fn with_imported(events: u32) -> World {
     let world = world().await;
     let catalog = Arc::new(SqliteCatalog::open(&world.path("catalog.sqlite")).await.unwrap());
     let segments = SegmentsOptions { segment_bytes: 64 << 10, ..SegmentsOptions::default() };
@@ -75,6 +87,18 @@ async fn with_store() -> World {
     append(&*journal, Source::Records, (0..RECORDS).map(|number| record(5000 + number)).collect()).await;
     while tables.stores().is_empty() {
         tokio::task::yield_now().await;
+    }
+    if events > 0 {
+        let event = |n| ImportedEvent {
+            account: "444455556666".parse().unwrap(),
+            raw: format!(r#"{{"eventTime":"2026-01-01T00:00:00Z","eventID":"imported-{n}"}}"#).into(),
+        };
+        let events = (0..events).map(event).collect();
+        let chunk = ImportChunk { import: IMPORT, number: 1, received: NOW, events };
+        tables.import(&store().key, chunk).await.unwrap();
+        let named = json!({ "account": OWNER, "region": "us-east-1", "id": IMPORT });
+        let import = json!({ "key": named, "destination": store().key, "progress": { "chunk": 1 }, "intent": null });
+        catalog.commit(vec![Change::put("imports", import_key(), Expect::Absent, &import)]).await.unwrap();
     }
     tasks.shutdown().begin();
     tasks.join(Duration::from_secs(60)).await;
@@ -127,6 +151,30 @@ async fn rows_that_are_not_the_journals_are_damage() {
         })
         .await;
     damage(&world.check().await, Area::Stores, "but the journal ends at");
+}
+
+#[tokio::test]
+async fn imported_rows_are_compared_with_the_count_and_the_import_with_the_table() {
+    let world = with_imported(5).await;
+    let report = world.check().await;
+    assert_eq!(report.findings, [], "rows of any account are right");
+    let checked = &report.areas[Area::Stores as usize].checked;
+    assert_eq!((checked["imports"], checked["rows"]), (1, RECORDS + 5));
+    let at = |settled: u64, intended: Option<u64>| {
+        move |mut import: serde_json::Value| {
+            import["progress"]["chunk"] = json!(settled);
+            import["intent"] = json!(intended.map(|chunk| json!({ "progress": { "chunk": chunk } })));
+            import
+        }
+    };
+    world.edit("imports", &import_key(), at(0, Some(1))).await;
+    assert_eq!(world.check().await.findings, [], "a crash came before the import knew of its chunk");
+    world.edit("imports", &import_key(), at(1, Some(2))).await;
+    assert_eq!(world.check().await.findings, [], "a crash came before the chunk");
+    world.edit("imports", &import_key(), at(2, Some(3))).await;
+    damage(&world.check().await, Area::Stores, "2 chunks of the import are done, and the table has 1");
+    world.edit("imports", &import_key(), at(0, None)).await;
+    damage(&world.check().await, Area::Stores, "0 chunks of the import are done, and the table has 1");
 }
 
 #[tokio::test]

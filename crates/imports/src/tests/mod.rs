@@ -1,0 +1,4 @@
+mod faults;
+mod lives;
+mod walks;
+mod world;
