@@ -16,8 +16,8 @@ def rows(server, arn, *columns):
     """The table's rows as dictionaries, in the journal's order."""
     directory = table_of(server, arn)
     for _ in range(10):
-        if not (directory / "_delta_log").exists():
-            return []
+        if not any((directory / "_delta_log").glob("*.json")):
+            return []  # the table is still being made
         try:
             table = DeltaTable(str(directory)).to_pyarrow_table(columns=["position", *columns])
         except (OSError, DeltaError):
