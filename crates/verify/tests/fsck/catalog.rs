@@ -60,7 +60,7 @@ async fn a_digest_key_with_the_fingerprint_of_another_is_named() {
 async fn a_kind_of_a_later_release_is_a_remark() {
     let world = world().await;
     let catalog = SqliteCatalog::open(&world.path("catalog.sqlite")).await.unwrap();
-    catalog.commit(vec![Change::put("dashboards", "one", Expect::Absent, &1)]).await.unwrap();
+    catalog.commit(vec![Change::put("of-a-later-release", "one", Expect::Absent, &1)]).await.unwrap();
     catalog.close().await;
     let report = world.check().await;
     remark(&report, Area::Catalog, "a kind that this release does not know");
