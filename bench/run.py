@@ -10,30 +10,26 @@ import re
 import shutil
 import signal
 import subprocess
-import sys
 import time
 import urllib.request
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT / "tests"))
-from opentrail_server import ACCOUNT, REGION, Server, free_port, wait_until  # noqa: E402
+from lake import lake
+from tools import (
+    BENCH,
+    ROOT,
+    bench,
+    cpu_seconds,
+    credentials,
+    reset_peak,
+    say,
+    stop,
+    tell_memory,
+    title,
+)
 
-BENCH = os.environ["OPENTRAIL_BENCH_BIN"]
+from opentrail_server import ACCOUNT, REGION, Server, free_port, wait_until
+
 OPENTRAIL = os.environ["OPENTRAIL_BIN"]
-
-
-def say(text=""):
-    print(text, flush=True)
-
-
-def title(text):
-    say(f"\n## {text}  (load {os.getloadavg()[0]:.2f}, {datetime.datetime.now(datetime.UTC):%H:%M:%S})")
-
-
-def bench(*arguments, server=None):
-    """Runs the bench program; its lines go out as they come."""
-    environment = {**os.environ, **(credentials(server) if server else {})}
-    subprocess.run([BENCH, *map(str, arguments)], check=True, env=environment)
 
 
 def machine():
@@ -46,27 +42,6 @@ def machine():
     say(f"commit of the checkout: {commit}; {datetime.datetime.now(datetime.UTC):%Y-%m-%d %H:%M} UTC")
 
 
-def memory(pid):
-    """Resident memory now and at its highest, in MB."""
-    status = open(f"/proc/{pid}/status").read()
-    return [int(re.search(rf"{name}:\s+(\d+)", status)[1]) / 1000 for name in ("VmRSS", "VmHWM")]
-
-
-def cpu_seconds(pid):
-    """CPU time of the process so far, user and system."""
-    fields = open(f"/proc/{pid}/stat").read().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
-def reset_peak(pid):
-    pathlib.Path(f"/proc/{pid}/clear_refs").write_text("5")
-
-
-def tell_memory(what, server):
-    now, peak = memory(server.process.pid)
-    say(f"memory {what}: {now:.0f} MB now, {peak:.0f} MB at the highest")
-
-
 def size(directory):
     files = [path for path in pathlib.Path(directory).rglob("*") if path.is_file()]
     return len(files), sum(path.stat().st_size for path in files)
@@ -77,11 +52,6 @@ def wait_visible(server):
     seed = time.time_ns() % 2**60
     subprocess.run([BENCH, "visible", "--samples", "1", "--pause", "20", "--seed", str(seed)], check=True,
                    stdout=subprocess.DEVNULL, env={**os.environ, **credentials(server)})
-
-
-def stop(process, how=signal.SIGTERM):
-    process.send_signal(how)
-    process.wait(60)
 
 
 def ingest(work, args):
@@ -243,10 +213,6 @@ def delivered(server):
     text = urllib.request.urlopen(f"{server.endpoint}/metrics", timeout=10).read().decode()
     found = re.findall(r'^opentrail_delivery_records_total\{trail="[^"]*trail/([^"/]+)"\} (\d+)', text, re.M)
     return {name: int(records) for name, records in found}
-
-
-def credentials(server):
-    return {"AWS_ENDPOINT_URL": server.endpoint, "AWS_SHARED_CREDENTIALS_FILE": str(server.data / "credentials")}
 
 
 def history(work, args):
@@ -419,7 +385,8 @@ def compare_verifiers(args, environment, cases):
         say(f"verify {name:<38} best of {len(seconds)}: {min(seconds):8.3f} s   {slowest / min(seconds):7.1f} times validate-logs")
 
 
-PARTS = {"ingest": ingest, "http": http, "trails": trails, "history": history, "gateway": gateway, "verify": verify}
+PARTS = {"ingest": ingest, "http": http, "trails": trails, "history": history, "gateway": gateway, "verify": verify,
+         "lake": lake}
 
 
 def main():
@@ -431,6 +398,7 @@ def main():
     parser.add_argument("--events", type=int, nargs="+", default=[1_000_000, 10_000_000], help="sizes of Event history")
     parser.add_argument("--samples", type=int, default=500, help="lookups by each attribute (default 500)")
     parser.add_argument("--verify", type=int, default=500_000, help="records in the log files to verify (default 500,000)")
+    parser.add_argument("--lake", type=int, default=10_000_000, help="events in the event data store (default 10,000,000)")
     parser.add_argument("--settle", type=int, default=240, help="seconds to wait at most for merges (default 240)")
     parser.add_argument("--keep", action="store_true", help="leave the data of history and verify behind")
     args = parser.parse_args()

@@ -20,6 +20,11 @@ pub trait Engine: fmt::Debug + Send + Sync + 'static {
     /// are checked. `now` is what the statement takes for the current time.
     async fn plan(&self, statement: &str, stores: &[StoreKey], now: Timestamp)
     -> Result<Box<dyn Execution>, PlanError>;
+
+    /// Checks a statement as [`Self::plan`] does. It need not wait for what the stores are still to take in.
+    async fn check(&self, statement: &str, stores: &[StoreKey], now: Timestamp) -> Result<(), PlanError> {
+        self.plan(statement, stores, now).await.map(drop)
+    }
 }
 
 /// A statement that is prepared, and runs while it is asked for rows. Dropping it ends it.

@@ -194,7 +194,7 @@ impl Queries {
 
     /// Checks all of a statement over its stores, without running it.
     pub async fn check(&self, statement: &str, stores: &[StoreKey]) -> Result<(), PlanError> {
-        self.inner.engine.plan(statement, stores, self.inner.clock.now()).await.map(drop)
+        self.inner.engine.check(statement, stores, self.inner.clock.now()).await
     }
 
     /// Starts a query; it is durable when this returns.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use async_trait::async_trait;
-use opentrail_model::Timestamp;
+use opentrail_model::{Position, Timestamp};
 use opentrail_projection::Feed;
 use opentrail_queries::{Engine, Execution, ExecutionError, InvalidStatement, PlanError, Row, Scanned};
 use opentrail_runtime::Clock;
@@ -17,8 +17,11 @@ use uuid::Uuid;
 
 use crate::config::QueriesSection;
 
-/// How long a store is waited for that has not taken in what the journal has: after a start, or when it is new.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// How long a store is waited for that has no table yet: when it is new.
+const OPENING: Duration = Duration::from_secs(10);
+/// How long a store is waited for that has not taken in what the journal has: after a start, or under more load than it
+/// bears.
+const CATCHING_UP: Duration = Duration::from_secs(2 * 60);
 const LOOK_AGAIN: Duration = Duration::from_millis(5);
 
 /// Runs the statements of queries over the tables of event data stores.
@@ -56,21 +59,46 @@ impl StoreQueries {
         Ok(Self { engine: Arc::new(opentrail_sql::Engine::new(&options)?), tables, feed, clock })
     }
 
-    /// What a store holds, everything that was acknowledged before this call included: a query that runs again after a
-    /// start must not miss what the table has yet to take from the journal.
-    async fn snapshot(&self, store: &StoreKey) -> Result<Snapshot, PlanError> {
+    /// What a store holds: all that was acknowledged before `asked`, a position of the journal.
+    async fn snapshot(&self, store: &StoreKey, asked: Position) -> Result<Snapshot, PlanError> {
         let unavailable = |reason: String| PlanError::Unavailable { reason };
-        let tail = self.feed.journal().tail();
-        let give_up = self.clock.now() + PATIENCE;
-        let name = format!("stores/{store}");
-        while self.feed.reached(&name).is_none_or(|reached| reached < tail) {
-            if self.clock.now() >= give_up {
-                return Err(unavailable(format!("{} has not taken in what the journal has", store.arn())));
+        let (begun, name) = (self.clock.now(), format!("stores/{store}"));
+        loop {
+            let waited = self.clock.now().since(begun);
+            match self.feed.reached(&name) {
+                Some(reached) if reached >= asked => break,
+                Some(reached) if waited >= CATCHING_UP => {
+                    let reason = format!("{} has taken in the journal up to {reached} only, not {asked}", store.arn());
+                    return Err(unavailable(reason));
+                }
+                None if waited >= OPENING => return Err(unavailable(format!("{} has no table", store.arn()))),
+                Some(_) | None => self.clock.sleep(LOOK_AGAIN).await,
             }
-            self.clock.sleep(LOOK_AGAIN).await;
         }
         let found = self.tables.snapshot(store).await.map_err(|error| unavailable(error.to_string()))?;
         found.ok_or_else(|| unavailable(format!("{} has no table", store.arn())))
+    }
+
+    /// The statement over what its stores hold.
+    async fn planned(
+        &self,
+        statement: &str,
+        stores: &[StoreKey],
+        asked: Position,
+        now: Timestamp,
+    ) -> Result<Query, PlanError> {
+        let mut snapshots = Vec::new();
+        for store in stores {
+            snapshots.push((store.id, self.snapshot(store, asked).await?));
+        }
+        let (engine, statement) = (Arc::clone(&self.engine), statement.to_owned());
+        let planned = tokio::task::spawn_blocking(move || {
+            let table = |(id, snapshot)| (id, Arc::new(StoreTable::new(snapshot)) as _);
+            let tables = snapshots.into_iter().map(table).collect();
+            engine.plan(&Statement::parse(&statement)?, tables, now)
+        });
+        let panicked = |panic: tokio::task::JoinError| PlanError::Unavailable { reason: panic.to_string() };
+        Ok(planned.await.map_err(panicked)?.map_err(invalid)?)
     }
 }
 
@@ -90,19 +118,13 @@ impl Engine for StoreQueries {
         stores: &[StoreKey],
         now: Timestamp,
     ) -> Result<Box<dyn Execution>, PlanError> {
-        let mut snapshots = Vec::new();
-        for store in stores {
-            snapshots.push((store.id, self.snapshot(store).await?));
-        }
-        let (engine, statement) = (Arc::clone(&self.engine), statement.to_owned());
-        let planned = tokio::task::spawn_blocking(move || {
-            let table = |(id, snapshot)| (id, Arc::new(StoreTable::new(snapshot)) as _);
-            let tables = snapshots.into_iter().map(table).collect();
-            engine.plan(&Statement::parse(&statement)?, tables, now)
-        });
-        let panicked = |panic: tokio::task::JoinError| PlanError::Unavailable { reason: panic.to_string() };
-        let query = planned.await.map_err(panicked)?.map_err(invalid)?;
+        // A query that runs again after a start must not miss what a table has yet to take from the journal.
+        let query = self.planned(statement, stores, self.feed.journal().tail(), now).await?;
         Ok(Box::new(Running { columns: query.columns().to_vec(), state: State::Planned(Some(Box::new(query))) }))
+    }
+
+    async fn check(&self, statement: &str, stores: &[StoreKey], now: Timestamp) -> Result<(), PlanError> {
+        self.planned(statement, stores, Position::START, now).await.map(drop)
     }
 }
 
