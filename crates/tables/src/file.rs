@@ -184,8 +184,6 @@ fn properties(columns: &Schema, effort: Effort) -> WriterProperties {
         .set_created_by(concat!("opentrail ", env!("CARGO_PKG_VERSION")).into())
         .set_compression(level)
         .set_max_row_group_row_count(Some(GROUP_ROWS))
-        // Pages are cut between write batches, and raw pages hold few rows.
-        .set_write_batch_size(32)
         .set_statistics_enabled(EnabledStatistics::Page);
     for field in columns.fields().iter().filter(|field| field.data_type().is_nested()) {
         for leaf in leaves(field) {

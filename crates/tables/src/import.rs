@@ -119,6 +119,7 @@ impl StoreTable {
         writer.append_marked(files, vec![mark, Mark { app_id: COUNT.to_owned(), version: after }], now).await?;
         CrashPoint::TablesImported.reach();
         imports.doubtful = false;
+        *self.imported.lock() = Some(now);
         Ok(())
     }
 

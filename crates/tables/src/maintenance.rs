@@ -23,6 +23,8 @@ const MERGE_FROM: usize = 8;
 const MERGE_MOST: usize = 64;
 /// How long a day must be over before its last few files are merged.
 const SETTLED: Duration = Duration::from_secs(60 * 60);
+/// How long after the last chunk of an import no day is over: the next chunk may bring more of it.
+const IMPORT_SETTLED: Duration = Duration::from_secs(20);
 /// How often files outside a table are looked for, or as often as they come of age if that is more often.
 const VACUUM_EVERY: Duration = Duration::from_secs(10 * 60);
 
@@ -112,13 +114,14 @@ struct MergeSet {
 
 /// Files of one day to merge: those that together stay within a file's size, once there are [`MERGE_FROM`] of a size class
 /// (each class is [`MERGE_FROM`] times the one below, so that a row is rewritten only a few times), or any two once the day
-/// is over. Those of an older layout come first.
+/// is over and no import fills it. Those of an older layout come first.
 async fn mergeable(
     table: &StoreTable,
     options: &TablesOptions,
     now: Timestamp,
 ) -> Result<Option<MergeSet>, TableError> {
     let settled = day_of(now - SETTLED);
+    let filling = table.imported.lock().is_some_and(|imported| now.since(imported) < IMPORT_SETTLED);
     let limit = options.file_bytes;
     let mut days: BTreeMap<String, Vec<DataFile>> = BTreeMap::new();
     for file in table.table.lock().await.files()? {
@@ -129,7 +132,7 @@ async fn mergeable(
         }
     }
     for (day, mut files) in days {
-        let over = day < settled;
+        let over = day < settled && !filling;
         // Files of an older layout are rewritten even if each stays by itself.
         if let Some(first) = files.iter().position(|file| layout_of(file) < LAYOUT) {
             let mut total = 0;

@@ -30,6 +30,8 @@ pub(crate) struct StoreTable {
     pub(crate) upkeep: tokio::sync::Mutex<bool>,
     /// Held while a chunk of an import is added.
     pub(crate) imports: tokio::sync::Mutex<Imports>,
+    /// When the last chunk of an import was added, by this process.
+    pub(crate) imported: Mutex<Option<Timestamp>>,
     /// The form in which the store shows events, as far as the projection knows it.
     pub(crate) configuration: Mutex<EventConfiguration>,
     /// Files found damaged, by their paths: they are not merged.
@@ -64,6 +66,7 @@ impl StoreTable {
             retention: Mutex::new(None),
             upkeep: tokio::sync::Mutex::new(true),
             imports: tokio::sync::Mutex::default(),
+            imported: Mutex::default(),
             configuration: Mutex::default(),
             damaged: Mutex::default(),
             listed: Mutex::default(),
