@@ -80,7 +80,12 @@ pub struct EventBatch {
 impl EventBatch {
     /// Decodes entries, which must be in order; `after` is the position before the first.
     pub fn decode(after: Position, entries: &[Entry]) -> Self {
-        crate::decode::decode(after, entries)
+        crate::decode::decode(after, entries, true)
+    }
+
+    /// As [`Self::decode`], for whom resources are not of interest: `resources` and `lookup_resources` are empty lists.
+    pub fn decode_without_resources(after: Position, entries: &[Entry]) -> Self {
+        crate::decode::decode(after, entries, false)
     }
 
     /// How many records there are, changes of configuration not counted.

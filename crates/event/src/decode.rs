@@ -11,7 +11,7 @@ use sonic_rs::{JsonValueTrait, LazyValue};
 
 use crate::{Control, EventBatch, json, lookup};
 
-pub(crate) fn decode(after: Position, entries: &[Entry]) -> EventBatch {
+pub(crate) fn decode(after: Position, entries: &[Entry], resources: bool) -> EventBatch {
     let raw_bytes = entries.iter().map(|entry| entry.body.len()).sum();
     let mut columns = Columns::for_rows(entries.len(), raw_bytes);
     let mut controls = Vec::new();
@@ -24,7 +24,7 @@ pub(crate) fn decode(after: Position, entries: &[Entry]) -> EventBatch {
                 body: entry.body.clone(),
             });
         } else {
-            columns.push(entry);
+            columns.push(entry, resources);
         }
     }
     columns.finish(after, entries.last().map_or(after, |entry| entry.position), controls)
@@ -106,7 +106,7 @@ impl Columns {
         }
     }
 
-    fn push(&mut self, entry: &Entry) {
+    fn push(&mut self, entry: &Entry, resources: bool) {
         self.position.append_value(entry.position.0);
         self.source.append_value(entry.source as u8);
         self.account.append_value(entry.account.as_u64());
@@ -130,7 +130,11 @@ impl Columns {
         self.access_key_id.append_option(text(&identity.access_key_id).filter(|key| !key.is_empty()));
         self.invoked_by.append_option(text(&identity.invoked_by));
         self.username.append_option(username(&identity));
-        self.push_resources(&record);
+        if resources {
+            self.push_resources(&record);
+        }
+        self.resources.append(true);
+        self.lookup_resources.append(true);
     }
 
     fn push_resources(&mut self, record: &Top<'_>) {
@@ -150,8 +154,6 @@ impl Columns {
                 }
             });
         }
-        self.resources.append(true);
-        self.lookup_resources.append(true);
     }
 
     fn finish(mut self, after: Position, through: Position, controls: Vec<Control>) -> EventBatch {

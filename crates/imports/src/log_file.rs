@@ -79,7 +79,9 @@ pub fn read_log_file(compressed: &[u8], limit_bytes: usize) -> Result<Vec<LogEve
 }
 
 fn decompress(compressed: &[u8], limit_bytes: usize) -> Result<Bytes, LogFileError> {
-    let mut text = Vec::new();
+    // (RFC 1952, 2.3.1, ISIZE.) It may say anything: room that is not used costs nothing.
+    let said = compressed.last_chunk().map_or(0, |size| u32::from_le_bytes(*size) as usize);
+    let mut text = Vec::with_capacity(said.min(limit_bytes));
     // One byte more than may be tells a file that is as large as may be from a larger one.
     let mut decoder = MultiGzDecoder::new(compressed).take(limit_bytes as u64 + 1);
     decoder.read_to_end(&mut text).map_err(|error| LogFileError::Gzip { reason: error.to_string() })?;

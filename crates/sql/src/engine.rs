@@ -55,7 +55,6 @@ impl Engine {
         let mut config = SessionConfig::new().with_target_partitions(options.threads).with_information_schema(false);
         // Rows keep the types that functions tell apart.
         config.options_mut().sql_parser.map_string_types_to_utf8view = false;
-        config.options_mut().execution.parquet.pushdown_filters = true;
         Ok(Self { runtime, config, workers: Arc::new(Workers::new(options.threads)?) })
     }
 

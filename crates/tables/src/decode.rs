@@ -174,9 +174,13 @@ impl StructColumn {
     fn push_object(&mut self, object: &str, odd: &mut u64) -> bool {
         // Each the last of its name.
         let mut found: Vec<Option<LazyValue<'_>>> = vec![None; self.keys.len()];
+        // Records have their members in much the same order as the columns.
+        let mut next = 0;
         let whole = json::members(object, |key, value| {
-            if let Some(number) = self.keys.iter().position(|known| *known == key) {
+            let expected = self.keys.get(next).filter(|known| **known == key).map(|_| next);
+            if let Some(number) = expected.or_else(|| self.keys.iter().position(|known| *known == key)) {
                 found[number] = Some(value.clone());
+                next = number + 1;
             }
         });
         if !whole {

@@ -30,7 +30,7 @@ const BLOCK_ROWS: usize = 1024;
 /// Raw records compressed together.
 const RAW_PAGE_BYTES: usize = 256 << 10;
 
-/// Columns that are asked for one of many values: a row group without it is known by its Bloom filter.
+/// Columns that are asked for one of many values: a row group without it is known by its Bloom filter, in a file that stays.
 const BLOOMED: [&str; 8] =
     ["eventid", "requestid", "eventname", "errorcode", "sourceipaddress", "userarn", "accesskeyid", "sharedeventid"];
 
@@ -184,7 +184,7 @@ fn properties(columns: &Schema, effort: Effort) -> WriterProperties {
         .set_created_by(concat!("opentrail ", env!("CARGO_PKG_VERSION")).into())
         .set_compression(level)
         .set_max_row_group_row_count(Some(GROUP_ROWS))
-        .set_statistics_enabled(EnabledStatistics::Page);
+        .set_statistics_enabled(EnabledStatistics::Chunk);
     for field in columns.fields().iter().filter(|field| field.data_type().is_nested()) {
         for leaf in leaves(field) {
             // Nobody looks for these by their bounds.
@@ -202,6 +202,8 @@ fn properties(columns: &Schema, effort: Effort) -> WriterProperties {
     }
     for number in [POSITION, TIME, "received"] {
         properties = properties
+            // Rows are sorted by time; every other column has all of its values on every page.
+            .set_column_statistics_enabled(number.into(), EnabledStatistics::Page)
             .set_column_dictionary_enabled(number.into(), false)
             .set_column_encoding(number.into(), Encoding::DELTA_BINARY_PACKED);
     }
@@ -210,7 +212,8 @@ fn properties(columns: &Schema, effort: Effort) -> WriterProperties {
             .set_column_dictionary_enabled(id.into(), false)
             .set_column_encoding(id.into(), Encoding::DELTA_LENGTH_BYTE_ARRAY);
     }
-    for name in BLOOMED {
+    let bloomed: &[&str] = if effort == Effort::Thorough { &BLOOMED } else { &[] };
+    for name in bloomed.iter().copied() {
         // Sized for a row group's rows, and folded to what is there.
         properties = properties
             .set_column_bloom_filter_enabled(name.into(), true)

@@ -213,7 +213,7 @@ fn decode(
         body: raw,
     };
     let entries: Vec<Entry> = (0..).zip(events).map(entry).collect();
-    let batch = EventBatch::decode(Position(first.wrapping_sub(1)), &entries);
+    let batch = EventBatch::decode_without_resources(Position(first.wrapping_sub(1)), &entries);
     let kept = |row: usize| {
         let event = batch.event(row);
         Kept { row, time: time_of(event), shown: shown(event.raw(), configuration, tags) }

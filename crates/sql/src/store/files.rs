@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use datafusion::arrow::datatypes::SchemaRef;
+use datafusion::arrow::datatypes::{DataType, SchemaRef};
 use datafusion::catalog::Session;
 use datafusion::common::stats::Precision;
 use datafusion::common::{DFSchema, Result, Statistics};
@@ -27,11 +27,14 @@ use datafusion::parquet::errors::ParquetError;
 use datafusion::parquet::file::metadata::{ParquetMetaData, RowGroupMetaData};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::metrics::ExecutionPlanMetricsSet;
+use datafusion::scalar::ScalarValue;
 use futures::future::BoxFuture;
 use futures::{FutureExt, TryFutureExt};
+use opentrail_model::Timestamp;
 use opentrail_tables::SnapshotFile;
 use parking_lot::Mutex;
 
+use super::provider::TIME;
 use crate::statistics::ScanStatistics;
 
 /// What is to be read.
@@ -42,8 +45,10 @@ pub(super) struct Scan<'a> {
     pub(super) files: Vec<SnapshotFile>,
     /// The numbers of columns in `stored`.
     pub(super) columns: &'a [usize],
-    /// Rows that do not meet these are left out.
+    /// Rows that do not meet these may be left out.
     pub(super) conditions: Vec<Expr>,
+    /// Whether they must be.
+    pub(super) exact: bool,
     pub(super) limit: Option<usize>,
     pub(super) statistics: Option<Arc<ScanStatistics>>,
 }
@@ -63,7 +68,7 @@ impl Scan<'_> {
             groups: Arc::default(),
         };
         let mut source = ParquetSource::new(self.stored)
-            .with_pushdown_filters(true)
+            .with_pushdown_filters(self.exact || self.is_wide())
             .with_enable_page_index(true)
             .with_bloom_filter_on_read(true)
             .with_parquet_file_reader_factory(Arc::new(readers));
@@ -77,11 +82,20 @@ impl Scan<'_> {
         if let (true, Ok(rows)) = (counted, usize::try_from(rows)) {
             statistics.num_rows = Precision::Exact(rows);
         }
+        let time = self.stored.index_of(TIME)?;
         let files = self.files.iter().map(|file| {
             let path = file.path.strip_prefix(self.dir).unwrap_or(&file.path);
-            PartitionedFile::new(path.to_string_lossy(), file.size_bytes)
+            let found = PartitionedFile::new(path.to_string_lossy(), file.size_bytes);
+            match file.times {
+                Some(times) => found.with_statistics(Arc::new(self.times(time, times))),
+                None => found,
+            }
         });
-        let groups = FileGroup::new(files.collect()).split_files(state.config().target_partitions());
+        // Dealt out, so that each has the newest first.
+        let mut groups = vec![Vec::new(); state.config().target_partitions().clamp(1, self.files.len())];
+        let count = groups.len();
+        files.enumerate().for_each(|(number, file)| groups[number % count].push(file));
+        let groups = groups.into_iter().map(FileGroup::new).collect();
         let config = FileScanConfigBuilder::new(ObjectStoreUrl::local_filesystem(), Arc::new(source))
             .with_file_groups(groups)
             .with_projection_indices(Some(self.columns.to_vec()))?
@@ -89,6 +103,26 @@ impl Scan<'_> {
             .with_limit(self.limit)
             .build();
         Ok(Some(DataSourceExec::from_data_source(config)))
+    }
+}
+
+impl Scan<'_> {
+    /// Whether it pays to decode columns for those rows only that pass the filters: where a row has a list, a map or a record.
+    /// What else there is decodes faster than rows are picked.
+    fn is_wide(&self) -> bool {
+        let mut types = self.columns.iter().map(|column| self.stored.field(*column).data_type());
+        types.any(|of| matches!(of, DataType::List(_) | DataType::Map(..) | DataType::Utf8 | DataType::Binary))
+    }
+
+    /// What is known of a file with events of these times.
+    fn times(&self, column: usize, (first, last): (Timestamp, Timestamp)) -> Statistics {
+        let micros = |time: Timestamp| {
+            Precision::Inexact(ScalarValue::TimestampMicrosecond(Some(time.as_millis().saturating_mul(1000)), None))
+        };
+        let mut statistics = Statistics::new_unknown(self.stored);
+        let times = &mut statistics.column_statistics[column];
+        (times.min_value, times.max_value, times.null_count) = (micros(first), micros(last), Precision::Exact(0));
+        statistics
     }
 }
 

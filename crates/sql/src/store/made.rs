@@ -18,7 +18,8 @@ use super::provider::{RAW, column};
 const EVENT_JSON: &str = "eventjson";
 const CHECKSUM: &str = "eventjsonchecksum";
 
-fn is_made(name: &str) -> bool {
+/// Whether it is one of them.
+pub(super) fn is_made(name: &str) -> bool {
     matches!(name, EVENT_JSON | CHECKSUM)
 }
 

@@ -1,7 +1,7 @@
 //! A store's events as a table of DataFusion: the files and rows of a [`Snapshot`], and nothing else.
 //!
 //! A scan reads the columns asked for, of the files that a condition upon `eventtime` leaves, in them the row groups and
-//! pages that statistics and Bloom filters leave, and decodes wide columns only for the rows that pass. `eventjson` and
+//! pages that statistics and Bloom filters leave, the newest first, and decodes wide columns only for the rows that pass. `eventjson` and
 //! `eventjsonchecksum`, which files have only where they differ from what follows from the record, are made here.
 //!
 //! `provider` puts a scan together, `conditions` finds what else a condition says, `files` reads current files, `older` those

@@ -1,3 +1,4 @@
+use std::cmp::Reverse;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -41,7 +42,7 @@ pub struct StoreTable {
 impl StoreTable {
     /// The events of a snapshot.
     pub fn new(snapshot: Snapshot) -> Self {
-        let (shown, stored) = (without_zone(snapshot.shown()), without_zone(snapshot.stored()));
+        let (shown, stored) = (read_as(snapshot.shown()), read_as(snapshot.stored()));
         Self { snapshot: Arc::new(snapshot), shown, stored }
     }
 
@@ -112,15 +113,17 @@ impl TableProvider for StoreTable {
         let (cut, whole): (Vec<_>, Vec<_>) = current.into_iter().partition(|file| self.is_cut(file));
         let implied = conditions::implied(filters);
         for (files, kept) in [(whole, None), (cut, self.oldest())] {
+            let exact = kept.is_some();
             let kept =
                 kept.map(|oldest| column(TIME).gt_eq(lit(ScalarValue::TimestampMicrosecond(Some(oldest), None))));
             let conditions: Vec<Expr> = kept.into_iter().chain(implied.clone()).collect();
             let scan = files::Scan {
                 dir: self.snapshot.dir(),
                 stored: &self.stored,
-                files,
+                files: newest_first(files),
                 columns: &columns,
                 conditions,
+                exact,
                 limit,
                 statistics: statistics.clone(),
             };
@@ -158,16 +161,26 @@ impl TableProvider for StoreTable {
     }
 }
 
+/// Whoever asks for the latest events has them in the first files, and what is left of the others is known by their times.
+fn newest_first(mut files: Vec<SnapshotFile>) -> Vec<SnapshotFile> {
+    files.sort_by_key(|file| Reverse(file.times.map(|(_, last)| last)));
+    files
+}
+
 /// A column by its name, which no planner has to find.
 pub(super) fn column(name: &str) -> Expr {
     Expr::Column(Column::new_unqualified(name))
 }
 
-/// Lake's `eventtime` has no zone.
-fn without_zone(schema: &Schema) -> SchemaRef {
-    let field = |field: &Arc<Field>| match field.name().as_str() {
-        TIME => Arc::new(field.as_ref().clone().with_data_type(DataType::Timestamp(TimeUnit::Microsecond, None))),
-        _ => Arc::clone(field),
+/// Lake's `eventtime` has no zone. Texts are views: those of a page's dictionary are not copied for each row.
+fn read_as(schema: &Schema) -> SchemaRef {
+    let field = |field: &Arc<Field>| {
+        let data_type = match (field.name().as_str(), field.data_type()) {
+            (TIME, _) => DataType::Timestamp(TimeUnit::Microsecond, None),
+            (name, DataType::Utf8) if !made::is_made(name) => DataType::Utf8View,
+            _ => return Arc::clone(field),
+        };
+        Arc::new(field.as_ref().clone().with_data_type(data_type))
     };
     Arc::new(Schema::new(schema.fields().iter().map(field).collect::<Vec<_>>()))
 }
