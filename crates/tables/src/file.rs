@@ -30,7 +30,7 @@ const BLOCK_ROWS: usize = 1024;
 /// Raw records compressed together.
 const RAW_PAGE_BYTES: usize = 256 << 10;
 
-/// Columns that are asked for one of many values: a row group without it is known by its Bloom filter, in a file that stays.
+/// Columns that are asked for one of many values: a row group without it is known by its Bloom filter.
 const BLOOMED: [&str; 8] =
     ["eventid", "requestid", "eventname", "errorcode", "sourceipaddress", "userarn", "accesskeyid", "sharedeventid"];
 
@@ -212,8 +212,7 @@ fn properties(columns: &Schema, effort: Effort) -> WriterProperties {
             .set_column_dictionary_enabled(id.into(), false)
             .set_column_encoding(id.into(), Encoding::DELTA_LENGTH_BYTE_ARRAY);
     }
-    let bloomed: &[&str] = if effort == Effort::Thorough { &BLOOMED } else { &[] };
-    for name in bloomed.iter().copied() {
+    for name in BLOOMED {
         // Sized for a row group's rows, and folded to what is there.
         properties = properties
             .set_column_bloom_filter_enabled(name.into(), true)

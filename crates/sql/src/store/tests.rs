@@ -6,7 +6,8 @@ use std::time::Duration;
 use aws_lc_rs::digest::{SHA256, digest};
 use bytes::Bytes;
 use datafusion::arrow::array::AsArray;
-use datafusion::arrow::datatypes::Int64Type;
+use datafusion::arrow::compute::cast;
+use datafusion::arrow::datatypes::{DataType, Int64Type};
 use datafusion::arrow::util::display::array_value_to_string;
 use datafusion::catalog::TableProvider;
 use datafusion::physical_plan::displayable;
@@ -372,7 +373,8 @@ async fn real_records_return_byte_for_byte_and_are_counted_as_a_plain_reading_do
         let batches = context.sql(&sql).await.unwrap().collect().await.unwrap();
         let mut found: BTreeMap<String, i64> = BTreeMap::new();
         for batch in &batches {
-            let texts = batch.column(0).as_string::<i32>().iter().map(|text| text.unwrap().to_owned());
+            let texts = cast(batch.column(0), &DataType::Utf8).unwrap();
+            let texts = texts.as_string::<i32>().iter().map(|text| text.unwrap().to_owned());
             found.extend(texts.zip(batch.column(1).as_primitive::<Int64Type>().values().iter().copied()));
         }
         let counts: BTreeMap<String, i64> = counts.into_iter().map(|(text, n)| (text.to_owned(), n)).collect();

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, LazyLock};
 
 use datafusion::arrow::array::RecordBatch;
-use datafusion::arrow::datatypes::{DataType, SchemaRef};
+use datafusion::arrow::datatypes::{DataType, FieldRef, Schema, SchemaRef};
 use datafusion::arrow::json::ReaderBuilder;
 use datafusion::catalog::TableProvider;
 use datafusion::datasource::MemTable;
@@ -155,9 +155,14 @@ pub(crate) fn real_records() -> &'static [Value] {
     &RECORDS
 }
 
-/// Lake's columns as stores of that kind have them.
+/// Lake's columns as stores of that kind give them: texts of their own as views.
 fn schema(kind: Kind) -> SchemaRef {
-    lakes_columns(kind, std::iter::empty()).schema()
+    let columns = lakes_columns(kind, std::iter::empty()).schema();
+    let given = |field: &FieldRef| match (field.data_type(), field.name().starts_with("eventjson")) {
+        (DataType::Utf8, false) => Arc::new(field.as_ref().clone().with_data_type(DataType::Utf8View)),
+        _ => Arc::clone(field),
+    };
+    Arc::new(Schema::new(columns.fields().iter().map(given).collect::<Vec<_>>()))
 }
 
 /// `records` in Lake's schema.
