@@ -65,6 +65,12 @@ pub enum PlanError {
     /// The statement is at fault.
     #[error(transparent)]
     Statement(#[from] InvalidStatement),
+    /// A store has a KMS key that cannot be used now.
+    #[error("{reason}")]
+    Locked {
+        /// What the client reads.
+        reason: String,
+    },
     /// A store cannot be read; trying again may help.
     #[error("the event data store cannot be read: {reason}")]
     Unavailable {

@@ -149,6 +149,9 @@ impl Queries {
             Err(PlanError::Statement(invalid)) => {
                 return Ok(self.ended_now(QueryStatus::Failed, progress).because(invalid.to_string()));
             }
+            Err(PlanError::Locked { reason }) => {
+                return Ok(self.ended_now(QueryStatus::Failed, progress).because(reason));
+            }
             Err(unavailable) => {
                 error!(query.id = %query.key.id, error = %unavailable, "a query cannot read its stores");
                 return Ok(self.ended_now(QueryStatus::Failed, progress).because(OUR_FAULT));

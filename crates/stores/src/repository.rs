@@ -185,6 +185,7 @@ mod tests {
             shared_once: false,
             channels: BTreeSet::new(),
             federation_role: None,
+            kms_key: None,
             tags: Vec::new(),
             created: Timestamp::EPOCH,
             updated: Timestamp::EPOCH,

@@ -15,9 +15,9 @@ use opentrail_journal::{Entry, MemoryJournal};
 use opentrail_lake::{FileWriter, LakeError, Table, write_file};
 use opentrail_model::{AdvancedEventSelector, FieldSelector, Position, SelectorField, Source, Timestamp};
 use opentrail_projection::{Feed, Projection};
-use opentrail_runtime::{Clock, ManualClock};
+use opentrail_runtime::{Clock, ManualClock, SystemRandom};
 use opentrail_stores::{
-    BillingMode, ChannelKey, ContextKeySelector, ContextKeyType, EventConfiguration, EventDataStore, Kind,
+    BillingMode, ChannelKey, ContextKeySelector, ContextKeyType, DataKeys, EventConfiguration, EventDataStore, Kind,
     MaxEventSize, OrganizationScope, StoreChange, StoreKey,
 };
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
@@ -38,6 +38,8 @@ use crate::table::StoreTable;
 use crate::tables::TablesOptions;
 use crate::{ImportChunk, ImportedEvent, PrincipalTags, TableError};
 
+mod sealed;
+
 const ACCOUNT: &str = "111122223333";
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -57,6 +59,7 @@ struct World {
     clock: Arc<ManualClock>,
     entries: Vec<Entry>,
     options: TablesOptions,
+    keys: DataKeys,
 }
 
 fn store(version: u64, categories: &[&str]) -> EventDataStore {
@@ -86,6 +89,7 @@ fn store(version: u64, categories: &[&str]) -> EventDataStore {
         organization: None,
         shared_once: false,
         federation_role: None,
+        kms_key: None,
         channels: std::collections::BTreeSet::new(),
         tags: Vec::new(),
         created: Timestamp::EPOCH,
@@ -98,7 +102,8 @@ impl World {
         let clock = Arc::new(ManualClock::new("2026-03-10T12:00:00Z".parse().unwrap()));
         let dir = tempfile::tempdir().unwrap();
         let catalog = Arc::new(MemoryCatalog::default());
-        Self { dir, catalog, clock, entries: Vec::new(), options: TablesOptions::default() }
+        let keys = DataKeys::none(clock.clone(), Arc::new(SystemRandom));
+        Self { dir, catalog, clock, entries: Vec::new(), options: TablesOptions::default(), keys }
     }
 
     fn entry(&mut self, source: Source, account: &str, body: Bytes) -> u64 {
@@ -148,6 +153,7 @@ impl World {
             dir: self.dir.path().join("table"),
             share: Arc::new(Budget::new(self.options.memory_bytes)).share(),
             tags: Arc::new(NoTags),
+            keys: self.keys.clone(),
             opened: sender,
             tail: Position(self.entries.len() as u64),
             starting: Some(feed.follow("starting", Position::START)),

@@ -237,6 +237,7 @@ pub(super) fn store() -> EventDataStore {
         organization: None,
         shared_once: false,
         federation_role: None,
+        kms_key: None,
         channels: BTreeSet::new(),
         tags: Vec::new(),
         created: Timestamp::EPOCH,

@@ -278,6 +278,7 @@ pub(super) fn store() -> EventDataStore {
         organization: None,
         shared_once: false,
         federation_role: None,
+        kms_key: None,
         channels: std::collections::BTreeSet::new(),
         tags: Vec::new(),
         created: now,
