@@ -535,9 +535,13 @@ impl From<QueryError> for ApiError {
 impl From<ResultsError> for ApiError {
     /// Details stay in our log.
     fn from(error: ResultsError) -> Self {
+        if let ResultsError::Key(refused) = &error {
+            // Of a KMS key that is off, too: GetQueryResults declares no other error of keys.
+            return Self(Exception::insufficient_encryption_policy(refused.to_string()));
+        }
         error!(%error, "rows of a query cannot be read");
         Self(match error {
-            ResultsError::Disk { .. } => {
+            ResultsError::Disk { .. } | ResultsError::Key(_) => {
                 Exception::service_unavailable("The results are unavailable. Try again later.")
             }
             ResultsError::Damaged { .. } | ResultsError::TooLarge => Exception::internal_failure(),

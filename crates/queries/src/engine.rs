@@ -39,6 +39,11 @@ pub trait Execution: Send {
     /// Rows may be lost: drop the whole execution then.
     async fn next(&mut self) -> Result<Option<Vec<Row>>, ExecutionError>;
 
+    /// The event data stores that it reads and that have a KMS key, with the key's ARN: rows of them are kept sealed.
+    fn sealed_by(&self) -> Vec<(StoreKey, String)> {
+        Vec::new()
+    }
+
     /// What was read so far.
     fn scanned(&self) -> Scanned;
 }

@@ -158,7 +158,7 @@ pub(crate) async fn serve(args: ServeArgs) -> anyhow::Result<u8> {
         &feed,
         &clock,
         &directory,
-        data_keys,
+        data_keys.clone(),
         &projections,
     )
     .await?;
@@ -193,6 +193,7 @@ pub(crate) async fn serve(args: ServeArgs) -> anyhow::Result<u8> {
         engine: Arc::new(engine),
         buckets: Arc::clone(&buckets),
         signer: Signer::new(Arc::clone(&catalog), Arc::clone(&keys)),
+        keys: data_keys.clone(),
         clock: Arc::clone(&clock),
         random: Arc::clone(&random),
         dir: data.join("queries"),

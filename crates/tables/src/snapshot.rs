@@ -29,6 +29,7 @@ use crate::table::StoreTable;
 #[derive(Clone, Debug)]
 pub struct Snapshot {
     kind: Kind,
+    kms_key: Option<String>,
     dir: PathBuf,
     files: Vec<SnapshotFile>,
     recent: Vec<RecordBatch>,
@@ -174,6 +175,7 @@ impl Snapshot {
         let oldest = table.oldest(now);
         // Rows in memory are no more readable than those in files.
         table.data_key().await?;
+        let kms_key = table.kms_key.lock().clone();
         // Whoever holds the table neither commits nor forgets rows that are committed.
         let (listed, version, recent) = {
             let writer = table.table.lock().await;
@@ -197,11 +199,12 @@ impl Snapshot {
         let first_day = oldest.map(day_of);
         let kept = |file: &&SnapshotFile| first_day.as_ref().is_none_or(|first| file.day >= *first);
         let files = all.iter().filter(kept).cloned().collect();
-        Ok(Self { kind: table.kind, dir: table.dir.clone(), files, recent, oldest })
+        Ok(Self { kind: table.kind, kms_key, dir: table.dir.clone(), files, recent, oldest })
     }
 
     pub(crate) fn empty(table: &StoreTable) -> Self {
-        Self { kind: table.kind, dir: table.dir.clone(), files: Vec::new(), recent: Vec::new(), oldest: None }
+        let (kind, kms_key, dir) = (table.kind, None, table.dir.clone());
+        Self { kind, kms_key, dir, files: Vec::new(), recent: Vec::new(), oldest: None }
     }
 
     /// Lake's columns for a store of this kind, in Lake's order. `eventjson` and `eventjsonchecksum` are null where they
@@ -214,6 +217,11 @@ impl Snapshot {
     /// `username`, `userarn` (`useridentity.arn`), `accesskeyid` (`useridentity.accesskeyid`) and `raw`.
     pub fn stored(&self) -> &SchemaRef {
         &Columns::of(self.kind).stored
+    }
+
+    /// The KMS key that seals the store, if it has one.
+    pub fn kms_key(&self) -> Option<&str> {
+        self.kms_key.as_deref()
     }
 
     /// The table's directory: no file lies elsewhere.

@@ -128,9 +128,19 @@ impl StoreTable {
         if !data.is_sealed() {
             return Ok(None);
         }
-        let (dir, data) = (self.dir.clone(), data.clone());
-        let found = blocking(move || Ok(SealedFile::find(&dir, &data)?)).await?;
-        let data_key = self.keys.open(&self.key, found.key()).await?;
+        let found = {
+            let (dir, data) = (self.dir.clone(), data.clone());
+            blocking(move || Ok(SealedFile::find(&dir, &data)?)).await?
+        };
+        let data_key = match self.keys.open(&self.key, found.key()).await {
+            Ok(data_key) => data_key,
+            Err(refused) => {
+                // It may be the file that is wrong, and not the key.
+                let (dir, data) = (self.dir.clone(), data.clone());
+                blocking(move || Ok(data.verify(&dir)?)).await?;
+                return Err(refused.into());
+            }
+        };
         blocking(move || Ok(Some(found.open(&data_key)?))).await
     }
 

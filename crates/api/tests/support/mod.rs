@@ -27,7 +27,9 @@ use opentrail_organizations::Organizations;
 use opentrail_projection::Projection;
 use opentrail_queries::{Queries, QueriesDeps, QueriesOptions};
 use opentrail_runtime::{ManualClock, SeededRandom, TaskGroup};
-use opentrail_stores::{Channels, EventDataStore, PENDING_DELETION, ResourcePolicies, StoreChange, StoreKey, Stores};
+use opentrail_stores::{
+    Channels, DataKeys, EventDataStore, PENDING_DELETION, ResourcePolicies, StoreChange, StoreKey, Stores,
+};
 use opentrail_trails::{TrailChange, Trails};
 use serde_json::{Value, json};
 use tokio::sync::Mutex;
@@ -119,6 +121,7 @@ impl Api {
             engine: Arc::new(TestEngine),
             buckets: buckets.clone(),
             signer: Signer::new(catalog.clone(), keys.clone()),
+            keys: DataKeys::none(clock.clone(), random.clone()),
             clock: clock.clone(),
             random: random.clone(),
             dir: dir.path().join("queries"),

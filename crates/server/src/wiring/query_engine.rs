@@ -92,20 +92,21 @@ impl StoreQueries {
         found.ok_or_else(|| unavailable(format!("{} has no table", store.arn())))
     }
 
-    /// The statement over what its stores hold.
+    /// The statement over what its stores hold, and those of them that have a KMS key.
     async fn planned(
         &self,
         statement: &str,
         stores: &[StoreKey],
         (asked, depth): (Position, Depth),
         now: Timestamp,
-    ) -> Result<Query, PlanError> {
-        let mut snapshots = Vec::new();
+    ) -> Result<(Query, Vec<(StoreKey, String)>), PlanError> {
+        let (mut snapshots, mut sealed_by) = (Vec::new(), Vec::new());
         for store in stores {
             let snapshot = match (self.snapshot(store, asked).await, depth) {
                 (Err(PlanError::Locked { .. }), Depth::Check) => self.empty(store).await?,
                 (snapshot, _) => snapshot?,
             };
+            sealed_by.extend(snapshot.kms_key().map(|kms_key| (store.clone(), kms_key.to_owned())));
             snapshots.push((store.id, snapshot));
         }
         let (engine, statement) = (Arc::clone(&self.engine), statement.to_owned());
@@ -115,7 +116,7 @@ impl StoreQueries {
             engine.plan(&Statement::parse(&statement)?, tables, now)
         });
         let panicked = |panic: tokio::task::JoinError| PlanError::Unavailable { reason: panic.to_string() };
-        Ok(planned.await.map_err(panicked)?.map_err(invalid)?)
+        Ok((planned.await.map_err(panicked)?.map_err(invalid)?, sealed_by))
     }
 }
 
@@ -144,8 +145,9 @@ impl Engine for StoreQueries {
         now: Timestamp,
     ) -> Result<Box<dyn Execution>, PlanError> {
         // A query that runs again after a start must not miss what a table has yet to take from the journal.
-        let query = self.planned(statement, stores, (self.feed.journal().tail(), Depth::Run), now).await?;
-        Ok(Box::new(Running { columns: query.columns().to_vec(), state: State::Planned(Some(Box::new(query))) }))
+        let (query, sealed_by) = self.planned(statement, stores, (self.feed.journal().tail(), Depth::Run), now).await?;
+        let columns = query.columns().to_vec();
+        Ok(Box::new(Running { columns, sealed_by, state: State::Planned(Some(Box::new(query))) }))
     }
 
     async fn check(&self, statement: &str, stores: &[StoreKey], now: Timestamp) -> Result<(), PlanError> {
@@ -155,6 +157,7 @@ impl Engine for StoreQueries {
 
 struct Running {
     columns: Vec<String>,
+    sealed_by: Vec<(StoreKey, String)>,
     state: State,
 }
 
@@ -167,6 +170,10 @@ enum State {
 impl Execution for Running {
     fn columns(&self) -> &[String] {
         &self.columns
+    }
+
+    fn sealed_by(&self) -> Vec<(StoreKey, String)> {
+        self.sealed_by.clone()
     }
 
     async fn next(&mut self) -> Result<Option<Vec<Row>>, ExecutionError> {
