@@ -139,17 +139,17 @@ def test_a_key_policy_can_be_for_one_store_alone(cloudtrail, kms, region, make):
 
 
 @pytest.mark.operation("EnableFederation", "UpdateEventDataStore")
-def test_a_store_has_a_key_or_is_federated(client, cloudtrail, key, make):
+def test_a_store_with_a_key_is_federated_as_others(client, cloudtrail, key, make):
     iam = client("iam")
     name = f"reads-{uuid.uuid4()}"
     trust = json.dumps({"Version": "2012-10-17", "Statement": [
         {"Effect": "Allow", "Principal": {"Service": "lakeformation.amazonaws.com"}, "Action": "sts:AssumeRole"}]})  # fmt: skip
     role = iam.create_role(RoleName=name, AssumeRolePolicyDocument=trust)["Role"]["Arn"]
     sealed, plain = make(KmsKeyId=key)["EventDataStoreArn"], make()["EventDataStoreArn"]
-    with refused("OperationNotPermittedException", "has a KMS key"):
-        cloudtrail.enable_federation(EventDataStore=sealed, FederationRoleArn=role)
-    cloudtrail.enable_federation(EventDataStore=plain, FederationRoleArn=role)
-    with refused("OperationNotPermittedException", "federation"):
-        cloudtrail.update_event_data_store(EventDataStore=plain, KmsKeyId=key)
-    cloudtrail.disable_federation(EventDataStore=plain)
+    for arn in (sealed, plain):
+        assert cloudtrail.enable_federation(EventDataStore=arn, FederationRoleArn=role)["FederationStatus"] == "ENABLED"
+    updated = cloudtrail.update_event_data_store(EventDataStore=plain, KmsKeyId=key)
+    assert (updated["KmsKeyId"], updated["FederationStatus"]) == (key, "ENABLED")
+    for arn in (sealed, plain):
+        cloudtrail.disable_federation(EventDataStore=arn)
     iam.delete_role(RoleName=name)

@@ -5,6 +5,7 @@ import json
 import uuid
 
 import pytest
+from botocore.exceptions import ClientError
 from commands import opentrail_offline
 from importing import key_of, log_file, make_role, run_import, source
 from opentrail_server import ACCOUNT, REGION, Server, record, wait_until
@@ -143,6 +144,41 @@ def test_a_store_waits_for_its_key_and_loses_nothing(sealed, how):
     else:
         sealed.kms.enable_key(KeyId=sealed.key)
     assert sealed.found() == collections.Counter(sealed.ids)
+
+
+def test_rows_of_queries_are_sealed_delivered_and_not_had_without_the_key(sealed):
+    s3 = sealed.server.client("s3")
+    s3.create_bucket(Bucket="results")
+    s3.put_bucket_policy(Bucket="results", Policy=RESULTS_POLICY.format(bucket="results", account=ACCOUNT, region=REGION))
+    plain = sealed.create("plain").rpartition("/")[2]
+    sealed.put(2500)
+    expected = collections.Counter(sealed.ids)
+    zstd = b"\x28\xb5\x2f\xfd"
+    queries = {}
+    for store in (plain, sealed.store):
+        statement = sealed.statement(store)
+        queries[store] = sealed.lake.start_query(QueryStatement=statement, DeliveryS3Uri="s3://results/")["QueryId"]
+        described = wait_for(sealed.lake, queries[store])
+        assert (described["QueryStatus"], described["DeliveryStatus"]) == ("FINISHED", "SUCCESS"), described
+        assert collections.Counter(row["eventID"] for row in rows_of(sealed.lake, queries[store])) == expected
+        files, _ = objects_of(s3, "results", queries[store])
+        assert collections.Counter(row[0] for row in table(files)[2]) == expected
+    kept = sealed.server.data / "queries"
+    assert (kept / queries[plain] / "rows").read_bytes().startswith(zstd)
+    rows = (kept / queries[sealed.store] / "rows").read_bytes()
+    assert zstd not in rows and b"secret-" not in rows
+    assert sealed.key in (kept / queries[sealed.store] / "index.json").read_text()
+    # Both in one statement: the rows need the key as well.
+    both = f"SELECT a.eventID FROM {plain} AS a, {sealed.store} AS b WHERE a.eventID = b.eventID AND a.eventName = 'Asked'"
+    query = sealed.lake.start_query(QueryStatement=both)["QueryId"]
+    assert wait_for(sealed.lake, query)["QueryStatus"] == "FINISHED"
+    sealed.kms.disable_key(KeyId=sealed.key)
+    for asked in (queries[sealed.store], query):
+        with pytest.raises(ClientError, match="InsufficientEncryptionPolicyException.*is disabled"):
+            sealed.lake.get_query_results(QueryId=asked)
+    assert len(rows_of(sealed.lake, queries[plain])) == 2500
+    sealed.kms.enable_key(KeyId=sealed.key)
+    assert len(rows_of(sealed.lake, query)) == 2500
 
 
 def test_a_deleted_store_goes_without_its_key(sealed):

@@ -172,9 +172,8 @@ impl From<StoreSettingsError> for ApiError {
             | StoreSettingsError::OneAccount
             | StoreSettingsError::OneRegion => Exception::invalid_parameter(message),
             StoreSettingsError::KindChange => Exception::invalid_event_selectors(message),
-            // Choices: nothing that is declared fits better.
+            // A choice: nothing that is declared fits better.
             StoreSettingsError::OtherKey => Exception::invalid_kms_key_id(message),
-            StoreSettingsError::FederatedKey => Exception::operation_not_permitted(message),
         })
     }
 }

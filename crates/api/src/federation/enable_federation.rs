@@ -28,11 +28,6 @@ pub(crate) async fn enable_federation(
         let message = format!("FederationRoleArn {role} is no role of the account {}.", cx.account());
         return Err(Exception::invalid_parameter(message).into());
     }
-    if federated.kms_key.is_some() {
-        // Other engines would find sealed files. A choice of the error: none that is declared fits better.
-        let message = format!("Federation of {} is not possible: it has a KMS key.", federated.arn());
-        return Err(Exception::operation_not_permitted(message).into());
-    }
     let conflict = |error: super::FederationConflict| Exception::operation_not_permitted(error.to_string());
     cx.services.federation.check(&federated.key).map_err(conflict)?;
     federated.federation_role = Some(role.clone());

@@ -33,10 +33,6 @@ pub(crate) enum StoreSettingsError {
     OneAccount,
     #[error("KmsKeyId cannot be changed: the event data store has another KMS key, which it keeps.")]
     OtherKey,
-    #[error(
-        "KmsKeyId cannot be set while federation is enabled: other engines could not read the table. Disable federation."
-    )]
-    FederatedKey,
 }
 
 /// Checks that the settings fit together.

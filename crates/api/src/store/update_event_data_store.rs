@@ -53,9 +53,6 @@ pub(crate) async fn update_event_data_store(
         if changed.kms_key.as_ref().is_some_and(|known| *known != key) {
             return Err(StoreSettingsError::OtherKey.into());
         }
-        if changed.federation_role.is_some() {
-            return Err(StoreSettingsError::FederatedKey.into());
-        }
         changed.kms_key = Some(key);
     }
     if changed == store.value {

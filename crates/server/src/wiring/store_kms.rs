@@ -33,7 +33,7 @@ impl LakeKms {
 }
 
 /// Names the store, as the one of a trail names the trail: a choice, as AWS says nothing of stores.
-fn encryption_context(store: &StoreKey) -> EncryptionContext {
+pub(super) fn encryption_context(store: &StoreKey) -> EncryptionContext {
     EncryptionContext::from([("aws:cloudtrail:arn".to_owned(), store.arn().to_string())])
 }
 
