@@ -45,7 +45,6 @@ pub(super) fn created(store: &EventDataStore) -> wire::CreateEventDataStoreOutpu
         updated_timestamp: Some(store.updated),
         billing_mode: Some(store.billing_mode.as_str().into()),
         kms_key_id: store.kms_key.clone(),
-        ..wire::CreateEventDataStoreOutput::default()
     }
 }
 
@@ -89,7 +88,6 @@ pub(super) fn updated(store: &EventDataStore) -> wire::UpdateEventDataStoreOutpu
         federation_status: got.federation_status,
         federation_role_arn: got.federation_role_arn,
         kms_key_id: got.kms_key_id,
-        ..wire::UpdateEventDataStoreOutput::default()
     }
 }
 
@@ -109,6 +107,5 @@ pub(super) fn restored(store: &EventDataStore) -> wire::RestoreEventDataStoreOut
         updated_timestamp: got.updated_timestamp,
         billing_mode: got.billing_mode,
         kms_key_id: got.kms_key_id,
-        ..wire::RestoreEventDataStoreOutput::default()
     }
 }
