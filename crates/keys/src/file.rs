@@ -1,8 +1,8 @@
 //! Files sealed under a data key that lies, sealed itself, at their beginning.
 //!
 //! A mark, the length of what follows as four bytes (the greatest first), a [`SealedDataKey`] as JSON, then a stream of
-//! chunks ([`crate::chunks`]) up to the file's end. The stream is bound to what its owner says, such as the file's name.
-//! How long the text is follows from how long the file is; a file that was cut does not open.
+//! chunks ([`crate::chunks`]) up to the file's end. The stream is bound to what its owner says, such as the file's
+//! name. How long the text is follows from how long the file is; a file that was cut does not open.
 
 use std::fmt;
 use std::fs::File;

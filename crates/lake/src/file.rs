@@ -156,8 +156,9 @@ pub fn write_file<E: From<LakeError>>(
     write_sealed_file(dir, path, partition, schema, properties, None, fill)
 }
 
-/// As [`write_file`], with the file sealed under `key`, if one is given: its name has `.sealed` before the checksum, which is
-/// that of the sealed bytes. A table's log has the size of the plain ones, as readers who are shown those need it.
+/// As [`write_file`], with the file sealed under `key`, if one is given: its name has `.sealed` before the checksum,
+/// which is that of the sealed bytes. A table's log has the size of the plain ones, as readers who are shown those need
+/// it.
 ///
 /// # Errors
 /// As [`write_file`]'s.

@@ -4,7 +4,8 @@
 //! [`Table`] is the transaction log; [`write_file`] makes the files that it names. Everything is on stable storage
 //! before it is named: a data file before its commit, a commit before it is visible. So a crash leaves at worst
 //! files that no commit names, which [`Table::vacuum`] deletes. A data file's name has the checksum of its bytes, which
-//! [`DataFile::verify`] compares. Files can be sealed ([`write_sealed_file`], [`SealedFile`]). The history builds on this; so do event data stores.
+//! [`DataFile::verify`] compares. Files can be sealed ([`write_sealed_file`], [`SealedFile`]). The history builds on
+//! this; so do event data stores.
 
 mod durable;
 mod error;

@@ -29,8 +29,8 @@ pub struct Mount {
     pub action: &'static str,
     /// The ARN that it is asked on.
     pub resource: String,
-    /// The encryption context of the data keys of files that are sealed: their names end in `.sealed`, a dash, a checksum and
-    /// an extension. They are shown as their plain bytes, to whom their KMS keys let open them.
+    /// The encryption context of the data keys of files that are sealed: their names end in `.sealed`, a dash, a
+    /// checksum and an extension. They are shown as their plain bytes, to whom their KMS keys let open them.
     pub context: BTreeMap<String, String>,
 }
 

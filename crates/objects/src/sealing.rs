@@ -111,7 +111,8 @@ pub(crate) struct Seal {
     /// The MD5 of the bytes on disk in hexadecimal, where the ETag is not that.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) stored_md5: Option<String>,
-    /// What it is bound to, if it is a file that has its data key at its beginning: only directories of others have them.
+    /// What it is bound to, if it is a file that has its data key at its beginning: only directories of others have
+    /// them.
     #[serde(skip)]
     pub(crate) bound: Option<String>,
 }

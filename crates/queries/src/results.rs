@@ -2,8 +2,8 @@
 //!
 //! A directory holds `rows`, blocks of rows, each a zstd frame of JSON lines with a checksum; and `index.json`, which
 //! says what the blocks hold, so that a page is found without reading those before it. The directory is written under
-//! another name and gets its own when it is whole and durable. Frames of rows of event data stores with KMS keys are sealed,
-//! and the index says with which data keys.
+//! another name and gets its own when it is whole and durable. Frames of rows of event data stores with KMS keys are
+//! sealed, and the index says with which data keys.
 
 use std::fs::{self, File};
 use std::io::{self, Read, Seek, SeekFrom, Write};

@@ -12,8 +12,8 @@ pub struct ScanStatistics {
 }
 
 impl ScanStatistics {
-    /// A store's KMS key could not be used, and the client is to read why: an error on its way through the engine becomes a
-    /// text among others.
+    /// A store's KMS key could not be used, and the client is to read why: an error on its way through the engine
+    /// becomes a text among others.
     pub(crate) fn refuse(&self, why: String) {
         // The first is what the query fails with.
         let _ = self.refusal.set(why);

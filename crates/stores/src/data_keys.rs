@@ -1,8 +1,8 @@
 //! The data keys of event data stores that have a KMS key.
 //!
-//! What a store holds on disk is sealed with data keys, each made under the store's KMS key and kept, sealed, with what it
-//! seals. One is used for new files for [`USED_FOR`] at the longest. Opened ones are kept in memory for a bounded time,
-//! which is how long a KMS key that is switched off can still be used, and are wiped from it then.
+//! What a store holds on disk is sealed with data keys, each made under the store's KMS key and kept, sealed, with what
+//! it seals. One is used for new files for [`USED_FOR`] at the longest. Opened ones are kept in memory for a bounded
+//! time, which is how long a KMS key that is switched off can still be used, and are wiped from it then.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -27,8 +27,8 @@ const KEPT: usize = 4096;
 /// KMS, as CloudTrail uses it for event data stores.
 #[async_trait]
 pub trait StoreKms: fmt::Debug + Send + Sync + 'static {
-    /// The ARN of the key that `text` (a `KmsKeyId` in any of its forms) names, if it can seal what the store holds: it is
-    /// there, in the store's Region, enabled, and its policy lets CloudTrail make and open data keys for the store.
+    /// The ARN of the key that `text` (a `KmsKeyId` in any of its forms) names, if it can seal what the store holds: it
+    /// is there, in the store's Region, enabled, and its policy lets CloudTrail make and open data keys for the store.
     async fn check(&self, store: &StoreKey, text: &str) -> Result<String, StoreKeyError>;
 
     /// A new data key under the KMS key with this ARN, for the store and no other.
@@ -163,8 +163,8 @@ impl DataKeys {
         Ok(material)
     }
 
-    /// Wipes the opened data keys whose time is over. It is done whenever one is asked for; where nobody asks for long, whoever
-    /// keeps house does.
+    /// Wipes the opened data keys whose time is over. It is done whenever one is asked for; where nobody asks for long,
+    /// whoever keeps house does.
     pub fn forget_old(&self) {
         self.forget(self.inner.clock.now());
     }

@@ -3,8 +3,8 @@
 //! The catalog holds each [`EventDataStore`] as the API shows it. A change is also an entry of the journal, a
 //! [`StoreChange`], and takes effect for the store's table at that entry's position: replaying the journal gives the same
 //! rows. It is the pattern of `opentrail-trails`. What the tables hold is the business of `opentrail-tables`.
-//! [`DataKeys`] are what stores with a KMS key are sealed with. [`Channels`] lead events of applications into stores; [`ResourcePolicies`] are the policies that stores, channels and
-//! dashboards have of their own.
+//! [`DataKeys`] are what stores with a KMS key are sealed with. [`Channels`] lead events of applications into stores;
+//! [`ResourcePolicies`] are the policies that stores, channels and dashboards have of their own.
 
 mod category;
 mod change;

@@ -53,8 +53,8 @@ pub(crate) struct Surroundings {
 /// with the old ones, up to the same change.
 ///
 /// # A KMS key that cannot be used
-/// What memory holds is forgotten, as the journal has it, and nothing more is taken until the key can be used: the store costs no
-/// memory while it waits.
+/// What memory holds is forgotten, as the journal has it, and nothing more is taken until the key can be used: the
+/// store costs no memory while it waits.
 pub(crate) struct StoreProjection {
     key: StoreKey,
     around: Surroundings,

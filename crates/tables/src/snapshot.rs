@@ -86,8 +86,8 @@ impl SnapshotFile {
         self.sealed.is_some()
     }
 
-    /// The plain bytes of ranges of a sealed file. Its data key is asked for each time, so that a KMS key which is switched off
-    /// stops a reader, too.
+    /// The plain bytes of ranges of a sealed file. Its data key is asked for each time, so that a KMS key which is
+    /// switched off stops a reader, too.
     ///
     /// # Errors
     /// [`TableError::Key`] when the store's KMS key cannot be used; when the file is altered, gone, or not sealed.

@@ -110,8 +110,8 @@ impl StoreTable {
         self.kms_key.lock().is_some()
     }
 
-    /// The data key that what is written now is sealed with, if the store has a KMS key; whoever reads a store without being
-    /// able to have it reads nothing.
+    /// The data key that what is written now is sealed with, if the store has a KMS key; whoever reads a store without
+    /// being able to have it reads nothing.
     ///
     /// # Errors
     /// [`TableError::Key`] when the KMS key cannot be used.

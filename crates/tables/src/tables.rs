@@ -154,8 +154,8 @@ impl Tables {
     /// What the store holds now; `None` for a store that has no table. Waits for a table that is being opened.
     ///
     /// # Errors
-    /// [`TableError::Opening`] for a table that does not open within ten seconds; [`TableError::Key`] for a store whose KMS key
-    /// cannot be used now; when the table's log cannot be read.
+    /// [`TableError::Opening`] for a table that does not open within ten seconds; [`TableError::Key`] for a store whose
+    /// KMS key cannot be used now; when the table's log cannot be read.
     pub async fn snapshot(&self, key: &StoreKey) -> Result<Option<Snapshot>, TableError> {
         match self.opened(key).await? {
             Some(table) => Snapshot::take(&table, self.clock().now()).await.map(Some),

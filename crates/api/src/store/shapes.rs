@@ -64,7 +64,8 @@ pub(super) fn got(store: &EventDataStore) -> wire::GetEventDataStoreOutput {
         billing_mode: Some(store.billing_mode.as_str().into()),
         federation_status: federation_status(store),
         federation_role_arn: store.federation_role.clone(),
-        // The key's ARN, whatever named it: a choice, as the API Reference says so of one operation and shows an alias in another.
+        // The key's ARN, whatever named it: a choice, as the API Reference says so of one operation and shows an alias
+        // in another.
         kms_key_id: store.kms_key.clone(),
         partition_keys: partition_keys(),
     }

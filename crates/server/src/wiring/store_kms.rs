@@ -18,7 +18,8 @@ pub(crate) struct LakeKms {
 }
 
 impl LakeKms {
-    /// What is said to KMS of the store. (IAM User Guide, "AWS global condition context keys", `aws:SourceArn` and its like.)
+    /// What is said to KMS of the store. (IAM User Guide, "AWS global condition context keys", `aws:SourceArn` and its
+    /// like.)
     fn conditions(&self, store: &StoreKey) -> Conditions {
         let mut context = Conditions::new();
         context.insert("aws:SourceArn", store.arn().as_str());
