@@ -80,8 +80,15 @@ def checked(report, name):
 
 def with_text(directory, *texts):
     """The files below that have one of the texts in them."""
-    paths = [path for path in directory.rglob("*") if path.is_file()]
-    return [path for path in paths if any(text.encode() in path.read_bytes() for text in texts)]
+    found = []
+    for path in directory.rglob("*"):
+        try:
+            body = path.read_bytes() if path.is_file() else b""
+        except FileNotFoundError:
+            continue  # it has got its name meanwhile, or was vacuumed
+        if any(text.encode() in body for text in texts):
+            found.append(path)
+    return found
 
 
 @pytest.fixture
@@ -98,7 +105,7 @@ def test_nothing_of_an_event_is_in_the_table_and_all_of_it_in_answers(sealed):
         before = len(sealed.files())
         wait_until(lambda: len(sealed.files()) > before, "a flush")
     assert sealed.found() == collections.Counter(sealed.ids)
-    assert all(".sealed-" in path.name for path in sealed.files())
+    assert all(".sealed" in path.name for path in sealed.files())
     tables = sealed.server.data / "tables/stores"
     assert with_text(tables, "secret-", "Asked", "PAR1") == []
     sealed.server.stop()
@@ -124,7 +131,7 @@ def test_a_store_waits_for_its_key_and_loses_nothing(sealed, how):
     for statement in (sealed.statement(), f"SELECT count(*) FROM {sealed.store}"):
         message = sealed.failure(statement)
         assert message and told in message and sealed.key in message, message
-    files = sorted(sealed.files())
+    flushed = {path.name for path in sealed.files() if path.name.startswith("flush-")}
     sealed.put()
     # Neither another store nor Event history waits.
     assert sealed.found(other) == collections.Counter(sealed.ids)
@@ -133,7 +140,7 @@ def test_a_store_waits_for_its_key_and_loses_nothing(sealed, how):
     sealed.server.start()
     sealed.put()
     assert sealed.failure()
-    assert sorted(sealed.files()) == files
+    assert {path.name for path in sealed.files() if path.name.startswith("flush-")} <= flushed
     assert sealed.server.stop() == 0
     assert damage(sealed.fsck()) == []
     sealed.server.start()
@@ -210,7 +217,7 @@ def test_a_key_that_comes_later_seals_what_is_there_and_what_is_imported(sealed)
 
     def all_sealed():
         files = sealed.files(store)
-        return files and all(".sealed-" in path.name for path in files)
+        return files and all(".sealed" in path.name for path in files)
 
     wait_until(all_sealed, "the upkeep sealing what was there before")
     assert with_text(sealed.server.data / "tables/stores" / store, "secret-", "PAR1") == []
