@@ -212,7 +212,7 @@ def test_bad_pages_are_refused(cloudtrail, page, error):
 def test_each_setting_is_changed_by_itself(cloudtrail, make):
     arn = make(BillingMode="FIXED_RETENTION_PRICING", RetentionPeriod=100, MultiRegionEnabled=True)["EventDataStoreArn"]
     known = without_metadata(cloudtrail.get_event_data_store(EventDataStore=arn))
-    known.pop("PartitionKeys")  # GetEventDataStore alone tells them
+    del known["PartitionKeys"]  # GetEventDataStore alone tells them
     for change in (
         {"Name": "renamed"},
         {"AdvancedEventSelectors": [selector("Data", S3_OBJECTS)]},
@@ -227,6 +227,7 @@ def test_each_setting_is_changed_by_itself(cloudtrail, make):
         expected = known | change | {"UpdatedTimestamp": answer["UpdatedTimestamp"]}
         assert answer == expected
         known = without_metadata(cloudtrail.get_event_data_store(EventDataStore=arn))
+        del known["PartitionKeys"]
         assert known == expected
     assert known["UpdatedTimestamp"] > known["CreatedTimestamp"]
     again = cloudtrail.update_event_data_store(EventDataStore=arn, Name="renamed")
