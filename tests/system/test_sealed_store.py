@@ -202,8 +202,7 @@ def test_a_key_that_comes_later_seals_what_is_there_and_what_is_imported(sealed)
     arn = sealed.create("later")
     store = arn.rpartition("/")[2]
     sealed.put()
-    wait_until(lambda: sealed.files(store), "a flush")
-    assert with_text(sealed.server.data / "tables/stores" / store, "PAR1")
+    wait_until(lambda: with_text(sealed.server.data / "tables/stores" / store, "PAR1"), "a flush")
     sealed.lake.update_event_data_store(EventDataStore=arn, KmsKeyId=sealed.key)
     sealed.put()
     s3, events = sealed.server.client("s3"), [f"secret-{uuid.uuid4()}" for _ in range(50)]
