@@ -6,12 +6,15 @@
 //! files that no commit names, which [`Table::vacuum`] deletes. A data file's name has the checksum of its bytes, which
 //! [`DataFile::verify`] compares. The history builds on this; so do event data stores.
 
+mod disk;
 mod durable;
 mod error;
+pub mod faults;
 mod file;
 mod schema;
 mod table;
 
+pub use disk::remove_table;
 pub use error::LakeError;
 pub use file::{DataFile, FileWriter, write_file};
 pub use table::{Mark, Table, TableSpec};

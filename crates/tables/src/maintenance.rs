@@ -66,6 +66,7 @@ pub(crate) async fn maintain(
     if !*wanted {
         return Ok(());
     }
+    table.settle().await?;
     expire(table, clock.now()).await?;
     while let Some(set) = mergeable(table, options, clock.now()).await? {
         if let Err(error) = merge(table, set, clock).await {

@@ -38,6 +38,9 @@ use crate::table::StoreTable;
 use crate::tables::TablesOptions;
 use crate::{ImportChunk, ImportedEvent, PrincipalTags, TableError};
 
+#[cfg(debug_assertions)]
+mod failing_disk;
+
 const ACCOUNT: &str = "111122223333";
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
