@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, Read, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
@@ -12,6 +12,7 @@ use parquet::file::metadata::KeyValue;
 use parquet::file::properties::WriterProperties;
 
 use crate::LakeError;
+use crate::disk::{self, sync_dir};
 
 const SUFFIX: &str = ".parquet";
 /// Ends the name, before the checksum, of a file that is sealed.
@@ -71,7 +72,7 @@ impl DataFile {
     pub fn verify(&self, dir: &Path) -> Result<(), LakeError> {
         let path = dir.join(&self.path);
         let damaged = |reason| Err(LakeError::Damaged { path: path.clone(), reason });
-        let mut file = File::open(&path).map_err(LakeError::io(&path))?;
+        let mut file = disk::open(&path).map_err(LakeError::io(&path))?;
         let size = match self.is_sealed() {
             true => match SealedHeader::read(&file) {
                 Ok(header) => header.plain_bytes,
@@ -179,12 +180,12 @@ pub fn write_sealed_file<E: From<LakeError>>(
     let file = create(dir, parent, &unnamed)?;
     let written = write(file, &unnamed, seal, schema, properties, fill).and_then(|(size_bytes, checksum, stats)| {
         let path = format!("{stem}-{checksum}{SUFFIX}");
-        fs::rename(&unnamed, dir.join(&path)).map_err(LakeError::io(&unnamed))?;
+        disk::rename(&unnamed, &dir.join(&path)).map_err(LakeError::io(&unnamed))?;
         Ok(DataFile { path, partition, size_bytes, stats })
     });
     if written.is_err() {
         // Nothing names it; what cannot be deleted now the vacuum deletes later.
-        let _ = fs::remove_file(&unnamed);
+        let _ = disk::remove_file(&unnamed);
     }
     let file = written?;
     sync_dir(parent)?;
@@ -196,10 +197,10 @@ fn create(dir: &Path, parent: &Path, target: &Path) -> Result<File, LakeError> {
     let mut tries = 0;
     loop {
         if !parent.exists() {
-            fs::create_dir_all(parent).map_err(LakeError::io(parent))?;
+            disk::create_dir_all(parent).map_err(LakeError::io(parent))?;
             sync_dir(dir)?;
         }
-        match File::create(target) {
+        match disk::create(target) {
             // A vacuum may have taken the directory away while it was empty.
             Err(error) if error.kind() == io::ErrorKind::NotFound && tries < CREATED_AGAIN => tries += 1,
             created => return created.map_err(LakeError::io(target)),
@@ -216,7 +217,7 @@ fn write<E: From<LakeError>>(
     properties: WriterProperties,
     fill: impl FnOnce(&mut FileWriter<'_>) -> Result<Option<String>, E>,
 ) -> Result<(u64, String, Option<String>), E> {
-    let hashing = Hashing { file, context: Context::new(&SHA256), size_bytes: 0 };
+    let hashing = Hashing { file, path: target.to_owned(), context: Context::new(&SHA256), size_bytes: 0 };
     let io = LakeError::io(target);
     let to = match seal {
         None => Target::Plain(hashing),
@@ -227,7 +228,7 @@ fn write<E: From<LakeError>>(
     let writer = ArrowWriter::try_new(to, schema, Some(properties)).map_err(parquet(target))?;
     let mut writer = FileWriter { path: target, writer };
     let stats = fill(&mut writer)?;
-    let (Hashing { file, context, size_bytes }, plain_bytes) =
+    let (Hashing { file, context, size_bytes, .. }, plain_bytes) =
         match writer.writer.into_inner().map_err(parquet(target))? {
             Target::Plain(hashing) => (hashing, None),
             Target::Sealed(sealing) => {
@@ -235,7 +236,7 @@ fn write<E: From<LakeError>>(
                 (hashing, Some(plain_bytes))
             }
         };
-    file.sync_all().map_err(LakeError::io(target))?;
+    disk::sync(&file, target).map_err(LakeError::io(target))?;
     Ok((plain_bytes.unwrap_or(size_bytes), hex::encode(context.finish()), stats))
 }
 
@@ -268,13 +269,14 @@ impl Write for Target {
 /// A file, and the checksum of what it was given: of what was meant, not of what came to lie on the disk.
 struct Hashing {
     file: File,
+    path: PathBuf,
     context: Context,
     size_bytes: u64,
 }
 
 impl Write for Hashing {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let n = self.file.write(bytes)?;
+        let n = disk::write(&self.file, &self.path, bytes)?;
         self.context.update(&bytes[..n]);
         self.size_bytes += n as u64;
         Ok(n)
@@ -283,9 +285,4 @@ impl Write for Hashing {
     fn flush(&mut self) -> io::Result<()> {
         self.file.flush()
     }
-}
-
-/// Makes the names in a directory durable.
-pub(crate) fn sync_dir(dir: &Path) -> Result<(), LakeError> {
-    File::open(dir).and_then(|file| file.sync_all()).map_err(LakeError::io(dir))
 }

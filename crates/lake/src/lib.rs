@@ -7,13 +7,16 @@
 //! [`DataFile::verify`] compares. Files can be sealed ([`write_sealed_file`], [`SealedFile`]). The history builds on
 //! this; so do event data stores.
 
+mod disk;
 mod durable;
 mod error;
+pub mod faults;
 mod file;
 mod schema;
 mod sealed;
 mod table;
 
+pub use disk::remove_table;
 pub use error::LakeError;
 pub use file::{DataFile, FileWriter, write_file, write_sealed_file};
 pub use sealed::{SealedFile, SealedReader};

@@ -67,6 +67,7 @@ pub(crate) async fn maintain(
     if !*wanted {
         return Ok(());
     }
+    table.settle().await?;
     expire(table, clock.now()).await?;
     while let Some(set) = mergeable(table, options, clock.now()).await? {
         match merge(table, set, clock).await {

@@ -144,6 +144,15 @@ impl StoreTable {
         blocking(move || Ok(Some(found.open(&data_key)?))).await
     }
 
+    /// Reads the log again if a commit may have landed.
+    pub(crate) async fn settle(&self) -> Result<(), TableError> {
+        let mut writer = self.table.lock().await;
+        if writer.is_doubtful() {
+            self.reload(&mut writer).await?;
+        }
+        Ok(())
+    }
+
     /// Events before this moment are no longer kept.
     pub(crate) fn oldest(&self, now: Timestamp) -> Option<Timestamp> {
         self.retention.lock().map(|retention| now - retention)

@@ -38,6 +38,8 @@ use crate::table::StoreTable;
 use crate::tables::TablesOptions;
 use crate::{ImportChunk, ImportedEvent, PrincipalTags, TableError};
 
+#[cfg(debug_assertions)]
+mod failing_disk;
 mod sealed;
 
 const ACCOUNT: &str = "111122223333";
