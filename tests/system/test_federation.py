@@ -233,7 +233,7 @@ def test_the_table_of_a_store_with_a_key_is_read_by_whom_the_key_lets(server, ro
         except s3.exceptions.NoSuchKey:
             return None  # merged meanwhile
         body = answer["Body"].read()
-        assert (len(body), answer["SSEKMSKeyId"]) == (size, key)
+        assert (len(body), answer["SSEKMSKeyId"], answer["ServerSideEncryption"]) == (size, key, "aws:kms")
         assert body.startswith(b"PAR1") and body.endswith(b"PAR1")
         assert s3.get_object(Bucket=bucket, Key=name, Range="bytes=-4")["Body"].read() == b"PAR1"
         return (server.data / "tables/stores" / bucket / name).read_bytes()

@@ -12,6 +12,7 @@ use crate::StoreError;
 use crate::bucket::Bucket;
 use crate::error::At;
 use crate::sealing::{Seal, SealedKey};
+use crate::sidecar::Description;
 
 /// A directory that is shown as a bucket: its files are objects by the rules of keys as paths, nothing in it can be changed
 /// from here, and whoever may do one action on one resource may read all of it.
@@ -41,8 +42,16 @@ fn bound_of(key: &str) -> Option<&str> {
 }
 
 impl Mount {
-    /// How the file called `key` is sealed, if it is.
-    pub(crate) fn seal_of(&self, key: &str, file: &File) -> Result<Option<Seal>, StoreError> {
+    /// Says of the file called `key` how it is sealed, if it is.
+    pub(crate) fn describe(&self, key: &str, file: &File, description: &mut Description) -> Result<(), StoreError> {
+        description.seal = self.seal_of(key, file)?;
+        if description.seal.is_some() {
+            description.headers.server_side_encryption = Some("aws:kms".to_owned());
+        }
+        Ok(())
+    }
+
+    fn seal_of(&self, key: &str, file: &File) -> Result<Option<Seal>, StoreError> {
         let Some(bound) = bound_of(key) else { return Ok(None) };
         let header = match SealedHeader::read(file) {
             Ok(header) => header,

@@ -429,7 +429,7 @@ impl Store {
         match sidecar::open(&place.data, &place.sidecar)? {
             Some((file, mut description)) => {
                 if let Some(mount) = self.mounted(bucket) {
-                    description.seal = mount.seal_of(key, &file)?;
+                    mount.describe(key, &file, &mut description)?;
                 }
                 Ok((file, description))
             }
@@ -500,7 +500,7 @@ impl Store {
             let place = self.inner.place(bucket, &key);
             if let Some((file, mut description)) = sidecar::open(&place.data, &place.sidecar)? {
                 if let Some(mount) = &mount {
-                    description.seal = mount.seal_of(&key, &file)?;
+                    mount.describe(&key, &file, &mut description)?;
                 }
                 described.push((key, description));
             }
