@@ -35,6 +35,7 @@ use opentrail_tables::SnapshotFile;
 use parking_lot::Mutex;
 
 use super::provider::TIME;
+use super::sealed::SealedFiles;
 use crate::statistics::ScanStatistics;
 
 /// What is to be read.
@@ -59,7 +60,8 @@ impl Scan<'_> {
         if self.files.is_empty() {
             return Ok(None);
         }
-        let store = Arc::new(LocalFileSystem::new_with_prefix(self.dir)?);
+        let local = LocalFileSystem::new_with_prefix(self.dir)?;
+        let store = SealedFiles::over(local, self.dir, &self.files, self.statistics.as_ref());
         let cache = state.runtime_env().cache_manager.get_file_metadata_cache();
         let readers = Readers {
             inner: CachedParquetFileReaderFactory::new(store, cache),
@@ -84,8 +86,7 @@ impl Scan<'_> {
         }
         let time = self.stored.index_of(TIME)?;
         let files = self.files.iter().map(|file| {
-            let path = file.path.strip_prefix(self.dir).unwrap_or(&file.path);
-            let found = PartitionedFile::new(path.to_string_lossy(), file.size_bytes);
+            let found = PartitionedFile::new(name_of(self.dir, file), file.size_bytes);
             match file.times {
                 Some(times) => found.with_statistics(Arc::new(self.times(time, times))),
                 None => found,
@@ -124,6 +125,11 @@ impl Scan<'_> {
         (times.min_value, times.max_value, times.null_count) = (micros(first), micros(last), Precision::Exact(0));
         statistics
     }
+}
+
+/// The file's path below the table's directory.
+pub(super) fn name_of(dir: &Path, file: &SnapshotFile) -> String {
+    file.path.strip_prefix(dir).unwrap_or(&file.path).to_string_lossy().into_owned()
 }
 
 /// Makes readers that count what they read.
