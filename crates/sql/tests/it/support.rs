@@ -159,7 +159,7 @@ pub(crate) fn real_records() -> &'static [Value] {
 fn schema(kind: Kind) -> SchemaRef {
     let columns = lakes_columns(kind, std::iter::empty()).schema();
     let given = |field: &FieldRef| match (field.data_type(), field.name().starts_with("eventjson")) {
-        (DataType::Utf8, false) => Arc::new(field.as_ref().clone().with_data_type(DataType::Utf8View)),
+        (DataType::Utf8 | DataType::Utf8View, false) => Arc::new(field.as_ref().clone().with_data_type(DataType::Utf8View)),
         _ => Arc::clone(field),
     };
     Arc::new(Schema::new(columns.fields().iter().map(given).collect::<Vec<_>>()))
@@ -200,7 +200,7 @@ fn shape(value: &Value, of: &DataType) -> Value {
             let texts = members.iter().filter_map(|(key, value)| Some((key.clone(), json!(plain(value)?))));
             Value::Object(texts.collect())
         }
-        (DataType::Utf8, value) => plain(value).map_or(Value::Null, Value::String),
+        (DataType::Utf8 | DataType::Utf8View, value) => plain(value).map_or(Value::Null, Value::String),
         (DataType::Boolean, Value::Bool(_)) | (DataType::Float64 | DataType::Int32, Value::Number(_)) => value.clone(),
         (DataType::Timestamp(..), Value::String(text)) => {
             text.parse::<Timestamp>().map_or(Value::Null, |_| value.clone())
