@@ -13,6 +13,7 @@ mod object_keys;
 mod query_engine;
 mod recording;
 mod sealer;
+mod store_kms;
 mod tls;
 
 pub(crate) use access::StoreAccess;
@@ -28,4 +29,5 @@ pub(crate) use object_keys::StoreKeys;
 pub(crate) use query_engine::StoreQueries;
 pub(crate) use recording::{GatewayPort, LateRecording, Recording};
 pub(crate) use sealer::RingSealer;
+pub(crate) use store_kms::LakeKms;
 pub(crate) use tls::{client_config, server_config};

@@ -96,7 +96,8 @@ impl Before {
             catalog.commit(vec![state.put(&store(1, &[]).key)]).await.unwrap();
         }
         let clock = Arc::new(ManualClock::new(clock.now()));
-        World { dir: copy, catalog: Arc::new(catalog), clock, entries: entries.clone(), options: options.clone() }
+        let (entries, options, keys) = (entries.clone(), options.clone(), self.world.keys.clone());
+        World { dir: copy, catalog: Arc::new(catalog), clock, entries, options, keys }
     }
 
     /// Has each `stride`-th step of the change go wrong in each way, other ones in every way. `more` is what comes in before;
