@@ -22,6 +22,9 @@ pub(crate) const STORE_COLUMNS: u64 = 40;
 /// How often a column may stand in an expression once sub-queries are put in place of what they name.
 pub(crate) const SUBSTITUTIONS: u64 = 100_000;
 
+/// Calls of functions whose results may be much larger than what they are given.
+pub(crate) const GROWING: usize = 64;
+
 /// Stack for parsing and planning, which follow the nesting of the statement. Only what is used becomes memory.
 pub(crate) const STACK_BYTES: usize = 64 << 20;
 

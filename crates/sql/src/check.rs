@@ -29,6 +29,20 @@ pub(crate) fn stores(query: &Query) -> Result<BTreeSet<Uuid>, StatementError> {
     Ok(check.stores)
 }
 
+/// Functions that make much of little. Concatenation is none: a chain of it has one result.
+const GROWING: &[&str] = &[
+    "array_join",
+    "lpad",
+    "regexp_replace",
+    "repeat",
+    "replace",
+    "rpad",
+    "sequence",
+    "transform",
+    "transform_values",
+    "zip_with",
+];
+
 #[derive(Default)]
 struct Check {
     stores: BTreeSet<Uuid>,
@@ -36,6 +50,8 @@ struct Check {
     relations: Vec<(String, Option<Location>)>,
     named_queries: BTreeSet<String>,
     depth: usize,
+    /// Calls of functions whose results may be much larger than what they are given.
+    growing: usize,
 }
 
 type Flow = ControlFlow<StatementError>;
@@ -166,6 +182,14 @@ impl Visitor for Check {
         self.depth += usize::from(deepens);
         if self.depth > bounds::EXPRESSION_DEPTH {
             return Flow::Break(StatementError::TooComplex("is nested too deeply".to_owned()));
+        }
+        if let Expr::Function(function) = expr {
+            let name = function.name.to_string().to_lowercase();
+            self.growing += usize::from(GROWING.contains(&name.as_str()));
+            if self.growing > bounds::GROWING {
+                let problem = format!("calls functions such as {name} more than {} times", bounds::GROWING);
+                return Flow::Break(StatementError::TooComplex(problem));
+            }
         }
         expression(expr)
     }

@@ -8,6 +8,7 @@ mod maps;
 mod regexes;
 mod scalar;
 mod strings;
+pub(crate) mod tally;
 mod times;
 
 use std::collections::HashMap;
@@ -45,7 +46,6 @@ const SCALAR: &[(&str, &str)] = &[
     ("ceiling", "ceil"),
     ("chr", "chr"),
     ("coalesce", "coalesce"),
-    ("concat_ws", "concat_ws"),
     ("cos", "cos"),
     ("degrees", "degrees"),
     ("exp", "exp"),
@@ -54,22 +54,17 @@ const SCALAR: &[(&str, &str)] = &[
     ("greatest", "greatest"),
     ("least", "least"),
     ("length", "character_length"),
-    ("levenshtein_distance", "levenshtein"),
     ("ln", "ln"),
     ("log10", "log10"),
     ("log2", "log2"),
     ("lower", "lower"),
-    ("lpad", "lpad"),
     ("ltrim", "ltrim"),
     ("nullif", "nullif"),
     ("pi", "pi"),
     ("pow", "power"),
     ("power", "power"),
     ("radians", "radians"),
-    ("repeat", "array_repeat"),
-    ("replace", "replace"),
     ("round", "round"),
-    ("rpad", "rpad"),
     ("rtrim", "rtrim"),
     ("sign", "signum"),
     ("sin", "sin"),
@@ -134,10 +129,6 @@ const WINDOW: &[&str] = &[
     "row_number",
 ];
 
-/// Lambda functions of the planner: Trino's name, and the planner's.
-const LAMBDA: &[(&str, &str)] =
-    &[("any_match", "array_any_match"), ("filter", "array_filter"), ("transform", "array_transform")];
-
 /// Spelled out by [`crate::rewrite`].
 const REWRITTEN: &[&str] = &[
     "all_match",
@@ -172,12 +163,7 @@ fn make() -> Functions {
     let mut scalar: HashMap<_, _> =
         names.filter_map(|name| Some((name.to_owned(), Arc::clone(found.get(name)?)))).collect();
     scalar.extend(scalar::ours().map(|function| (function.name().to_owned(), Arc::new(function))));
-    let mut lambda: HashMap<_, _> = SessionStateDefaults::default_higher_order_functions()
-        .into_iter()
-        .filter(|function| LAMBDA.iter().any(|(_, name)| *name == function.name()))
-        .map(|function| (function.name().to_owned(), function))
-        .collect();
-    lambda.extend(lambdas::ours().map(|function| (function.name().to_owned(), Arc::new(function))));
+    let lambda = lambdas::ours().map(|function| (function.name().to_owned(), Arc::new(function))).collect();
     let mut aggregate = HashMap::new();
     for function in SessionStateDefaults::default_aggregate_functions() {
         for name in function.aliases().iter().map(String::as_str).chain([function.name()]) {
@@ -197,7 +183,6 @@ fn make() -> Functions {
 /// Whether a statement may call `name`.
 pub(crate) fn is_known(name: &str) -> bool {
     SCALAR.iter().any(|(known, _)| *known == name)
-        || LAMBDA.iter().any(|(known, _)| *known == name)
         || REWRITTEN.contains(&name)
         || is_aggregate(name)
         || is_window(name)
@@ -215,7 +200,7 @@ pub(crate) fn is_window(name: &str) -> bool {
 
 /// The planner's name of Trino's function `name`.
 pub(crate) fn planner_name(name: &str) -> &str {
-    let tables = [SCALAR, AGGREGATE, LAMBDA];
+    let tables = [SCALAR, AGGREGATE];
     if name == "map" {
         // To the planner `map` is syntax.
         return "map_of_arrays";
@@ -274,9 +259,6 @@ mod tests {
         }
         for name in WINDOW {
             assert!(all.window.contains_key(*name) || all.aggregate.contains_key(*name), "{name}");
-        }
-        for (_, name) in LAMBDA {
-            assert!(all.lambda.contains_key(*name), "{name}");
         }
     }
 }

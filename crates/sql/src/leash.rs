@@ -2,24 +2,33 @@
 //!
 //! A task ends where it yields, and a plan yields where it reads. A join whose inputs are read pairs their rows for hours
 //! without reading again. So each gives way as a scan does for every batch it makes, and asks before it judges pairs whether
-//! the query is still wanted: a condition that no pair meets makes no batch.
+//! the query is still wanted: a condition that no pair meets makes no batch. So does each column that is computed, and is
+//! weighed besides.
 
+use std::cell::Cell;
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use datafusion::arrow::array::RecordBatch;
-use datafusion::arrow::datatypes::{DataType, Schema};
+use datafusion::arrow::datatypes::{DataType, FieldRef, Schema};
 use datafusion::common::{Result, exec_err};
 use datafusion::logical_expr::ColumnarValue;
+use datafusion::logical_expr::sort_properties::ExprProperties;
 use datafusion::physical_expr::PhysicalExpr;
+use datafusion::physical_expr::expressions::{Column, Literal};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::coop::CooperativeExec;
 use datafusion::physical_plan::execution_plan::replace_children_if_necessary;
 use datafusion::physical_plan::joins::utils::JoinFilter;
 use datafusion::physical_plan::joins::{CrossJoinExec, HashJoinExec, NestedLoopJoinExec, NestedLoopJoinExecBuilder};
+use datafusion::physical_plan::projection::{ProjectionExec, ProjectionExpr};
 use datafusion::physical_plan::unnest::UnnestExec;
+use datafusion::physical_plan::windows::WindowAggExec;
+
+use crate::functions::tally::{bytes_of, exhausted};
+use crate::weighed::{Above, Weighed};
 
 /// So many joins above one another give way. Each spends a unit of what a task may do before it must yield (128 of
 /// Tokio's), for every batch that passes through all of them: with more joins than units no batch would arrive.
@@ -61,6 +70,21 @@ impl Leash {
             && let Some(filter) = &join.filter
         {
             Arc::new(join.builder().with_filter(Some(self.hold_filter(filter))).build()?)
+        } else if let Some(projection) = plan.downcast_ref::<ProjectionExec>() {
+            let constants = projection.expr().iter().filter_map(|column| column.expr.downcast_ref::<Literal>());
+            let bytes: usize = constants.map(|constant| constant.value().size()).sum();
+            let input: Arc<dyn ExecutionPlan> = match bytes {
+                0..LARGE => Arc::clone(projection.input()),
+                bytes => Arc::new(Weighed::new(Arc::clone(projection.input()), Above::Widens(bytes))),
+            };
+            Arc::new(ProjectionExec::try_new(self.hold_projection(projection), input)?)
+        } else if let Some(unnest) = plan.downcast_ref::<UnnestExec>() {
+            let lists = unnest.list_column_indices().iter().map(|list| list.index_in_input_schema).collect();
+            let weighed = Weighed::new(Arc::clone(unnest.input()), Above::Repeats(lists));
+            replace_children_if_necessary(Arc::clone(&plan), vec![Arc::new(weighed)])?
+        } else if let Some(window) = plan.downcast_ref::<WindowAggExec>() {
+            let weighed = Weighed::new(Arc::clone(window.input()), Above::Keeps);
+            replace_children_if_necessary(Arc::clone(&plan), vec![Arc::new(weighed)])?
         } else {
             plan
         };
@@ -68,17 +92,62 @@ impl Leash {
         Ok(if gives_way { Arc::new(CooperativeExec::new(held)) } else { held })
     }
 
+    /// The columns that are computed, each of which asks and is weighed.
+    fn hold_projection(&self, projection: &ProjectionExec) -> Vec<ProjectionExpr> {
+        let mut is_first = true;
+        let mut hold = |expr: &Arc<dyn PhysicalExpr>| -> Arc<dyn PhysicalExpr> {
+            if expr.downcast_ref::<Column>().is_some() {
+                return Arc::clone(expr);
+            }
+            let weighing = if std::mem::take(&mut is_first) { Weighing::First } else { Weighing::Further };
+            Arc::new(Held { leash: self.clone(), condition: Arc::clone(expr), weighing: Some(weighing) })
+        };
+        let exprs = projection.expr().iter();
+        exprs.map(|column| ProjectionExpr { expr: hold(&column.expr), alias: column.alias.clone() }).collect()
+    }
+
     fn hold_filter(&self, filter: &JoinFilter) -> JoinFilter {
-        let condition = Held { leash: self.clone(), condition: Arc::clone(filter.expression()) };
+        let condition = Held { leash: self.clone(), condition: Arc::clone(filter.expression()), weighing: None };
         JoinFilter::new(Arc::new(condition), filter.column_indices().to_vec(), Arc::clone(filter.schema()))
     }
 }
 
-/// A condition that fails once its query is not wanted any more.
+/// Constants of so many bytes do not stand in all rows of a batch at once.
+const LARGE: usize = 8 << 10;
+
+/// Bytes of all columns that are computed for a batch. A choice.
+const COMPUTED_BYTES: usize = 512 << 20;
+
+thread_local! {
+    /// Those of the batch whose columns this thread computes, one right after the other.
+    static COMPUTED: Cell<usize> = const { Cell::new(0) };
+}
+
+/// Which of a batch's computed columns it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Weighing {
+    First,
+    Further,
+}
+
+impl Weighing {
+    fn take(self, value: &ColumnarValue, rows: usize) -> Result<()> {
+        let bytes = match value {
+            ColumnarValue::Array(array) => bytes_of(array),
+            ColumnarValue::Scalar(constant) => constant.size().saturating_mul(rows),
+        };
+        let before = if self == Self::First { 0 } else { COMPUTED.get() };
+        COMPUTED.set(before.saturating_add(bytes));
+        if COMPUTED.get() > COMPUTED_BYTES { Err(exhausted()) } else { Ok(()) }
+    }
+}
+
+/// A condition, or a column, that fails once its query is not wanted any more.
 #[derive(Debug)]
 struct Held {
     leash: Leash,
     condition: Arc<dyn PhysicalExpr>,
+    weighing: Option<Weighing>,
 }
 
 impl fmt::Display for Held {
@@ -114,7 +183,19 @@ impl PhysicalExpr for Held {
         if self.leash.is_cut() {
             return exec_err!("the query is not wanted any more");
         }
-        self.condition.evaluate(batch)
+        let value = self.condition.evaluate(batch)?;
+        if let Some(weighing) = self.weighing {
+            weighing.take(&value, batch.num_rows())?;
+        }
+        Ok(value)
+    }
+
+    fn return_field(&self, schema: &Schema) -> Result<FieldRef> {
+        self.condition.return_field(schema)
+    }
+
+    fn get_properties(&self, children: &[ExprProperties]) -> Result<ExprProperties> {
+        Ok(children[0].clone())
     }
 
     fn children(&self) -> Vec<&Arc<dyn PhysicalExpr>> {
@@ -123,7 +204,7 @@ impl PhysicalExpr for Held {
 
     fn with_new_children(self: Arc<Self>, children: Vec<Arc<dyn PhysicalExpr>>) -> Result<Arc<dyn PhysicalExpr>> {
         match <[_; 1]>::try_from(children) {
-            Ok([condition]) => Ok(Arc::new(Self { leash: self.leash.clone(), condition })),
+            Ok([condition]) => Ok(Arc::new(Self { leash: self.leash.clone(), condition, weighing: self.weighing })),
             Err(others) => exec_err!("a held condition is one, not {}", others.len()),
         }
     }

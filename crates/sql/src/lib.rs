@@ -31,6 +31,7 @@ mod statistics;
 mod store;
 mod text;
 mod types;
+mod weighed;
 
 pub use engine::{Engine, EngineError, EngineOptions};
 pub use error::{Location, RunError, StatementError};

@@ -38,6 +38,9 @@ impl ExprPlanner for LakeOperators {
                 }
                 Ok(PlannerResult::Original(raw))
             }
+            BinaryOperator::StringConcat if is_textual(&left) && is_textual(&right) => {
+                Ok(PlannerResult::Planned(functions::call("concat", vec![raw.left, raw.right])))
+            }
             _ => Ok(PlannerResult::Original(raw)),
         }
     }
@@ -61,6 +64,10 @@ impl ExprPlanner for LakeOperators {
             None => Err(StatementError::UnknownColumn { name: wanted.clone(), location: None }.into()),
         }
     }
+}
+
+fn is_textual(of: &DataType) -> bool {
+    is_text(of) || *of == DataType::Null
 }
 
 fn mismatch(op: &BinaryOperator, left: &DataType, right: &DataType) -> StatementError {

@@ -20,6 +20,7 @@ use tokio::sync::mpsc::{self, Receiver, Sender};
 use tokio::task::AbortHandle;
 
 use crate::error::RunError;
+use crate::functions::tally::bytes_of;
 use crate::leash::Leash;
 use crate::plan::Query;
 use crate::statistics::{ScanStatistics, Statistics};
@@ -27,6 +28,9 @@ use crate::text::text;
 
 /// Rows that are text at a time: a row may have a record of a quarter megabyte.
 const CHUNK: usize = 256;
+
+/// Bytes that become text at a time, about: a row may have far more.
+const CHUNK_BYTES: usize = 32 << 20;
 
 type Row = Vec<Option<String>>;
 
@@ -135,8 +139,10 @@ async fn produce(
     *running.lock() = Some(Arc::clone(&plan));
     let mut batches = execute_stream(plan, query.state.task_ctx())?;
     while let Some(batch) = batches.try_next().await? {
-        for start in (0..batch.num_rows()).step_by(CHUNK) {
-            let rows = render(&batch.slice(start, CHUNK.min(batch.num_rows() - start)))?;
+        let bytes: usize = batch.columns().iter().map(|column| bytes_of(column)).sum();
+        let chunk = (CHUNK_BYTES / (bytes / batch.num_rows().max(1)).max(1)).clamp(1, CHUNK);
+        for start in (0..batch.num_rows()).step_by(chunk) {
+            let rows = render(&batch.slice(start, chunk.min(batch.num_rows() - start)))?;
             if sender.send(Message::Rows(rows)).await.is_err() {
                 return Ok(());
             }

@@ -14,6 +14,7 @@ use datafusion::common::{Result, ScalarValue, exec_datafusion_err, exec_err, pla
 
 use super::scalar::{Arguments, Function, P, bigint, boolean, first, varchar};
 use super::strings::text_array;
+use super::tally::{Tally, spread_bytes};
 use super::{is_numeric, is_text};
 use crate::error::StatementError;
 use crate::text::text;
@@ -21,6 +22,8 @@ use crate::types::name;
 
 /// Items that `sequence` may give, as in Trino.
 const SEQUENCE: i64 = 10_000;
+/// Items that `repeat` may give, as in Trino.
+const REPEAT: i64 = 10_000;
 
 pub(super) const TABLE: &[Function] = &[
     Function::new("element_at", &[P::Any, P::Any], element, |a| at(a, Missing::IsNull)),
@@ -55,6 +58,7 @@ pub(super) const TABLE: &[Function] = &[
     Function::new("array_min", &[P::List], item_type, |a| extreme(a, Ordering::Less)),
     Function::new("array_join", &[P::List, P::Text, P::Text], varchar, array_join).optional(1),
     Function::new("arrays_overlap", &[P::List, P::List], boolean, overlap),
+    Function::new("repeat", &[P::Any, P::Int], repeated, repeat),
     Function::new("sequence", &[P::Int, P::Int, P::Int], integers, sequence).optional(1),
     Function::new("ordinals", &[P::Int], integers, |a| {
         let counts = a.int(0)?;
@@ -369,22 +373,60 @@ fn extreme(a: &Arguments, wanted: Ordering) -> Result<ArrayRef> {
 fn array_join(a: &Arguments) -> Result<ArrayRef> {
     let (of, separators) = (a.whole(0)?, a.text(1)?);
     let replacements = if a.len() == 3 { Some(a.text(2)?) } else { None };
-    Ok(text_array((0..a.rows).map(|row| {
-        let separator = separators.at(row)?;
-        if of.is_null(row) {
-            return None;
-        }
+    let (mut values, mut tally) = (Vec::with_capacity(a.rows), Tally::default());
+    for row in 0..a.rows {
+        let (Some(separator), true) = (separators.at(row), of.is_valid(row)) else {
+            values.push(None);
+            continue;
+        };
         let items = of.as_list::<i32>().value(row);
-        let replacement = replacements.as_ref().and_then(|replacements| replacements.at(row)).map(str::to_owned);
-        let parts = (0..items.len()).filter_map(|item| text(&items, item).or_else(|| replacement.clone()));
-        Some(parts.collect::<Vec<_>>().join(separator))
-    })))
+        let replacement = replacements.as_ref().and_then(|replacements| replacements.at(row));
+        let mut joined: Option<String> = None;
+        for item in 0..items.len() {
+            let Some(part) = text(&items, item).or_else(|| replacement.map(str::to_owned)) else { continue };
+            match &mut joined {
+                Some(joined) => {
+                    joined.push_str(separator);
+                    joined.push_str(&part);
+                }
+                None => joined = Some(part),
+            }
+            // Before it grows by the next.
+            Tally::default().add(joined.as_ref().map_or(0, String::len))?;
+        }
+        let joined = joined.unwrap_or_default();
+        tally.add(joined.len())?;
+        values.push(Some(joined));
+    }
+    Ok(text_array(values.into_iter()))
+}
+
+fn repeated(types: &[DataType], _: &[Option<&ScalarValue>]) -> Result<DataType> {
+    Ok(DataType::new_list(types[0].clone(), true))
+}
+
+fn repeat(a: &Arguments) -> Result<ArrayRef> {
+    let (items, counts) = (a.whole(0)?, a.int(1)?);
+    let mut rows = Vec::with_capacity(a.rows);
+    for row in 0..a.rows {
+        rows.push(match counts.at(row) {
+            Some(count @ 0..=REPEAT) => Some(count as usize),
+            Some(count) => return exec_err!("repeat takes a count from 0 to {REPEAT}, not {count}"),
+            None => None,
+        });
+    }
+    let lengths: Vec<usize> = rows.iter().map(|count| count.unwrap_or_default()).collect();
+    let mut tally = Tally::default();
+    tally.add_all(spread_bytes(&*items, &lengths))?;
+    tally.add_all(lengths.iter().sum::<usize>() * size_of::<u32>())?;
+    let repeated = rows.iter().enumerate().map(|(row, count)| count.map(|count| vec![row as u32; count])).collect();
+    lists(&a.returns, &items, repeated)
 }
 
 fn sequence(a: &Arguments) -> Result<ArrayRef> {
     let (starts, ends) = (a.int(0)?, a.int(1)?);
     let steps = if a.len() == 3 { Some(a.int(2)?) } else { None };
-    let mut rows = Vec::with_capacity(a.rows);
+    let (mut rows, mut tally) = (Vec::with_capacity(a.rows), Tally::default());
     for row in 0..a.rows {
         let (Some(start), Some(end)) = (starts.at(row), ends.at(row)) else {
             rows.push(None);
@@ -412,6 +454,7 @@ fn sequence(a: &Arguments) -> Result<ArrayRef> {
         if count > SEQUENCE {
             return exec_err!("sequence gives at most {SEQUENCE} items, not {count}");
         }
+        tally.add_all(count as usize * size_of::<i64>())?;
         rows.push(Some((0..count).map(|index| start + index * step).collect()));
     }
     Ok(int_lists(rows.into_iter()))

@@ -1,9 +1,9 @@
-//! Functions that take lambdas, beside the planner's `transform`, `filter` and `any_match`.
+//! Functions that take lambdas.
 
 use std::hash::Hash;
 use std::sync::Arc;
 
-use datafusion::arrow::array::{Array, ArrayRef, AsArray, BooleanArray, UInt32Array};
+use datafusion::arrow::array::{Array, ArrayRef, AsArray, BooleanArray, ListArray, UInt32Array, new_null_array};
 use datafusion::arrow::buffer::OffsetBuffer;
 use datafusion::arrow::compute::{self, concat, take, take_arrays};
 use datafusion::arrow::datatypes::{DataType, Field, FieldRef};
@@ -15,14 +15,19 @@ use datafusion::logical_expr::{
 
 use super::cast::map_array;
 use super::collections::range;
+use super::tally::{Tally, into_rows, spread_bytes};
 use crate::error::StatementError;
 use crate::types::{map_of, name};
 
 const NAMES: &[(&str, Kind)] = &[
+    ("any_match", Kind::AnyMatch),
+    ("filter", Kind::Filter),
     ("map_filter", Kind::MapFilter),
     ("reduce", Kind::Reduce),
+    ("transform", Kind::Transform),
     ("transform_keys", Kind::TransformKeys),
     ("transform_values", Kind::TransformValues),
+    ("zip_with", Kind::ZipWith),
 ];
 
 pub(super) fn ours() -> impl Iterator<Item = HigherOrderUDF> {
@@ -38,10 +43,14 @@ pub(super) fn is_ours(name: &str) -> bool {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Kind {
+    AnyMatch,
+    Filter,
     MapFilter,
     Reduce,
+    Transform,
     TransformKeys,
     TransformValues,
+    ZipWith,
 }
 
 impl Kind {
@@ -49,7 +58,8 @@ impl Kind {
         let (value, lambda) = (ValueOrLambda::Value(()), ValueOrLambda::Lambda(()));
         match self {
             Self::Reduce => vec![value.clone(), value, lambda.clone(), lambda],
-            Self::MapFilter | Self::TransformKeys | Self::TransformValues => vec![value, lambda],
+            Self::ZipWith => vec![value.clone(), value, lambda],
+            _ => vec![value, lambda],
         }
     }
 }
@@ -104,13 +114,15 @@ impl HigherOrderUDFImpl for LambdaFunction {
     ) -> Result<LambdaParametersProgress> {
         let of = value_type(fields, 0)?;
         Ok(LambdaParametersProgress::Complete(match self.kind {
+            Kind::AnyMatch | Kind::Filter | Kind::Transform => vec![vec![parameter("item", self.item(&of)?)]],
+            Kind::ZipWith => {
+                let other = self.item(&value_type(fields, 1)?)?;
+                vec![vec![parameter("item", self.item(&of)?), parameter("other", other)]]
+            }
             Kind::Reduce => {
-                let DataType::List(item) = of else {
-                    let problem = format!("function 'reduce' takes an array, not {}", name(&of));
-                    return Err(StatementError::Invalid(problem).into());
-                };
+                let item = self.item(&of)?;
                 let state = parameter("state", value_type(fields, 1)?);
-                vec![vec![Arc::clone(&state), parameter("item", item.data_type().clone())], vec![state]]
+                vec![vec![Arc::clone(&state), parameter("item", item)], vec![state]]
             }
             Kind::MapFilter | Kind::TransformKeys | Kind::TransformValues => {
                 let (key, value) = entry(&of)?;
@@ -120,13 +132,27 @@ impl HigherOrderUDFImpl for LambdaFunction {
     }
 
     fn coerce_value_types(&self, types: &[DataType]) -> Result<Vec<DataType>> {
-        Ok(types.to_vec())
+        let mut types = types.to_vec();
+        let lists = if self.kind == Kind::ZipWith { 2 } else { 1 };
+        for of in types.iter_mut().take(lists) {
+            let list = match of {
+                DataType::LargeList(item) | DataType::FixedSizeList(item, _) => Some(Arc::clone(item)),
+                _ => None,
+            };
+            if let Some(item) = list {
+                *of = DataType::List(item);
+            }
+        }
+        Ok(types)
     }
 
     fn return_field_from_args(&self, args: HigherOrderReturnFieldArgs<'_>) -> Result<FieldRef> {
         let of = value_type(args.arg_fields, 0)?;
         let returns = match self.kind {
-            Kind::MapFilter => of,
+            Kind::AnyMatch => DataType::Boolean,
+            Kind::Filter | Kind::MapFilter => of,
+            Kind::Transform => DataType::new_list(lambda_type(args.arg_fields, 1)?, true),
+            Kind::ZipWith => DataType::new_list(lambda_type(args.arg_fields, 2)?, true),
             Kind::TransformKeys => map_of(lambda_type(args.arg_fields, 1)?, entry(&of)?.1),
             Kind::TransformValues => map_of(entry(&of)?.0, lambda_type(args.arg_fields, 1)?),
             Kind::Reduce => {
@@ -142,6 +168,11 @@ impl HigherOrderUDFImpl for LambdaFunction {
         Ok(Arc::new(Field::new(self.name, returns, true)))
     }
 
+    /// They leave out what lies under a NULL themselves: a constant stays one, not a copy for each row.
+    fn clear_null_values(&self) -> bool {
+        false
+    }
+
     fn invoke_with_args(&self, args: HigherOrderFunctionArgs) -> Result<ColumnarValue> {
         let result = match (self.kind, args.args.as_slice()) {
             (
@@ -152,14 +183,125 @@ impl HigherOrderUDFImpl for LambdaFunction {
                     ValueOrLambda::Lambda(step),
                     ValueOrLambda::Lambda(end),
                 ],
-            ) => reduce(&list.to_array(args.number_rows)?, start.to_array(args.number_rows)?, step, end)?,
+            ) => reduce(&into_rows(list, args.number_rows)?, into_rows(start, args.number_rows)?, step, end)?,
+            (
+                Kind::ZipWith,
+                [ValueOrLambda::Value(left), ValueOrLambda::Value(right), ValueOrLambda::Lambda(lambda)],
+            ) => {
+                let lists = [into_rows(left, args.number_rows)?, into_rows(right, args.number_rows)?];
+                zip_with(&lists, lambda, args.return_type())?
+            }
+            (
+                Kind::AnyMatch | Kind::Filter | Kind::Transform,
+                [ValueOrLambda::Value(list), ValueOrLambda::Lambda(lambda)],
+            ) => over_items(self, &into_rows(list, args.number_rows)?, lambda, args.return_type())?,
             (kind, [ValueOrLambda::Value(map), ValueOrLambda::Lambda(lambda)]) => {
-                over_entries(kind, &map.to_array(args.number_rows)?, lambda, args.return_type())?
+                over_entries(kind, &into_rows(map, args.number_rows)?, lambda, args.return_type())?
             }
             _ => return exec_err!("function '{}' got other arguments than it takes", self.name),
         };
         Ok(ColumnarValue::Array(result))
     }
+}
+
+impl LambdaFunction {
+    fn item(&self, of: &DataType) -> Result<DataType> {
+        match of {
+            DataType::List(item) => Ok(item.data_type().clone()),
+            DataType::Null => Ok(DataType::Null),
+            other => {
+                let problem = format!("function '{}' takes an array, not {}", self.name, name(other));
+                Err(StatementError::Invalid(problem).into())
+            }
+        }
+    }
+}
+
+/// The values around a lambda beside each item or entry that it is called with: row `rows[n]` beside the n-th.
+fn spread(captured: &[ArrayRef], rows: &UInt32Array, counts: &[usize]) -> Result<Vec<ArrayRef>> {
+    Tally::default().add_all(captured.iter().map(|array| spread_bytes(array, counts)).sum())?;
+    Ok(take_arrays(captured, rows, None)?)
+}
+
+/// The lambda's result for each item of each array, and what is made of it.
+fn over_items(
+    function: &LambdaFunction,
+    of: &ArrayRef,
+    lambda: &LambdaArgument,
+    returns: &DataType,
+) -> Result<ArrayRef> {
+    let Some(list) = of.as_list_opt::<i32>() else { return Ok(new_null_array(returns, of.len())) };
+    // Items under a NULL and outside of a slice are left out.
+    let within = |row: usize| if of.is_valid(row) { range(of, row) } else { 0..0 };
+    let lengths: Vec<usize> = (0..of.len()).map(|row| within(row).len()).collect();
+    let rows: UInt32Array = (0..of.len()).flat_map(|row| within(row).map(move |_| Some(row as u32))).collect();
+    let places: UInt32Array = (0..of.len()).flat_map(|row| within(row).map(|item| Some(item as u32))).collect();
+    let items = take(list.values(), &places, None)?;
+    let item = || Ok(Arc::clone(&items));
+    let result = lambda.evaluate(&[&item], |captured| spread(captured, &rows, &lengths))?;
+    let result = into_rows(&result, items.len())?;
+    let nulls = list.nulls().cloned();
+    if let (DataType::List(field), Kind::Transform) = (returns, function.kind) {
+        let offsets = OffsetBuffer::from_lengths(lengths);
+        return Ok(Arc::new(ListArray::try_new(Arc::clone(field), offsets, result, nulls)?));
+    }
+    let result =
+        if *result.data_type() == DataType::Null { new_null_array(&DataType::Boolean, result.len()) } else { result };
+    let Some(meets) = result.as_boolean_opt() else {
+        return exec_err!("the lambda of {} gives no boolean", function.name);
+    };
+    let mut at = 0;
+    let mut next = |length: usize| {
+        at += length;
+        at - length..at
+    };
+    if let (DataType::List(field), Kind::Filter) = (returns, function.kind) {
+        let kept = lengths
+            .iter()
+            .map(|length| next(*length).filter(|item| meets.is_valid(*item) && meets.value(*item)).count());
+        let offsets = OffsetBuffer::from_lengths(kept.collect::<Vec<_>>());
+        let keeps: BooleanArray = meets.iter().map(|keep| Some(keep == Some(true))).collect();
+        let kept = compute::filter(&items, &keeps)?;
+        return Ok(Arc::new(ListArray::try_new(Arc::clone(field), offsets, kept, nulls)?));
+    }
+    // NULL where none meets it and one might.
+    let any = |row: usize| {
+        let within = next(lengths[row]);
+        let is_met = within.clone().any(|item| meets.is_valid(item) && meets.value(item));
+        let might = of.is_null(row) || within.clone().any(|item| meets.is_null(item));
+        if is_met {
+            Some(true)
+        } else if might {
+            None
+        } else {
+            Some(false)
+        }
+    };
+    Ok(Arc::new((0..of.len()).map(any).collect::<BooleanArray>()))
+}
+
+/// The lambda's results for the items of two arrays at the same places; the shorter one has NULLs at its end.
+fn zip_with(of: &[ArrayRef; 2], lambda: &LambdaArgument, returns: &DataType) -> Result<ArrayRef> {
+    let [Some(left), Some(right)] = of.each_ref().map(|of| of.as_list_opt::<i32>()) else {
+        return Ok(new_null_array(returns, of[0].len()));
+    };
+    let count = of[0].len();
+    let within = |list: usize, row: usize| range(&of[list], row);
+    let is_valid = |row: usize| of.iter().all(|of| of.is_valid(row));
+    let length = |row: usize| if is_valid(row) { within(0, row).len().max(within(1, row).len()) } else { 0 };
+    let lengths: Vec<usize> = (0..count).map(length).collect();
+    let rows: UInt32Array = (0..count).flat_map(|row| std::iter::repeat_n(Some(row as u32), lengths[row])).collect();
+    let places = |list: usize| -> UInt32Array {
+        let of_row = |row: usize| (0..lengths[row]).map(move |at| within(list, row).nth(at).map(|item| item as u32));
+        (0..count).flat_map(of_row).collect()
+    };
+    let (left, right) = (take(left.values(), &places(0), None)?, take(right.values(), &places(1), None)?);
+    let (item, other) = (|| Ok(Arc::clone(&left)), || Ok(Arc::clone(&right)));
+    let result = lambda.evaluate(&[&item, &other], |captured| spread(captured, &rows, &lengths))?;
+    let result = into_rows(&result, rows.len())?;
+    let DataType::List(field) = returns else { return exec_err!("zip_with gives an array") };
+    let nulls = (0..count).map(is_valid).collect::<Vec<_>>().into();
+    Ok(Arc::new(ListArray::try_new(Arc::clone(field), OffsetBuffer::from_lengths(lengths), result, Some(nulls))?))
 }
 
 /// The lambda's result for each entry of each map, and the maps made of it.
@@ -179,8 +321,8 @@ fn over_entries(kind: Kind, of: &ArrayRef, lambda: &LambdaArgument, returns: &Da
     let keys = take(map.keys(), &entries, None)?;
     let values = take(map.values(), &entries, None)?;
     let (key, value) = (|| Ok(Arc::clone(&keys)), || Ok(Arc::clone(&values)));
-    let result = lambda.evaluate(&[&key, &value], |captured| Ok(take_arrays(captured, &rows, None)?))?;
-    let result = result.into_array(entries.len())?;
+    let result = lambda.evaluate(&[&key, &value], |captured| spread(captured, &rows, &lengths))?;
+    let result = into_rows(&result, entries.len())?;
     let nulls = map.nulls().cloned();
     match kind {
         Kind::TransformValues => map_array(returns, OffsetBuffer::from_lengths(lengths), vec![keys, result], nulls),
@@ -190,7 +332,7 @@ fn over_entries(kind: Kind, of: &ArrayRef, lambda: &LambdaArgument, returns: &Da
             }
             map_array(returns, OffsetBuffer::from_lengths(lengths), vec![result, values], nulls)
         }
-        Kind::MapFilter | Kind::Reduce => {
+        _ => {
             let Some(keeps) = result.as_boolean_opt() else {
                 return exec_err!("the lambda of map_filter gives no boolean");
             };
@@ -221,7 +363,7 @@ fn reduce(of: &ArrayRef, mut state: ArrayRef, step: &LambdaArgument, end: &Lambd
         let item = take(items, &at, None)?;
         let (before, item) = (|| Ok(Arc::clone(&before)), || Ok(Arc::clone(&item)));
         let next = step.evaluate(&[&before, &item], |captured| Ok(take_arrays(captured, &open, None)?))?;
-        let next = next.into_array(rows.len())?;
+        let next = into_rows(&next, rows.len())?;
         let mut places: Vec<u32> = (0..of.len() as u32).collect();
         for (place, row) in rows.into_iter().enumerate() {
             places[row as usize] = (of.len() + place) as u32;
@@ -229,7 +371,8 @@ fn reduce(of: &ArrayRef, mut state: ArrayRef, step: &LambdaArgument, end: &Lambd
         state = take(&concat(&[&state, &next])?, &UInt32Array::from(places), None)?;
     }
     let last = Arc::clone(&state);
-    let result = end.evaluate(&[&|| Ok(Arc::clone(&last))], |captured| Ok(captured.to_vec()))?.into_array(of.len())?;
+    let result = end.evaluate(&[&|| Ok(Arc::clone(&last))], |captured| Ok(captured.to_vec()))?;
+    let result = into_rows(&result, of.len())?;
     // The result of no array is NULL.
     let valid: BooleanArray = (0..of.len()).map(|row| Some(of.is_null(row))).collect();
     Ok(datafusion::arrow::compute::nullif(&result, &valid)?)

@@ -9,9 +9,13 @@ use regex::{Regex, RegexBuilder};
 
 use super::scalar::{Arguments, Function, P, bigint, boolean, varchar};
 use super::strings::varchars;
+use super::tally::Tally;
 
 /// Of a compiled expression.
 const SIZE_LIMIT: usize = 2 << 20;
+
+/// What a piece of text takes until it is in its list, beside its characters.
+const PIECE_BYTES: usize = 48;
 
 pub(super) const TABLE: &[Function] = &[
     Function::new("regexp_like", &[P::Text, P::Text], boolean, |a| {
@@ -30,18 +34,25 @@ pub(super) const TABLE: &[Function] = &[
     .optional(1),
     Function::new("regexp_extract_all", &[P::Text, P::Text, P::Int], varchars, |a| {
         let groups = if a.len() == 3 { Some(a.int(2)?) } else { None };
+        let mut tally = Tally::default();
         let found = each(a, |regex, text, row| {
             let Some(group) = group(regex, groups.as_ref().map_or(Some(0), |groups| groups.at(row)))? else {
                 return Ok(None);
             };
-            let of = |captures: regex::Captures<'_>| captures.get(group).map(|found| found.as_str().to_owned());
-            Ok(Some(regex.captures_iter(text).map(of).collect::<Vec<_>>()))
+            let mut pieces = Vec::new();
+            for captures in regex.captures_iter(text) {
+                let found = captures.get(group).map(|found| found.as_str().to_owned());
+                tally.add(PIECE_BYTES + found.as_ref().map_or(0, String::len))?;
+                pieces.push(found);
+            }
+            Ok(Some(pieces))
         })?;
         Ok(lists(found.into_iter().map(Option::flatten)))
     })
     .optional(1),
     Function::new("regexp_replace", &[P::Text, P::Text, P::Text], varchar, |a| {
         let replacements = if a.len() == 3 { Some(a.text(2)?) } else { None };
+        let mut tally = Tally::default();
         let replaced = each(a, |regex, text, row| {
             let replacement = match &replacements {
                 Some(replacements) => replacements.at(row),
@@ -49,13 +60,31 @@ pub(super) const TABLE: &[Function] = &[
             };
             let Some(replacement) = replacement else { return Ok(None) };
             let replacement = expansion(replacement);
-            Ok(Some(regex.replace_all(text, replacement.as_str()).into_owned()))
+            let (mut replaced, mut rest) = (String::with_capacity(text.len()), 0);
+            for captures in regex.captures_iter(text) {
+                let Some(found) = captures.get(0) else { continue };
+                replaced.push_str(&text[rest..found.start()]);
+                captures.expand(&replacement, &mut replaced);
+                rest = found.end();
+                Tally::default().add(replaced.len())?;
+            }
+            replaced.push_str(&text[rest..]);
+            tally.add(replaced.len())?;
+            Ok(Some(replaced))
         })?;
         Ok(Arc::new(replaced.into_iter().map(Option::flatten).collect::<StringArray>()))
     })
     .optional(1),
     Function::new("regexp_split", &[P::Text, P::Text], varchars, |a| {
-        let pieces = each(a, |regex, text, _| Ok(regex.split(text).map(|piece| Some(piece.to_owned())).collect()))?;
+        let mut tally = Tally::default();
+        let pieces = each(a, |regex, text, _| {
+            let mut pieces = Vec::new();
+            for piece in regex.split(text) {
+                tally.add(PIECE_BYTES + piece.len())?;
+                pieces.push(Some(piece.to_owned()));
+            }
+            Ok(pieces)
+        })?;
         Ok(lists(pieces.into_iter()))
     }),
     Function::new("regexp_count", &[P::Text, P::Text], bigint, |a| {
@@ -83,7 +112,7 @@ fn compile(pattern: &str) -> Result<Regex> {
 }
 
 /// `of` the compiled second argument and the first, for each row where both are.
-fn each<T>(a: &Arguments, of: impl Fn(&Regex, &str, usize) -> Result<T>) -> Result<Vec<Option<T>>> {
+fn each<T>(a: &Arguments, mut of: impl FnMut(&Regex, &str, usize) -> Result<T>) -> Result<Vec<Option<T>>> {
     let (texts, patterns) = (a.text(0)?, a.text(1)?);
     let mut compiled: HashMap<&str, Regex> = HashMap::new();
     let mut values = Vec::with_capacity(a.rows);

@@ -10,6 +10,7 @@ use datafusion::logical_expr::{
 };
 use std::sync::Arc;
 
+use super::tally::{Tally, bytes_of, into_rows, is_exhausted};
 use super::{cast, collections, is_json, is_numeric, is_text, is_time, json, maps, regexes, strings, times};
 use crate::types::{TIMESTAMP, name};
 
@@ -165,9 +166,10 @@ impl ScalarUDFImpl for Scalar {
         let returns = args.return_type().clone();
         let arguments = Arguments { name: self.function.name, values: args.args, rows, returns };
         let result = match ((self.function.run)(&arguments), self.failing) {
-            (Err(_), Failing::IsNull) => row_by_row(self.function.run, &arguments)?,
+            (Err(error), Failing::IsNull) if !is_exhausted(&error) => row_by_row(self.function.run, &arguments)?,
             (result, _) => result?,
         };
+        Tally::default().add_all(bytes_of(&*result))?;
         if is_constant {
             return Ok(ColumnarValue::Scalar(ScalarValue::try_from_array(&result, 0)?));
         }
@@ -177,7 +179,7 @@ impl ScalarUDFImpl for Scalar {
 
 /// The rows that do not fail.
 fn row_by_row(run: Run, arguments: &Arguments) -> Result<ArrayRef> {
-    let mut parts = Vec::with_capacity(arguments.rows);
+    let (mut parts, mut tally) = (Vec::with_capacity(arguments.rows), Tally::default());
     for row in 0..arguments.rows {
         let values = arguments.values.iter().map(|value| match value {
             ColumnarValue::Array(array) => ColumnarValue::Array(array.slice(row, 1)),
@@ -185,7 +187,12 @@ fn row_by_row(run: Run, arguments: &Arguments) -> Result<ArrayRef> {
         });
         let (name, returns) = (arguments.name, arguments.returns.clone());
         let one = Arguments { name, values: values.collect(), rows: 1, returns };
-        parts.push(run(&one).unwrap_or_else(|_| new_null_array(&arguments.returns, 1)));
+        let part = match run(&one) {
+            Err(error) if is_exhausted(&error) => return Err(error),
+            part => part.unwrap_or_else(|_| new_null_array(&arguments.returns, 1)),
+        };
+        tally.add_all(bytes_of(&*part))?;
+        parts.push(part);
     }
     let parts: Vec<&dyn Array> = parts.iter().map(AsRef::as_ref).collect();
     Ok(datafusion::arrow::compute::concat(&parts)?)
@@ -300,7 +307,7 @@ impl Arguments {
 
     /// The argument as an array of as many rows as the result.
     pub(super) fn whole(&self, index: usize) -> Result<ArrayRef> {
-        self.values[index].to_array(self.rows)
+        into_rows(&self.values[index], self.rows)
     }
 
     /// Text, or JSON as text.

@@ -1,5 +1,6 @@
 //! Text, by characters.
 
+use std::fmt::Write;
 use std::sync::Arc;
 
 use datafusion::arrow::array::{
@@ -11,6 +12,7 @@ use datafusion::common::{Result, ScalarValue, exec_datafusion_err, exec_err, pla
 
 use super::is_text;
 use super::scalar::{Arguments, Function, P, bigint, boolean, varchar};
+use super::tally::{Tally, bytes_of};
 use crate::error::StatementError;
 use crate::rewrite::escape_pattern;
 use crate::types::name;
@@ -58,6 +60,50 @@ pub(super) const TABLE: &[Function] = &[
         Ok(Arc::new(StringArray::from(values)))
     }),
     Function::new("concat", &[P::Any], concat_type, concat).repeats(),
+    Function::new("concat_ws", &[P::Text, P::Text], varchar, |a| {
+        let parts = (0..a.len()).map(|index| a.text(index)).collect::<Result<Vec<_>>>()?;
+        let (mut values, mut tally) = (Vec::with_capacity(a.rows), Tally::default());
+        for row in 0..a.rows {
+            let Some(separator) = parts[0].at(row) else {
+                values.push(None);
+                continue;
+            };
+            let there: Vec<&str> = parts[1..].iter().filter_map(|part| part.at(row)).collect();
+            tally.add(there.iter().map(|part| part.len() + separator.len()).sum())?;
+            values.push(Some(there.join(separator)));
+        }
+        Ok(Arc::new(StringArray::from(values)))
+    })
+    .repeats(),
+    Function::new("replace", &[P::Text, P::Text, P::Text], varchar, |a| {
+        let (texts, parts, others) = (a.text(0)?, a.text(1)?, a.text(2)?);
+        let (mut values, mut tally) = (Vec::with_capacity(a.rows), Tally::default());
+        for row in 0..a.rows {
+            let (Some(text), Some(part), Some(other)) = (texts.at(row), parts.at(row), others.at(row)) else {
+                values.push(None);
+                continue;
+            };
+            if other.len() > part.len() {
+                let growth = text.matches(part).count().saturating_mul(other.len() - part.len());
+                tally.add(text.len().saturating_add(growth))?;
+            }
+            values.push(Some(text.replace(part, other)));
+        }
+        Ok(Arc::new(StringArray::from(values)))
+    }),
+    Function::new("lpad", &[P::Text, P::Int, P::Text], varchar, |a| pad(a, |text, padding| padding + text)),
+    Function::new("rpad", &[P::Text, P::Int, P::Text], varchar, |a| pad(a, |text, padding| text.to_owned() + &padding)),
+    Function::new("levenshtein_distance", &[P::Text, P::Text], bigint, |a| {
+        let (left, right) = (a.text(0)?, a.text(1)?);
+        let mut values = Vec::with_capacity(a.rows);
+        for row in 0..a.rows {
+            values.push(match (left.at(row), right.at(row)) {
+                (Some(left), Some(right)) => Some(levenshtein(left, right)?),
+                _ => None,
+            });
+        }
+        Ok(Arc::new(Int64Array::from(values)))
+    }),
     Function::new(
         "reverse",
         &[P::Any],
@@ -181,6 +227,53 @@ fn split(a: &Arguments) -> Result<ArrayRef> {
     Ok(Arc::new(lists.finish()))
 }
 
+/// Text of so many characters: cut, or with what `join` makes of it and its padding.
+fn pad(a: &Arguments, join: impl Fn(&str, String) -> String) -> Result<ArrayRef> {
+    let (texts, lengths, paddings) = (a.text(0)?, a.int(1)?, a.text(2)?);
+    let (mut values, mut tally) = (Vec::with_capacity(a.rows), Tally::default());
+    for row in 0..a.rows {
+        let (Some(text), Some(length), Some(padding)) = (texts.at(row), lengths.at(row), paddings.at(row)) else {
+            values.push(None);
+            continue;
+        };
+        let Ok(length) = usize::try_from(length) else {
+            return exec_err!("function '{}' takes a size of at least 0, not {length}", a.name);
+        };
+        if padding.is_empty() {
+            return exec_err!("function '{}' takes a padding that is not empty", a.name);
+        }
+        let has = text.chars().count();
+        if has >= length {
+            values.push(Some(text.chars().take(length).collect::<String>()));
+            continue;
+        }
+        // At most four bytes a character.
+        tally.add(text.len().saturating_add((length - has).saturating_mul(padding.len().min(4))))?;
+        values.push(Some(join(text, padding.chars().cycle().take(length - has).collect())));
+    }
+    Ok(Arc::new(StringArray::from(values)))
+}
+
+/// Pairs of characters that `levenshtein_distance` may compare, as in Trino.
+const PAIRS: usize = 1_000_000;
+
+fn levenshtein(left: &str, right: &str) -> Result<i64> {
+    let right: Vec<char> = right.chars().collect();
+    if left.chars().count().saturating_mul(right.len()) > PAIRS {
+        return exec_err!("levenshtein_distance takes texts of at most {PAIRS} pairs of characters");
+    }
+    let mut distances: Vec<i64> = (0..=right.len() as i64).collect();
+    for (row, character) in left.chars().enumerate() {
+        let mut diagonal = std::mem::replace(&mut distances[0], row as i64 + 1);
+        for (column, other) in right.iter().enumerate() {
+            let changed = diagonal + i64::from(character != *other);
+            diagonal = distances[column + 1];
+            distances[column + 1] = changed.min(diagonal + 1).min(distances[column] + 1);
+        }
+    }
+    Ok(distances[right.len()])
+}
+
 fn reversed(of: &DataType) -> Result<DataType> {
     match of {
         _ if is_text(of) => Ok(DataType::Utf8),
@@ -208,14 +301,25 @@ fn concat_type(types: &[DataType], _: &[Option<&ScalarValue>]) -> Result<DataTyp
 fn concat(a: &Arguments) -> Result<ArrayRef> {
     if a.returns == DataType::Utf8 {
         let parts = (0..a.len()).map(|index| a.text(index)).collect::<Result<Vec<_>>>()?;
-        let joined = |row| parts.iter().map(|part| part.at(row)).collect::<Option<String>>();
-        return Ok(text_array((0..a.rows).map(joined)));
+        let (mut joined, mut tally) = (StringBuilder::with_capacity(a.rows, 0), Tally::default());
+        for row in 0..a.rows {
+            if parts.iter().any(|part| part.at(row).is_none()) {
+                joined.append_null();
+                continue;
+            }
+            let there = || parts.iter().filter_map(|part| part.at(row));
+            tally.add(there().map(str::len).sum())?;
+            there().try_for_each(|part| joined.write_str(part)).map_err(|error| exec_datafusion_err!("{error}"))?;
+            joined.append_value("");
+        }
+        return Ok(Arc::new(joined.finish()));
     }
     let parts = (0..a.len()).map(|index| a.whole(index)).collect::<Result<Vec<_>>>()?;
     if parts.iter().any(|part| *part.data_type() == DataType::Null) {
         return Ok(new_null_array(&a.returns, a.rows));
     }
     let DataType::List(field) = &a.returns else { return exec_err!("concat of no list") };
+    Tally::default().add_all(parts.iter().map(|part| bytes_of(part)).sum())?;
     let lists: Vec<&ListArray> = parts.iter().filter_map(|part| part.as_any().downcast_ref()).collect();
     let (mut items, mut lengths, mut valid) = (Vec::new(), Vec::new(), Vec::new());
     for row in 0..a.rows {

@@ -6,7 +6,8 @@ use std::ops::ControlFlow;
 use datafusion::sql::sqlparser::ast::{
     BinaryOperator, CaseWhen, DuplicateTreatment, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentClause,
     FunctionArgumentList, FunctionArguments, Ident, LambdaFunction, NullTreatment, ObjectName, OrderByExpr,
-    OrderByOptions, UnaryOperator, Value, VisitMut, VisitorMut, WindowType,
+    OrderByOptions, UnaryOperator, Value, VisitMut, VisitorMut, WindowFrame, WindowFrameBound, WindowFrameUnits,
+    WindowType,
 };
 
 use super::{Rewrite, nulls_last};
@@ -184,14 +185,29 @@ impl Rewrite {
             }
             "approx_percentile" => {
                 call_of.require(2..=2)?;
-                call_of.renamed("approx_percentile_cont", arguments)
+                let percentages = arguments.pop().unwrap_or_else(|| literal(Value::Null));
+                match array_items(&percentages) {
+                    // An array of percentages gives an array.
+                    Some(items) => {
+                        let of = |percentage: &Expr| {
+                            let (name, function) = (name.clone(), call_of.function.clone());
+                            let one = Call { name, arguments: Vec::new(), function };
+                            one.renamed("approx_percentile_cont", vec![arguments[0].clone(), percentage.clone()])
+                        };
+                        call("make_array", items.iter().map(of).collect())
+                    }
+                    None => {
+                        arguments.push(percentages);
+                        call_of.renamed("approx_percentile_cont", arguments)
+                    }
+                }
             }
             "all_match" | "none_match" => {
                 call_of.require(2..=2)?;
                 if name == "all_match" {
                     negate_lambda(&mut arguments[1])?;
                 }
-                not(call("array_any_match", arguments))
+                not(call("any_match", arguments))
             }
             "greatest" | "least" => {
                 // Trino's result is null as soon as one argument is.
@@ -247,7 +263,7 @@ impl Rewrite {
     fn extreme_by(&self, mut call_of: Call, mut arguments: Vec<Expr>) -> Result<Expr, StatementError> {
         call_of.require(2..=3)?;
         if call_of.function.over.is_some() {
-            return Err(StatementError::refused(format!("{} with OVER", call_of.name)));
+            return extreme_over(call_of, arguments);
         }
         let most = if arguments.len() == 3 { arguments.pop() } else { None };
         let by = arguments.pop().unwrap_or_else(|| literal(Value::Null));
@@ -266,6 +282,36 @@ impl Rewrite {
     fn now(&self) -> Expr {
         call("from_unixtime_millis", vec![number(self.now.as_millis())])
     }
+}
+
+/// `max_by(x, y) OVER (PARTITION BY …)`: the first of the partition's rows when those with the greatest `y` come first.
+fn extreme_over(mut call_of: Call, mut arguments: Vec<Expr>) -> Result<Expr, StatementError> {
+    let refused = |what: &str| StatementError::refused(format!("{what} with OVER"));
+    let name = call_of.name.clone();
+    if arguments.len() != 2 {
+        return Err(refused(&format!("{name} of several rows")));
+    }
+    if call_of.function.filter.is_some() || call_of.list().is_some_and(|list| list.duplicate_treatment.is_some()) {
+        return Err(refused(&format!("{name} with FILTER or DISTINCT")));
+    }
+    let Some(WindowType::WindowSpec(window)) = &mut call_of.function.over else {
+        return Err(refused(&format!("{name} of a named window")));
+    };
+    if window.window_name.is_some() || !window.order_by.is_empty() || window.window_frame.is_some() {
+        return Err(refused(&format!("{name} of an ordered or named window")));
+    }
+    let (by, value) = (arguments.pop(), arguments.pop());
+    let by = by.unwrap_or_else(|| literal(Value::Null));
+    let options = OrderByOptions { asc: Some(name == "min_by"), nulls_first: Some(false) };
+    window.order_by = vec![OrderByExpr { expr: by.clone(), options, with_fill: None }];
+    window.window_frame = Some(WindowFrame {
+        units: WindowFrameUnits::Rows,
+        start_bound: WindowFrameBound::Preceding(None),
+        end_bound: Some(WindowFrameBound::Following(None)),
+    });
+    // Rows without a `y` count for nothing, even where there are no others.
+    let value = case(Some(Expr::IsNotNull(Box::new(by))), value, None);
+    Ok(call_of.renamed("first_value", vec![value]))
 }
 
 /// Makes what can fail within `TRY` give NULL. Sub-queries included: theirs is what is tried, too.
@@ -329,6 +375,18 @@ fn case(condition: Option<Expr>, result: Option<Expr>, otherwise: Option<Expr>) 
         conditions: vec![CaseWhen { condition, result }],
         else_result: otherwise.map(Box::new),
     }
+}
+
+/// The items of `ARRAY[…]`, which is rewritten already.
+fn array_items(expr: &Expr) -> Option<Vec<Expr>> {
+    let Expr::Function(function) = expr else { return None };
+    let FunctionArguments::List(list) = &function.args else { return None };
+    let is_array = function.name.to_string() == "make_array" && !list.args.is_empty();
+    let item = |argument: &FunctionArg| match argument {
+        FunctionArg::Unnamed(FunctionArgExpr::Expr(item)) => Some(item.clone()),
+        _ => None,
+    };
+    is_array.then(|| list.args.iter().map(item).collect::<Option<Vec<_>>>()).flatten()
 }
 
 fn not(expr: Expr) -> Expr {

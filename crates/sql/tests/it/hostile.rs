@@ -170,6 +170,13 @@ async fn a_query_beyond_memory_fails_alone() {
     assert_eq!(small.rows.len(), 1);
 }
 
+#[test]
+fn calls_that_grow_are_counted() {
+    let calls = |times: usize| format!("SELECT {}", vec!["rpad('x', 9, 'y')"; times].join(", "));
+    assert!(Statement::parse(&calls(64)).is_ok());
+    assert!(refusal(&calls(65)).contains("more than 64 times"));
+}
+
 /// One thread: while the first query computes there is none for the second.
 #[tokio::test]
 async fn a_dropped_query_ends() {

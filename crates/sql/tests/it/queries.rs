@@ -471,6 +471,7 @@ async fn aggregates() {
         ("variance(n)", "1.0"),
         // Of whole numbers, too, it is a double here.
         ("approx_percentile(n, 0.5)", "2.0"),
+        ("approx_percentile(n, ARRAY[0.0, 0.5, 1.0])", "[1.0, 2.0, 3.0]"),
         ("approx_distinct(s)", "2"),
         ("bool_or(n > 2)", "true"),
         ("every(n > 2)", "false"),
@@ -487,6 +488,27 @@ async fn aggregates() {
         ("element_at(map_agg(n, s), 2)", "b"),
     ] {
         assert_rows(&format!("SELECT {expression} FROM {of}"), &[&[expected]]).await;
+    }
+}
+
+#[tokio::test]
+async fn the_row_with_the_most_is_found_in_each_partition() {
+    let of = "(VALUES (1, 'a', 'p'), (3, 'b', 'p'), (NULL, 'c', 'p'), (2, NULL, 'q'), (1, 'd', 'q'), (NULL, 'e', 'r')) \
+              AS t(n, s, p)";
+    for (expression, expected) in [
+        ("max_by(s, n) OVER (PARTITION BY p)", ["b", "b", "b", "NULL", "NULL", "NULL"]),
+        ("min_by(s, n) OVER (PARTITION BY p)", ["a", "a", "a", "d", "d", "NULL"]),
+        ("max_by(s, n) OVER ()", ["b", "b", "b", "b", "b", "b"]),
+    ] {
+        let expected = expected.map(|value| [value]);
+        let expected: Vec<&[&str]> = expected.iter().map(|row| &row[..]).collect();
+        assert_rows(&format!("SELECT {expression} FROM {of} ORDER BY p, s"), &expected).await;
+    }
+    for refused in
+        ["max_by(s, n) OVER (ORDER BY n)", "max_by(s, n, 2) OVER ()", "max_by(s, n) FILTER (WHERE n > 1) OVER ()"]
+    {
+        let error = query(&format!("SELECT {refused} FROM {of}"), &[]).await.unwrap_err().to_string();
+        assert!(error.contains("with OVER is not supported"), "{refused}: {error}");
     }
 }
 
