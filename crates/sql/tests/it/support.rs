@@ -159,7 +159,7 @@ pub(crate) fn real_records() -> &'static [Value] {
 fn schema(kind: Kind) -> SchemaRef {
     let columns = lakes_columns(kind, std::iter::empty()).schema();
     let given = |field: &FieldRef| match (field.data_type(), field.name().starts_with("eventjson")) {
-        (DataType::Utf8 | DataType::Utf8View, false) => Arc::new(field.as_ref().clone().with_data_type(DataType::Utf8View)),
+        (DataType::Utf8, false) => Arc::new(field.as_ref().clone().with_data_type(DataType::Utf8View)),
         _ => Arc::clone(field),
     };
     Arc::new(Schema::new(columns.fields().iter().map(given).collect::<Vec<_>>()))
