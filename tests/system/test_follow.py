@@ -112,7 +112,7 @@ def create_store(server):
 
 
 def probes(lines):
-    return sorted(line for line in lines if b'"Probe"' in line)
+    return sorted(line for line in lines if b'"eventName": "Probe"' in line)
 
 
 def delivered(server):
@@ -148,7 +148,7 @@ def test_every_record_comes_once_in_whatever_order_files_come(world):
     arn = create_store(world.server)
     world.server.make_trail()
     world.put_log(key_at("m"))
-    world.put_log(key_at("m", region="eu-west-1"), awsRegion="eu-west-1")
+    world.put_log(key_at("m", region="eu-west-1"))  # of that folder; Event history and the trail are looked at in one Region
     everywhere(world, arn)
     world.put_log(key_at("a"))
     world.put_log(key_at("late", now(hours=20)), 2)
@@ -251,8 +251,8 @@ def test_a_bucket_that_a_trail_here_delivers_to_is_not_followed(moto, tmp_path):
         wait_until(lambda: "for ever" in world.server.log_tail(500), "the refusal")
         world.put_log(key_at("two"))
         cloudtrail.start_logging(Name="loop")
-        # Deliveries into the bucket come, and none of them comes back.
-        wait_until(lambda: len(world.s3.list_objects_v2(Bucket=BUCKET).get("Contents", [])) >= 4, "deliveries")
+        # What the trail delivers into the bucket does not come back.
+        wait_until(lambda: len(world.s3.list_objects_v2(Bucket=BUCKET).get("Contents", [])) >= 3, "a delivery")
         assert len(probes(history(world.server))) == 3
         cloudtrail.update_trail(Name="loop", S3KeyPrefix="ours")
         wait_until(lambda: len(probes(history(world.server))) == 6, "the trail is out of the way")
@@ -387,7 +387,7 @@ def test_only_who_may_is_told_of_followed_buckets(world):
     environment = {**world.server.cli_environment(), "AWS_ACCESS_KEY_ID": key["AccessKeyId"], "AWS_SECRET_ACCESS_KEY": key["SecretAccessKey"]}
     command = [binary(), "follow", "--output", "json"]
     denied = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
-    assert denied.returncode == 3 and "AccessDenied" in denied.stderr and "opentrail:ListFollowedBuckets" in denied.stderr, denied.stderr
+    assert denied.returncode == 3 and "not authorized to perform: opentrail:ListFollowedBuckets" in denied.stderr, denied.stderr
     policy = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "opentrail:ListFollowedBuckets", "Resource": "*"}]}
     iam.put_user_policy(UserName="nobody", PolicyName="may", PolicyDocument=json.dumps(policy))
     allowed = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
