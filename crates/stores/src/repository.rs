@@ -155,40 +155,21 @@ impl Stores {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
     use std::time::Duration;
 
     use opentrail_catalog::MemoryCatalog;
     use uuid::Uuid;
 
     use super::*;
-    use crate::{BillingMode, EventConfiguration, PENDING_DELETION, StoreChange};
+    use crate::{PENDING_DELETION, StoreChange};
 
     fn store(region: &str, number: u128, name: &str, multi_region: bool) -> EventDataStore {
-        EventDataStore {
-            key: StoreKey {
-                account: "111122223333".parse().unwrap(),
-                home_region: region.parse().unwrap(),
-                id: Uuid::from_u128(number),
-            },
-            version: 1,
-            name: name.into(),
-            advanced_event_selectors: Vec::new(),
-            multi_region,
-            retention_days: 7,
-            termination_protection: false,
-            billing_mode: BillingMode::default(),
-            ingesting: true,
-            gone_at: None,
-            event_configuration: EventConfiguration::default(),
-            organization: None,
-            shared_once: false,
-            channels: BTreeSet::new(),
-            federation_role: None,
-            tags: Vec::new(),
-            created: Timestamp::EPOCH,
-            updated: Timestamp::EPOCH,
-        }
+        let key = StoreKey {
+            account: "111122223333".parse().unwrap(),
+            home_region: region.parse().unwrap(),
+            id: Uuid::from_u128(number),
+        };
+        EventDataStore { multi_region, ..EventDataStore::new(key, name, Vec::new(), Timestamp::EPOCH) }
     }
 
     fn stores() -> Stores {

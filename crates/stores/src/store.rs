@@ -157,6 +157,37 @@ pub struct EventDataStore {
 }
 
 impl EventDataStore {
+    /// A store as it is when CreateEventDataStore says no more than its name, created at `now`: multi-Region, protected,
+    /// ingesting, with one-year extendable retention pricing. (API Reference, CreateEventDataStore.)
+    pub fn new(
+        key: StoreKey,
+        name: impl Into<String>,
+        advanced_event_selectors: Vec<AdvancedEventSelector>,
+        now: Timestamp,
+    ) -> Self {
+        let billing_mode = BillingMode::default();
+        Self {
+            key,
+            version: 1,
+            name: name.into(),
+            advanced_event_selectors,
+            multi_region: true,
+            retention_days: billing_mode.default_retention_days(),
+            termination_protection: true,
+            billing_mode,
+            ingesting: true,
+            gone_at: None,
+            event_configuration: EventConfiguration::default(),
+            organization: None,
+            shared_once: false,
+            channels: BTreeSet::new(),
+            federation_role: None,
+            tags: Vec::new(),
+            created: now,
+            updated: now,
+        }
+    }
+
     /// The store's ARN.
     pub fn arn(&self) -> Arn {
         self.key.arn()

@@ -17,8 +17,8 @@ use opentrail_model::{AdvancedEventSelector, FieldSelector, Position, SelectorFi
 use opentrail_projection::{Feed, Projection};
 use opentrail_runtime::{Clock, ManualClock};
 use opentrail_stores::{
-    BillingMode, ChannelKey, ContextKeySelector, ContextKeyType, EventConfiguration, EventDataStore, Kind,
-    MaxEventSize, OrganizationScope, StoreChange, StoreKey,
+    ChannelKey, ContextKeySelector, ContextKeyType, EventConfiguration, EventDataStore, Kind, MaxEventSize,
+    OrganizationScope, StoreChange, StoreKey,
 };
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::file::properties::WriterProperties;
@@ -67,29 +67,17 @@ fn store(version: u64, categories: &[&str]) -> EventDataStore {
             ..FieldSelector::of(SelectorField::EventCategory)
         }],
     };
+    let key = StoreKey {
+        account: ACCOUNT.parse().unwrap(),
+        home_region: "us-east-1".parse().unwrap(),
+        id: Uuid::from_u128(7),
+    };
+    let selectors = categories.iter().map(selector).collect();
     EventDataStore {
-        key: StoreKey {
-            account: ACCOUNT.parse().unwrap(),
-            home_region: "us-east-1".parse().unwrap(),
-            id: Uuid::from_u128(7),
-        },
         version,
-        name: "store".into(),
-        advanced_event_selectors: categories.iter().map(selector).collect(),
         multi_region: false,
         retention_days: 30,
-        termination_protection: false,
-        billing_mode: BillingMode::default(),
-        ingesting: true,
-        gone_at: None,
-        event_configuration: EventConfiguration::default(),
-        organization: None,
-        shared_once: false,
-        federation_role: None,
-        channels: std::collections::BTreeSet::new(),
-        tags: Vec::new(),
-        created: Timestamp::EPOCH,
-        updated: Timestamp::EPOCH,
+        ..EventDataStore::new(key, "store", selectors, Timestamp::EPOCH)
     }
 }
 

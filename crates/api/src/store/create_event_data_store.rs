@@ -1,7 +1,5 @@
-use std::collections::BTreeSet;
-
 use opentrail_model::{AdvancedEventSelector, FieldSelector, SelectorField};
-use opentrail_stores::{EventConfiguration, EventDataStore, StoreKey};
+use opentrail_stores::{EventDataStore, StoreKey};
 use opentrail_wire::Exception;
 use opentrail_wire::cloudtrail::{CreateEventDataStoreInput, CreateEventDataStoreOutput};
 
@@ -36,28 +34,19 @@ pub(crate) async fn create_event_data_store(
         None => billing_mode.default_retention_days(),
     };
     let selectors = input.advanced_event_selectors.filter(|selectors| !selectors.is_empty());
+    let selectors = match selectors {
+        Some(given) => advanced_from_wire(given)?,
+        None => vec![default_selector()],
+    };
+    let created = EventDataStore::new(key, input.name, selectors, cx.now());
     let mut store = EventDataStore {
-        key,
-        version: 1,
-        name: input.name,
-        advanced_event_selectors: match selectors {
-            Some(given) => advanced_from_wire(given)?,
-            None => vec![default_selector()],
-        },
-        multi_region: input.multi_region_enabled.unwrap_or(true),
+        multi_region: input.multi_region_enabled.unwrap_or(created.multi_region),
         retention_days,
-        termination_protection: input.termination_protection_enabled.unwrap_or(true),
+        termination_protection: input.termination_protection_enabled.unwrap_or(created.termination_protection),
         billing_mode,
-        ingesting: input.start_ingestion.unwrap_or(true),
-        gone_at: None,
-        event_configuration: EventConfiguration::default(),
-        organization: None,
-        shared_once: false,
-        channels: BTreeSet::new(),
-        federation_role: None,
+        ingesting: input.start_ingestion.unwrap_or(created.ingesting),
         tags: tag::validation::put(&[], tags).map_err(invalid_tag)?,
-        created: cx.now(),
-        updated: cx.now(),
+        ..created
     };
     settings::check(&store)?;
     if !store.ingesting && !store.kind().can_stop() {

@@ -13,7 +13,7 @@ use opentrail_queries::{
     QueryStatus, Row, Scanned,
 };
 use opentrail_runtime::{Clock, ManualClock, SeededRandom, Shutdown, TaskGroup};
-use opentrail_stores::{BillingMode, EventConfiguration, EventDataStore, ResourcePolicies, StoreKey, Stores};
+use opentrail_stores::{EventDataStore, ResourcePolicies, StoreKey, Stores};
 use opentrail_trails::{BucketError, Buckets, Delivery as Target};
 use uuid::Uuid;
 
@@ -222,24 +222,6 @@ pub(super) fn key(name: &str) -> DashboardKey {
 }
 
 pub(super) fn store() -> EventDataStore {
-    EventDataStore {
-        key: StoreKey { account: ACCOUNT.parse().unwrap(), home_region: Region::us_east_1(), id: Uuid::from_u128(7) },
-        version: 1,
-        name: "store".into(),
-        advanced_event_selectors: Vec::new(),
-        multi_region: true,
-        retention_days: 7,
-        termination_protection: false,
-        billing_mode: BillingMode::default(),
-        ingesting: true,
-        gone_at: None,
-        event_configuration: EventConfiguration::default(),
-        organization: None,
-        shared_once: false,
-        federation_role: None,
-        channels: BTreeSet::new(),
-        tags: Vec::new(),
-        created: Timestamp::EPOCH,
-        updated: Timestamp::EPOCH,
-    }
+    let key = StoreKey { account: ACCOUNT.parse().unwrap(), home_region: Region::us_east_1(), id: Uuid::from_u128(7) };
+    EventDataStore::new(key, "store", Vec::new(), Timestamp::EPOCH)
 }

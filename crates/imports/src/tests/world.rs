@@ -17,7 +17,7 @@ use object_store::{
 use opentrail_catalog::{Catalog, CatalogError, Change, MemoryCatalog, Versioned};
 use opentrail_model::{Region, Timestamp};
 use opentrail_runtime::{Clock, Shutdown, SystemRandom, TaskGroup};
-use opentrail_stores::{BillingMode, EventConfiguration, EventDataStore, StoreKey, Stores};
+use opentrail_stores::{EventDataStore, StoreKey, Stores};
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 use uuid::Uuid;
@@ -263,26 +263,8 @@ pub(super) fn gzip(text: &str) -> Vec<u8> {
 pub(super) fn store() -> EventDataStore {
     let now = NOW.parse().unwrap();
     let region: Region = "us-east-1".parse().unwrap();
-    EventDataStore {
-        key: StoreKey { account: ACCOUNT.parse().unwrap(), home_region: region, id: Uuid::from_u128(7) },
-        version: 1,
-        name: "store".into(),
-        advanced_event_selectors: Vec::new(),
-        multi_region: true,
-        retention_days: 365,
-        termination_protection: false,
-        billing_mode: BillingMode::default(),
-        ingesting: true,
-        gone_at: None,
-        event_configuration: EventConfiguration::default(),
-        organization: None,
-        shared_once: false,
-        federation_role: None,
-        channels: std::collections::BTreeSet::new(),
-        tags: Vec::new(),
-        created: now,
-        updated: now,
-    }
+    let key = StoreKey { account: ACCOUNT.parse().unwrap(), home_region: region, id: Uuid::from_u128(7) };
+    EventDataStore::new(key, "store", Vec::new(), now)
 }
 
 impl World {

@@ -1,4 +1,4 @@
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,7 +16,7 @@ use opentrail_journal::{Journal, MemoryJournal, NewEntry};
 use opentrail_model::{AdvancedEventSelector, FieldSelector, SelectorField, Source, Timestamp};
 use opentrail_projection::Feed;
 use opentrail_runtime::{Clock, ManualClock, Shutdown, TaskGroup};
-use opentrail_stores::{BillingMode, EventConfiguration, EventDataStore, StoreChange, StoreKey};
+use opentrail_stores::{EventDataStore, StoreChange, StoreKey};
 use opentrail_tables::{PrincipalTags, Tables, TablesDeps, TablesOptions};
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -52,30 +52,13 @@ struct World {
 fn store() -> EventDataStore {
     let management =
         FieldSelector { equals: vec!["Management".to_owned()], ..FieldSelector::of(SelectorField::EventCategory) };
-    EventDataStore {
-        key: StoreKey {
-            account: ACCOUNT.parse().unwrap(),
-            home_region: "us-east-1".parse().unwrap(),
-            id: Uuid::from_u128(7),
-        },
-        version: 1,
-        name: "store".into(),
-        advanced_event_selectors: vec![AdvancedEventSelector { name: None, field_selectors: vec![management] }],
-        multi_region: true,
-        retention_days: 3653,
-        termination_protection: false,
-        billing_mode: BillingMode::default(),
-        ingesting: true,
-        gone_at: None,
-        event_configuration: EventConfiguration::default(),
-        organization: None,
-        shared_once: false,
-        channels: BTreeSet::new(),
-        federation_role: None,
-        tags: Vec::new(),
-        created: Timestamp::EPOCH,
-        updated: Timestamp::EPOCH,
-    }
+    let key = StoreKey {
+        account: ACCOUNT.parse().unwrap(),
+        home_region: "us-east-1".parse().unwrap(),
+        id: Uuid::from_u128(7),
+    };
+    let selectors = vec![AdvancedEventSelector { name: None, field_selectors: vec![management] }];
+    EventDataStore { retention_days: 3653, ..EventDataStore::new(key, "store", selectors, Timestamp::EPOCH) }
 }
 
 impl World {

@@ -8,7 +8,7 @@ use opentrail_journal::{Journal, SegmentsJournal, SegmentsOptions};
 use opentrail_model::{AdvancedEventSelector, FieldSelector, Region, SelectorField, Source};
 use opentrail_projection::Feed;
 use opentrail_runtime::{ManualClock, Shutdown, TaskGroup};
-use opentrail_stores::{BillingMode, EventConfiguration, EventDataStore, StoreChange, StoreKey, Stores};
+use opentrail_stores::{EventDataStore, StoreChange, StoreKey, Stores};
 use opentrail_tables::{ImportChunk, ImportedEvent, PrincipalTags, Tables, TablesDeps, TablesOptions};
 use opentrail_verify::Area;
 use serde_json::json;
@@ -30,26 +30,9 @@ impl PrincipalTags for NoTags {
 fn store() -> EventDataStore {
     let management =
         FieldSelector { equals: vec!["Management".into()], ..FieldSelector::of(SelectorField::EventCategory) };
-    EventDataStore {
-        key: StoreKey { account: OWNER.parse().unwrap(), home_region: Region::us_east_1(), id: Uuid::from_u128(9) },
-        version: 1,
-        name: "store".into(),
-        advanced_event_selectors: vec![AdvancedEventSelector { name: None, field_selectors: vec![management] }],
-        multi_region: true,
-        retention_days: 30,
-        termination_protection: false,
-        billing_mode: BillingMode::default(),
-        ingesting: true,
-        gone_at: None,
-        event_configuration: EventConfiguration::default(),
-        organization: None,
-        shared_once: false,
-        federation_role: None,
-        channels: std::collections::BTreeSet::new(),
-        tags: Vec::new(),
-        created: NOW,
-        updated: NOW,
-    }
+    let key = StoreKey { account: OWNER.parse().unwrap(), home_region: Region::us_east_1(), id: Uuid::from_u128(9) };
+    let selectors = vec![AdvancedEventSelector { name: None, field_selectors: vec![management] }];
+    EventDataStore { retention_days: 30, ..EventDataStore::new(key, "store", selectors, NOW) }
 }
 
 /// The directory with an event data store that has come to the end of the journal.
