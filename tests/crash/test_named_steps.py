@@ -707,7 +707,7 @@ name = "followed"
 bucket = "followed"
 account = "{account}"
 start = "1day"
-poll = "50ms"
+poll = "100ms"
 sweep = "100ms"
 look_back = "3s"
 """
@@ -735,7 +735,7 @@ def notified(world):
     queue = FakeQueue()
     section = f'[follow.queue]\nurl = "{queue.url}"\nwait = "0s"\naccess_key_id = "k"\nsecret_access_key = "s"\n'
     config = world.server.config.read_text()
-    world.server.config.write_text(config.replace('poll = "50ms"\nsweep = "100ms"\n', 'poll = "50ms"\n') + section)
+    world.server.config.write_text(config.replace('poll = "100ms"\nsweep = "100ms"\n', 'poll = "100ms"\n') + section)
     return queue
 
 
