@@ -13,8 +13,8 @@ use crate::documents::{FAILURES, FILES, FileState, TOTALS, Totals, folded, key_o
 /// A position without marks is saved at most so often.
 const SAVE_EVERY: Duration = Duration::from_secs(10);
 
-/// Makes documents of the marks in the journal: which files are taken. The position is in the same transaction, so that it
-/// may be killed at any instruction.
+/// Makes documents of the marks in the journal: which files are taken. The position is in the same transaction, so that
+/// it may be killed at any instruction.
 #[derive(Debug)]
 pub struct Fold {
     catalog: Arc<dyn Catalog>,
@@ -28,7 +28,8 @@ pub struct Fold {
 }
 
 impl Fold {
-    /// A fold that goes on where the catalog is; the first time at the journal's `tail`, before which there are no marks.
+    /// A fold that goes on where the catalog is; the first time at the journal's `tail`, before which there are no
+    /// marks.
     pub(crate) async fn open(
         catalog: Arc<dyn Catalog>,
         clock: Arc<dyn Clock>,

@@ -60,8 +60,9 @@ impl Default for FollowOptions {
 }
 
 impl Follow {
-    /// The sources as the catalog knows them, and what folds marks of the journal into it, which must be driven from here on.
-    /// `tail` is the journal's now. Nothing is to be folded, and nothing written, if nothing was ever followed.
+    /// The sources as the catalog knows them, and what folds marks of the journal into it, which must be driven from
+    /// here on. `tail` is the journal's now. Nothing is to be folded, and nothing written, if nothing was ever
+    /// followed.
     ///
     /// # Errors
     /// When the catalog fails.

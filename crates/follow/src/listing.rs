@@ -145,7 +145,8 @@ impl Bucket<'_> {
         Ok(common_prefixes.iter().filter_map(|prefix| prefix.filename().map(str::to_owned)).collect())
     }
 
-    /// What a folder has behind the key `after` that is not taken, nor among the failures, and was not put before `passed`.
+    /// What a folder has behind the key `after` that is not taken, nor among the failures, and was not put before
+    /// `passed`.
     ///
     /// # Errors
     /// When bucket or catalog fails.
@@ -190,7 +191,8 @@ impl Bucket<'_> {
                 if state.done {
                     return false;
                 }
-                // Another object under the same key is read from its beginning: what is known of it comes once all the same.
+                // Another object under the same key is read from its beginning: what is known of it comes once all the
+                // same.
                 found.skip = if state.modified == found.modified { state.records } else { 0 };
             }
             !failed.contains(&found.object.key)

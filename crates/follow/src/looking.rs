@@ -25,7 +25,8 @@ const SLACK: Duration = Duration::from_secs(60 * 60);
 const ROUND: usize = 500;
 /// What a file that failed is taken to have, compressed, until it is read.
 pub(crate) const UNKNOWN_SIZE: u64 = 256 << 10;
-/// A file that cannot be read for so long is given up, as deliveries of CloudTrail are. (User Guide, "Troubleshooting".)
+/// A file that cannot be read for so long is given up, as deliveries of CloudTrail are. (User Guide,
+/// "Troubleshooting".)
 const GIVEN_UP: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
 impl Follower {
@@ -94,8 +95,8 @@ impl Follower {
         Ok(tell_all(&self.source, problems))
     }
 
-    /// Everything in the folder that was put before then is taken, or among the failures: it need not be remembered file by
-    /// file.
+    /// Everything in the folder that was put before then is taken, or among the failures: it need not be remembered
+    /// file by file.
     pub(crate) async fn pass(&mut self, folder: &Folder, before: Timestamp) -> Result<(), CatalogError> {
         let Some(Place { passed, listed }) = self.folders.get(folder).copied() else { return Ok(()) };
         if before.since(passed) < self.source.look_back / 24 || before <= passed {
@@ -107,7 +108,8 @@ impl Follower {
         let gone = files.into_iter().filter(|file| file.value.is_passed(before));
         let mut changes = vec![Change::put(FOLDERS, key, Expect::Anything, &Passed { before })];
         changes.extend(gone.map(|file| Change::delete(FILES, file.key, Expect::Anything)));
-        // A commit that fails may have been kept: then the files are forgotten, and only the catalog knows that they are passed.
+        // A commit that fails may have been kept: then the files are forgotten, and only the catalog knows that they
+        // are passed.
         self.folders.remove(folder);
         CrashPoint::FollowPass.reach();
         catalog.commit(changes).await?;
@@ -136,7 +138,7 @@ impl Follower {
             let key = within(name, &document).to_owned();
             let folder = LogKey::parse(&self.source.root(), &key);
             if failure.last.since(failure.first) >= GIVEN_UP {
-                error!(source = name, key, reason = %failure.error, "a log file could not be read for 30 days and is given up");
+                error!(source = name, key, reason = %failure.error, "a log file is given up after 30 days");
                 metrics::counter!("opentrail_follow_files_total", "source" => name.clone(), "outcome" => "given-up")
                     .increment(1);
                 given_up.push(Change::delete(FAILURES, document, Expect::Anything));

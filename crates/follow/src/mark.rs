@@ -2,8 +2,8 @@ use bytes::Bytes;
 use opentrail_model::Timestamp;
 use serde::{Deserialize, Serialize};
 
-/// An entry of the journal ([`opentrail_model::Source::Control`]) that closes a batch of records: which files they are of.
-/// It is there if and only if the records are.
+/// An entry of the journal ([`opentrail_model::Source::Control`]) that closes a batch of records: which files they are
+/// of. It is there if and only if the records are.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Mark {
     /// [`Source::name`](crate::Source).

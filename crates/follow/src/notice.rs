@@ -19,8 +19,8 @@ const DEEPEST: usize = 2;
 
 impl Notice {
     /// Reads a message's body. S3's event notifications (S3 User Guide, "Event message structure"), CloudTrail's own
-    /// notifications, either of them as SNS wraps them (SNS Developer Guide, "Amazon SNS message and JSON formats"), and
-    /// EventBridge's `Object Created` (S3 User Guide, "EventBridge event message structure").
+    /// notifications, either of them as SNS wraps them (SNS Developer Guide, "Amazon SNS message and JSON formats"),
+    /// and EventBridge's `Object Created` (S3 User Guide, "EventBridge event message structure").
     pub(crate) fn read(body: &str) -> Self {
         Self::read_at(body, 0)
     }

@@ -63,8 +63,8 @@ impl Follower {
         Ok(heard)
     }
 
-    /// What is not understood is left to the queue, which gives it up by its own rules. What is about something else than this
-    /// source's log files is done with: the queue is this source's.
+    /// What is not understood is left to the queue, which gives it up by its own rules. What is about something else
+    /// than this source's log files is done with: the queue is this source's.
     fn hear(&self, messages: Vec<Message>) -> Heard {
         let mut heard = Heard::default();
         let name = &self.source.name;

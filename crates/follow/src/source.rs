@@ -16,8 +16,8 @@ pub struct Source {
     pub prefix: String,
     /// Only what lies in this organization's folder.
     pub organization: Option<OrganizationId>,
-    /// Only folders of these accounts; of all when empty. Events of an account of this server are taken as that account's
-    /// only if it is here.
+    /// Only folders of these accounts; of all when empty. Events of an account of this server are taken as that
+    /// account's only if it is here.
     pub accounts: BTreeSet<AccountId>,
     /// Only folders of these Regions; of all when empty.
     pub regions: BTreeSet<Region>,
@@ -61,9 +61,9 @@ impl Source {
 
     /// Whose an event is that names this account, which may be one of the server; `None` when it may not be taken.
     ///
-    /// As with `POST /v1/records`, an event of an account of the server is that account's and nobody else's, and one of any
-    /// other account is the source's. Whoever can write to the bucket can write what they like: so an account of the
-    /// server must be named for it.
+    /// As with `POST /v1/records`, an event of an account of the server is that account's and nobody else's, and one of
+    /// any other account is the source's. Whoever can write to the bucket can write what they like: so an account of
+    /// the server must be named for it.
     pub(crate) fn whose(&self, named: AccountId, is_here: bool) -> Option<AccountId> {
         match is_here {
             false => Some(self.account),

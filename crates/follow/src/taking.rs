@@ -59,7 +59,8 @@ struct Chunk {
 }
 
 impl Taking<'_> {
-    /// Takes the files, and returns once all that is taken is known as taken. Those that cannot be read become failures.
+    /// Takes the files, and returns once all that is taken is known as taken. Those that cannot be read become
+    /// failures.
     ///
     /// # Errors
     /// When journal or catalog fails. What was taken until then stays taken.
@@ -167,7 +168,7 @@ impl Taking<'_> {
             let state = FailureState::after(before.as_ref(), error, modified, now);
             let (source, reason) = (&self.source.name, &state.error);
             if state.is_set_aside() && !before.is_some_and(|before| before.is_set_aside()) {
-                error!(source, key = object.key, %reason, "a log file cannot be read and was set aside; it is tried again");
+                error!(source, key = object.key, %reason, "a log file cannot be read and was set aside");
             } else {
                 warn!(source, key = object.key, attempts = state.attempts, %reason, "a log file cannot be read");
             }

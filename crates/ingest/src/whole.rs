@@ -22,9 +22,9 @@ pub struct Whole {
 }
 
 impl Ingest {
-    /// Appends records that were checked before ([`crate::check`]), but those that are known, and an entry that closes them:
-    /// in one batch, so that either all of these are kept or none. `close` makes the entry of what becomes of the records;
-    /// it may be called more than once, and the report given to it has no positions yet.
+    /// Appends records that were checked before ([`crate::check`]), but those that are known, and an entry that closes
+    /// them: in one batch, so that either all of these are kept or none. `close` makes the entry of what becomes of the
+    /// records; it may be called more than once, and the report given to it has no positions yet.
     ///
     /// All of it is held in memory: a batch is to have a few megabytes.
     ///

@@ -47,8 +47,9 @@ async fn lives(world: &World, case: &str) -> u64 {
     }
 }
 
-/// Each step in turn goes wrong in each way: in the end every record is there once, byte for byte, and the documents are what
-/// they would have been. The process that comes after one that died knows no record: nothing but marks tells what is taken.
+/// Each step in turn goes wrong in each way: in the end every record is there once, byte for byte, and the documents
+/// are what they would have been. The process that comes after one that died knows no record: nothing but marks tells
+/// what is taken.
 #[tokio::test]
 async fn no_step_that_fails_or_ends_the_process_loses_or_doubles_anything() {
     let steps = {

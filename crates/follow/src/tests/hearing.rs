@@ -17,8 +17,8 @@ async fn world() -> World {
     world
 }
 
-/// Each step in turn goes wrong in each way: in the end every record is there once, and the messages are gone. Nothing is ever
-/// listed.
+/// Each step in turn goes wrong in each way: in the end every record is there once, and the messages are gone. Nothing
+/// is ever listed.
 #[tokio::test]
 async fn no_step_that_fails_or_ends_the_process_loses_or_doubles_what_messages_name() {
     let steps = {

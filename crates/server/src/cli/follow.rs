@@ -10,8 +10,8 @@ use super::{FOUND_PROBLEMS, OK, OutputFormat, output};
 
 /// Say how followed buckets are doing: what came in, how far behind, which files cannot be read.
 ///
-/// Buckets are followed by `[[follow]]` in the server's configuration. Those of the caller's account are listed; it needs
-/// opentrail:ListFollowedBuckets.
+/// Buckets are followed by `[[follow]]` in the server's configuration. Those of the caller's account are listed; it
+/// needs opentrail:ListFollowedBuckets.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   opentrail follow --endpoint-url http://127.0.0.1:4590

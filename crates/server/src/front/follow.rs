@@ -12,7 +12,8 @@ use super::{Body, Parts, Peer, answer};
 pub(super) const PATH: &str = "/v1/follow";
 const ACTION: &str = "opentrail:ListFollowedBuckets";
 
-/// `GET /v1/follow`: the followed buckets whose `account` is the caller's. It is not recorded, a choice, as `/metrics` is not.
+/// `GET /v1/follow`: the followed buckets whose `account` is the caller's. It is not recorded, a choice, as `/metrics`
+/// is not.
 pub(super) async fn answer(parts: &Arc<Parts>, peer: Peer, head: Head) -> Response<Body> {
     let request_id = parts.services.random.uuid().to_string();
     answer::whole(match list(parts, &peer, &head).await {
