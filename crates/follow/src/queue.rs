@@ -71,10 +71,10 @@ impl Follower {
         for Message { body, receipt } in messages {
             let outcome = match Notice::read(&body) {
                 Notice::Unknown => {
-                    let body: String = body.chars().take(200).collect();
+                    let size_bytes = body.len();
                     warn!(
                         source = name,
-                        body, "a message of the queue is no notification that is known; it is left there"
+                        size_bytes, "a message is no notification that is known, and left in its queue"
                     );
                     "unknown"
                 }
