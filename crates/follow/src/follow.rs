@@ -23,7 +23,15 @@ pub struct Follow {
     folded: watch::Receiver<Position>,
     /// Marks up to here were there at the start.
     tail: Position,
-    sources: Vec<(Source, Option<Arc<dyn Queue>>, Arc<Live>)>,
+    sources: Vec<Followed>,
+}
+
+/// A source, what tells of its new files, and what is known of it while the server runs.
+#[derive(Clone, Debug)]
+pub(crate) struct Followed {
+    pub(crate) source: Source,
+    pub(crate) queue: Option<Arc<dyn Queue>>,
+    pub(crate) live: Arc<Live>,
 }
 
 /// What followers work with.
@@ -72,8 +80,8 @@ impl Follow {
         tail: Position,
         sources: Vec<(Source, Option<Arc<dyn Queue>>)>,
     ) -> Result<(Self, Option<Fold>), CatalogError> {
-        let live = || Arc::new(Live::new(clock.now()));
-        let sources: Vec<_> = sources.into_iter().map(|(source, queue)| (source, queue, live())).collect();
+        let followed = |(source, queue)| Followed { source, queue, live: Arc::new(Live::new(clock.now())) };
+        let sources: Vec<Followed> = sources.into_iter().map(followed).collect();
         if sources.is_empty() && folded(&*catalog).await?.is_none() {
             let (_, folded) = watch::channel(tail);
             return Ok((Self { catalog, clock, folded, tail, sources }, None));
@@ -87,8 +95,8 @@ impl Follow {
         let tasks = deps.tasks.clone();
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let inner = Arc::new(Inner::new(self, deps, Arc::new(Semaphore::new(cores))));
-        for (source, queue, live) in self.sources() {
-            let follower = Follower::new(Arc::clone(&inner), source, queue, live);
+        for followed in self.sources() {
+            let follower = Follower::new(Arc::clone(&inner), followed.clone());
             let shutdown = tasks.shutdown().clone();
             tasks.spawn("follow", OnError::Log, async move {
                 follower.run(shutdown).await;
@@ -97,9 +105,9 @@ impl Follow {
         }
     }
 
-    /// The sources, and what is known of each while the server runs.
-    pub(crate) fn sources(&self) -> impl Iterator<Item = (Source, Option<Arc<dyn Queue>>, Arc<Live>)> {
-        self.sources.iter().cloned()
+    /// The sources.
+    pub(crate) fn sources(&self) -> &[Followed] {
+        &self.sources
     }
 
     /// What can be told of the account's sources.
@@ -108,7 +116,8 @@ impl Follow {
     /// When the catalog fails.
     pub async fn report(&self, account: AccountId) -> Result<Vec<SourceReport>, CatalogError> {
         let mut reports = Vec::new();
-        for (source, queue, live) in self.sources.iter().filter(|(source, ..)| source.account == account) {
+        let of_account = self.sources.iter().filter(|followed| followed.source.account == account);
+        for Followed { source, queue, live } in of_account {
             let totals = self.catalog.find::<Totals>(TOTALS, &source.name).await?;
             let Totals { counts, newest } = totals.map(|found| found.value).unwrap_or_default();
             let failures: Vec<Versioned<FailureState>> = self.catalog.all(FAILURES, &key_of(&source.name, "")).await?;

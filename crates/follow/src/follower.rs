@@ -11,7 +11,7 @@ use opentrail_runtime::Shutdown;
 use tracing::{error, info};
 
 use crate::documents::{BeginError, begin};
-use crate::follow::{Inner, Live, Phase};
+use crate::follow::{Followed, Inner, Live, Phase};
 use crate::key::Folder;
 use crate::listing::{Bucket, Problem};
 use crate::taking::{TakeError, Taking};
@@ -73,7 +73,8 @@ impl From<Problem> for LookError {
 }
 
 impl Follower {
-    pub(crate) fn new(inner: Arc<Inner>, source: Source, queue: Option<Arc<dyn Queue>>, live: Arc<Live>) -> Self {
+    pub(crate) fn new(inner: Arc<Inner>, followed: Followed) -> Self {
+        let Followed { source, queue, live } = followed;
         let (start, folders) = (Timestamp::EPOCH, BTreeMap::new());
         Self { inner, source, queue, live, start, begun: false, folders, swept: None, failed_polls: 0 }
     }

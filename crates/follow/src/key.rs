@@ -42,13 +42,13 @@ impl Folder {
     }
 
     /// What keys of a day's files and later ones' are greater than.
-    pub(crate) fn from_day(&self, day: Timestamp) -> String {
+    pub(crate) fn before_day(&self, day: Timestamp) -> String {
         format!("{}{}", self.name, day.format("%Y/%m/%d"))
     }
 
     /// The same for files whose names say this minute or a later one. A name has the kind in its middle, as the folder
     /// does: for all but `CloudTrail` that is a guess, and what is called otherwise is found once a sweep.
-    pub(crate) fn from_minute(&self, minute: Timestamp) -> String {
+    pub(crate) fn before_minute(&self, minute: Timestamp) -> String {
         let Self { name, account, kind, region, .. } = self;
         format!("{name}{}/{account}_{kind}_{region}_{}", minute.format("%Y/%m/%d"), minute.format("%Y%m%dT%H%M"))
     }
@@ -134,9 +134,9 @@ mod tests {
         let key =
             format!("AWSLogs/{A}/CloudTrail/us-east-1/2026/01/02/{A}_CloudTrail_us-east-1_20260102T0304Z_a.json.gz");
         let LogKey { folder, minute } = LogKey::parse("AWSLogs/", &key).unwrap();
-        for from in [folder.from_day(minute), folder.from_minute(minute)] {
+        for from in [folder.before_day(minute), folder.before_minute(minute)] {
             assert!(from < key && from.as_str() > folder.name.as_str(), "{from}");
         }
-        assert!(folder.from_minute(minute + std::time::Duration::from_secs(60)) > key);
+        assert!(folder.before_minute(minute + std::time::Duration::from_secs(60)) > key);
     }
 }

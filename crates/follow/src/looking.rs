@@ -61,7 +61,7 @@ impl Follower {
         let near = now - NEAR.min(self.source.look_back);
         let pages = stream::iter(self.folders.clone()).map(|(folder, Place { passed, listed })| {
             let after =
-                if listed && near > passed { folder.from_minute(near) } else { folder.from_day(passed - SLACK) };
+                if listed && near > passed { folder.before_minute(near) } else { folder.before_day(passed - SLACK) };
             async move {
                 let page = bucket.page(&folder, &after, passed).await;
                 (folder, passed, page)

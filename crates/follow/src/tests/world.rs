@@ -466,9 +466,8 @@ impl World {
         let surroundings = Arc::new(Around(Arc::clone(&self.bucket), Arc::clone(&self.refusal)));
         let deps =
             FollowDeps { ingest, surroundings, options: self.options.clone(), tasks: TaskGroup::new(Shutdown::new()) };
-        let (source, queue, live) = follow.sources().next().unwrap();
-        let follower =
-            Follower::new(Arc::new(Inner::new(&follow, deps, Arc::new(Semaphore::new(2)))), source, queue, live);
+        let followed = follow.sources()[0].clone();
+        let follower = Follower::new(Arc::new(Inner::new(&follow, deps, Arc::new(Semaphore::new(2)))), followed);
         let (journal, inbox) = (Arc::clone(&self.journal), Arc::clone(&self.inbox));
         Ok(Life { follow, fold: Mutex::new(fold), follower: Mutex::new(Some(follower)), journal, inbox })
     }
