@@ -191,3 +191,59 @@ def test_the_command_line_says_where_the_table_is(server, role):
         "EndpointUrl": server.endpoint,
         "FederationRoleArn": role,
     }
+
+
+def test_the_table_of_a_store_with_a_key_is_read_by_whom_the_key_lets(server, role):
+    cloudtrail, kms, iam, s3 = (server.client(name) for name in ("cloudtrail", "kms", "iam", "s3"))
+    policy = {"Version": "2012-10-17", "Statement": [
+        {"Effect": "Allow", "Principal": {"AWS": f"arn:aws:iam::{ACCOUNT}:root"}, "Action": "kms:*", "Resource": "*"},
+        {"Effect": "Allow", "Principal": {"Service": "cloudtrail.amazonaws.com"},
+         "Action": ["kms:GenerateDataKey", "kms:Decrypt"], "Resource": "*"}]}  # fmt: skip
+    key = kms.create_key(Policy=json.dumps(policy))["KeyMetadata"]["Arn"]
+    store = cloudtrail.create_event_data_store(Name="sealed", KmsKeyId=key)["EventDataStoreArn"]
+    bucket = store.rpartition("/")[2]
+    put(server, 300, "Seen")
+    cloudtrail.enable_federation(EventDataStore=store, FederationRoleArn=role)
+
+    def files():
+        listed = s3.list_objects_v2(Bucket=bucket).get("Contents", [])
+        return {item["Key"]: item["Size"] for item in listed if "_delta_log" not in item["Key"]}
+
+    wait_until(files, "a flush")
+    keys = keys_of(server, role)
+
+    def seen():
+        return DeltaTable(f"s3://{bucket}", storage_options=options(server, keys)).to_pyarrow_table(columns=["eventname"])
+
+    with pytest.raises(Exception, match="(?i)denied|403|forbidden|kms"):
+        seen()
+    both = READER | {"Statement": [*READER["Statement"], {"Effect": "Allow", "Action": "kms:Decrypt", "Resource": key}]}
+    iam.put_role_policy(RoleName="lake-reader", PolicyName="read", PolicyDocument=json.dumps(both))
+    wait_until(lambda: seen().column("eventname").to_pylist().count("Seen") == 300, "the rows in the table")
+    events = DeltaTable(f"s3://{bucket}", storage_options=options(server, keys)).to_pyarrow_dataset()
+    assert duckdb.sql("SELECT count(*) FROM events WHERE eventname = 'Seen'").fetchall() == [(300,)]
+    frame = polars.scan_delta(f"s3://{bucket}", storage_options=options(server, keys))
+    assert frame.filter(polars.col("eventname") == "Seen").select(polars.len()).collect().item() == 300
+
+    # What is shown is plain and as long as is said; what lies on the disk is not.
+    def whole():
+        name, size = next(iter(files().items()))
+        try:
+            answer = s3.get_object(Bucket=bucket, Key=name)
+        except s3.exceptions.NoSuchKey:
+            return None  # merged meanwhile
+        body = answer["Body"].read()
+        assert (len(body), answer["SSEKMSKeyId"], answer["ServerSideEncryption"]) == (size, key, "aws:kms")
+        assert body.startswith(b"PAR1") and body.endswith(b"PAR1")
+        assert s3.get_object(Bucket=bucket, Key=name, Range="bytes=-4")["Body"].read() == b"PAR1"
+        return (server.data / "tables/stores" / bucket / name).read_bytes()
+
+    stored = wait_until(whole, "a file")
+    assert b"PAR1" not in stored and key.encode() in stored
+    kms.disable_key(KeyId=key)
+    with pytest.raises(Exception, match="(?i)denied|403|forbidden|kms|disabled"):
+        seen()
+    with pytest.raises(botocore.exceptions.ClientError, match="KMS.DisabledException"):
+        s3.get_object(Bucket=bucket, Key=next(iter(files())))
+    kms.enable_key(KeyId=key)
+    cloudtrail.disable_federation(EventDataStore=store)

@@ -17,7 +17,7 @@ use opentrail_model::{AccountId, Region, Timestamp};
 use opentrail_organizations::Organizations;
 use opentrail_queries::Queries;
 use opentrail_runtime::{Clock, Random};
-use opentrail_stores::{Channels, ResourcePolicies, StoreChange, Stores};
+use opentrail_stores::{Channels, ResourcePolicies, StoreChange, StoreKms, Stores};
 use opentrail_trails::{Buckets, TrailChange, Trails};
 
 use crate::audit::Audited;
@@ -43,6 +43,8 @@ pub struct Services {
     pub imports: Imports,
     /// What makes statements of questions.
     pub generator: Arc<dyn Generator>,
+    /// KMS, for the keys of event data stores.
+    pub store_kms: Arc<dyn StoreKms>,
     /// Where other engines read the tables of event data stores.
     pub federation: Arc<dyn FederatedTables>,
     /// The dashboards that show what queries find.

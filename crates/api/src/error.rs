@@ -10,7 +10,7 @@ use opentrail_imports::{ImportError, OriginError};
 use opentrail_model::ParseTrailNameError;
 use opentrail_queries::{InvalidStatement, PlanError, QueryError, ResultsError};
 use opentrail_selectors::SelectorError;
-use opentrail_stores::{ChannelError, StoreError};
+use opentrail_stores::{ChannelError, StoreError, StoreKeyError};
 use opentrail_trails::{BucketError, KeyError, TrailError};
 use opentrail_wire::Exception;
 use opentrail_wire::cloudtrail::Operation;
@@ -172,7 +172,8 @@ impl From<StoreSettingsError> for ApiError {
             | StoreSettingsError::OneAccount
             | StoreSettingsError::OneRegion => Exception::invalid_parameter(message),
             StoreSettingsError::KindChange => Exception::invalid_event_selectors(message),
-            StoreSettingsError::KeyNotBuilt => Exception::unsupported_operation(message),
+            // A choice: nothing that is declared fits better.
+            StoreSettingsError::OtherKey => Exception::invalid_kms_key_id(message),
         })
     }
 }
@@ -294,6 +295,19 @@ impl From<KeyError> for ApiError {
             // KmsKeyDisabledException is no longer used. (API Reference, CreateTrail.)
             KeyError::Unusable { .. } => Exception::kms(message),
             KeyError::Unavailable { .. } => Exception::service_unavailable(message),
+        })
+    }
+}
+
+impl From<StoreKeyError> for ApiError {
+    fn from(error: StoreKeyError) -> Self {
+        let message = error.to_string();
+        Self(match error {
+            StoreKeyError::Invalid { .. } => Exception::invalid_kms_key_id(message),
+            StoreKeyError::NotFound { .. } => Exception::kms_key_not_found(message),
+            StoreKeyError::AccessDenied { .. } => Exception::insufficient_encryption_policy(message),
+            StoreKeyError::Unusable { .. } => Exception::kms(message),
+            StoreKeyError::Unavailable { .. } => Exception::service_unavailable(message),
         })
     }
 }
@@ -495,6 +509,7 @@ impl From<PlanError> for ApiError {
     fn from(error: PlanError) -> Self {
         match error {
             PlanError::Statement(invalid) => invalid.into(),
+            PlanError::Locked { reason } => Self(Exception::insufficient_encryption_policy(reason)),
             PlanError::Unavailable { reason } => {
                 error!(reason, "a query could not be prepared");
                 Self(Exception::service_unavailable("The event data store is unavailable. Try again later."))
@@ -519,9 +534,13 @@ impl From<QueryError> for ApiError {
 impl From<ResultsError> for ApiError {
     /// Details stay in our log.
     fn from(error: ResultsError) -> Self {
+        if let ResultsError::Key(refused) = &error {
+            // Of a KMS key that is off, too: GetQueryResults declares no other error of keys.
+            return Self(Exception::insufficient_encryption_policy(refused.to_string()));
+        }
         error!(%error, "rows of a query cannot be read");
         Self(match error {
-            ResultsError::Disk { .. } => {
+            ResultsError::Disk { .. } | ResultsError::Key(_) => {
                 Exception::service_unavailable("The results are unavailable. Try again later.")
             }
             ResultsError::Damaged { .. } | ResultsError::TooLarge => Exception::internal_failure(),

@@ -71,6 +71,7 @@ impl History {
 
     /// Lets old days go and merges one set of files; false when there is none.
     async fn maintain_once(&self) -> Result<bool, HistoryError> {
+        self.settle().await?;
         self.expire().await?;
         let days: Vec<(String, Vec<Arc<Segment>>)> = {
             let view = self.shared.view.read();
@@ -111,12 +112,23 @@ impl History {
 
     /// Deletes files that are no longer part of the table, and what a crash left. Returns how many went.
     pub async fn vacuum(&self) -> Result<usize, HistoryError> {
+        self.settle().await?;
         let table = self.shared.table.lock().await;
         let deleted = table.vacuum(self.shared.options.vacuum_age, self.shared.clock.now()).await?;
         if deleted > 0 {
             info!(files = deleted, "deleted files that left the event history");
         }
         Ok(deleted)
+    }
+
+    /// Shows what the log says, if a commit may have landed.
+    async fn settle(&self) -> Result<(), HistoryError> {
+        let mut table = self.shared.table.lock().await;
+        if table.is_doubtful() {
+            table.reload().await?;
+            self.shared.show(&table).await?;
+        }
+        Ok(())
     }
 
     /// Takes out the days of which no event is found any more.

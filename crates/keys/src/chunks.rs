@@ -42,12 +42,17 @@ pub struct ChunkSealer {
 impl ChunkSealer {
     /// A new stream; its header is put into `out`.
     pub fn new(data_key: &Material, random: &dyn Random, out: &mut Vec<u8>) -> Self {
+        Self::bound(data_key, &[], random, out)
+    }
+
+    /// As [`Self::new`], for a stream that opens only with the same `bound` bytes.
+    pub fn bound(data_key: &Material, bound: &[u8], random: &dyn Random, out: &mut Vec<u8>) -> Self {
         let mut salt = [0; SALT_BYTES];
         random.fill(&mut salt);
         out.push(FORMAT);
         out.extend_from_slice(&salt);
         let pending = Zeroizing::new(Vec::with_capacity((CHUNK_BYTES + TAG_BYTES) as usize));
-        Self { key: data_key.derived(&salt, STREAM), next: 0, pending }
+        Self { key: data_key.derived(&salt, &purpose(bound)), next: 0, pending }
     }
 
     /// Takes more of the text in, and puts the chunks that became full into `out`.
@@ -90,12 +95,20 @@ impl ChunkOpener {
     /// # Errors
     /// When that is no header.
     pub fn new(data_key: &Material, header: &[u8], plain: u64) -> Result<Self, UnsealError> {
+        Self::bound(data_key, &[], header, plain)
+    }
+
+    /// As [`Self::new`], for a stream of [`ChunkSealer::bound`].
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub fn bound(data_key: &Material, bound: &[u8], header: &[u8], plain: u64) -> Result<Self, UnsealError> {
         let (format, salt) = header.split_first().ok_or(UnsealError)?;
         let salt = salt.try_into().map_err(|_| UnsealError)?;
         if *format != FORMAT {
             return Err(UnsealError);
         }
-        Ok(Self { key: data_key.derived(salt, STREAM), chunks: chunks_in(plain) })
+        Ok(Self { key: data_key.derived(salt, &purpose(bound)), chunks: chunks_in(plain) })
     }
 
     /// Opens chunk number `index` (from 0): what remains of `chunk` is its plaintext.
@@ -103,10 +116,18 @@ impl ChunkOpener {
     /// # Errors
     /// When it was altered, or is not that chunk.
     pub fn open(&self, index: u64, chunk: &mut Vec<u8>) -> Result<(), UnsealError> {
-        let nonce = nonce(index, index + 1 == self.chunks);
-        let length = self.key.open_in_place(nonce, Aad::empty(), chunk).map_err(|_| UnsealError)?.len();
+        let length = self.open_in_place(index, chunk)?;
         chunk.truncate(length);
         Ok(())
+    }
+
+    /// As [`Self::open`]; the plaintext is at the beginning of `chunk`, and so long.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub fn open_in_place(&self, index: u64, chunk: &mut [u8]) -> Result<usize, UnsealError> {
+        let nonce = nonce(index, index + 1 == self.chunks);
+        Ok(self.key.open_in_place(nonce, Aad::empty(), chunk).map_err(|_| UnsealError)?.len())
     }
 }
 
@@ -120,6 +141,11 @@ impl std::fmt::Debug for ChunkOpener {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "ChunkOpener({} chunks)", self.chunks)
     }
+}
+
+/// What the key of a stream is derived for. No text is bound to what nothing is bound to.
+fn purpose(bound: &[u8]) -> Vec<u8> {
+    if bound.is_empty() { STREAM.to_vec() } else { [STREAM, b"\0", bound].concat() }
 }
 
 /// The stream has a key of its own, so that a counter makes every nonce unique.
@@ -167,6 +193,22 @@ mod tests {
                 assert_eq!(opened(&key, &sealed, length as u64).unwrap(), text, "{length} bytes");
             }
         }
+    }
+
+    #[test]
+    fn a_bound_stream_opens_with_what_it_is_bound_to_only() {
+        let key = Material::generate(&SystemRandom);
+        let mut sealed = Vec::new();
+        let mut sealer = ChunkSealer::bound(&key, b"here", &SystemRandom, &mut sealed);
+        sealer.update(b"text", &mut sealed);
+        sealer.finish(&mut sealed);
+        let (header, body) = sealed.split_at(HEADER_BYTES as usize);
+        let opened = |bound: &[u8]| {
+            let mut chunk = body.to_vec();
+            ChunkOpener::bound(&key, bound, header, 4)?.open(0, &mut chunk).map(|()| chunk)
+        };
+        assert_eq!(opened(b"here").unwrap(), b"text");
+        assert_eq!([opened(b"there"), opened(b"")], [Err(UnsealError), Err(UnsealError)]);
     }
 
     #[test]

@@ -5,11 +5,13 @@
 //! purpose cannot be passed off as another.
 //!
 //! [`Material`] is the key of somebody else's secrets (a KMS key, or a data key made under one), which the ring keeps
-//! sealed; [`chunks`] seals long texts under a data key.
+//! sealed; [`chunks`] seals long texts under a data key, [`SealingWriter`] files that keep their data key with them.
 
 pub mod chunks;
+mod file;
 mod material;
 
+pub use file::{DataKey, SealedDataKey, SealedHeader, SealingWriter};
 pub use material::Material;
 
 use std::fs::{self, File, OpenOptions};

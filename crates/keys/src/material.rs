@@ -9,6 +9,7 @@ use crate::UnsealError;
 
 pub(crate) const SALT_BYTES: usize = 16;
 const TAG_BYTES: usize = 16;
+const COMBINED: &[u8] = b"opentrail materials, combined";
 const MESSAGE: &[u8] = b"opentrail material, one message";
 
 /// 256 bits of key material, of which every message gets a key of its own.
@@ -32,6 +33,18 @@ impl Material {
     /// Material that was exposed before; `None` unless it has 32 bytes.
     pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
         Some(Self(Zeroizing::new(bytes.try_into().ok()?)))
+    }
+
+    /// The material that only somebody has who has all of `parts`, for one `purpose`.
+    pub fn combined<'a>(parts: impl IntoIterator<Item = &'a Self>, purpose: &[u8]) -> Self {
+        let mut all = Zeroizing::new(Vec::new());
+        parts.into_iter().for_each(|part| all.extend_from_slice(&*part.0));
+        let mut bytes = Zeroizing::new([0; 32]);
+        let pseudo_random = Salt::new(HKDF_SHA256, COMBINED).extract(&all);
+        let info = [purpose];
+        let expanded = pseudo_random.expand(&info, HKDF_SHA256).and_then(|expanded| expanded.fill(&mut *bytes));
+        expanded.expect("HKDF-SHA256 gives 32 bytes");
+        Self(bytes)
     }
 
     /// The bytes, to be sealed or handed to whoever asked for a data key.
@@ -105,6 +118,17 @@ mod tests {
             assert_eq!(material.open(b"context", &altered), Err(UnsealError), "byte {i}");
             assert_eq!(material.open(b"context", &sealed[..i]), Err(UnsealError), "cut at {i}");
         }
+    }
+
+    #[test]
+    fn combined_material_depends_on_every_part_and_the_purpose() {
+        let (a, b) = (Material::generate(&SystemRandom), Material::generate(&SystemRandom));
+        let both = Material::combined([&a, &b], b"rows");
+        assert_eq!(both.expose(), Material::combined([&a, &b], b"rows").expose());
+        for other in [Material::combined([&a], b"rows"), Material::combined([&b], b"rows")] {
+            assert_ne!(both.expose(), other.expose());
+        }
+        assert_ne!(both.expose(), Material::combined([&a, &b], b"else").expose());
     }
 
     #[test]

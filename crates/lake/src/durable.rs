@@ -1,19 +1,21 @@
 use std::fmt;
-use std::fs::{self, File};
-use std::io::Write;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
-use futures::FutureExt;
-use futures::stream::BoxStream;
+use futures::stream::{self, BoxStream};
+use futures::{FutureExt, StreamExt};
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
 use object_store::{
-    CopyOptions, Error, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore, PutMode,
-    PutMultipartOptions, PutOptions, PutPayload, PutResult, Result, UploadPart,
+    CopyOptions, Error, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore, ObjectStoreExt,
+    PutMode, PutMultipartOptions, PutOptions, PutPayload, PutResult, Result, UploadPart,
 };
 use opentrail_runtime::CrashPoint;
+
+use crate::disk;
+use crate::faults::At;
 
 /// The local file system, where what was put survives a power failure: `LocalFileSystem` renames without syncing,
 /// and a commit that is lost after the journal has been trimmed would lose events.
@@ -28,6 +30,12 @@ pub(crate) struct DurableStore {
 impl DurableStore {
     pub(crate) fn new() -> Self {
         Self { inner: LocalFileSystem::new() }
+    }
+
+    /// A read of the object or of the objects below the prefix, which a test may have fail.
+    fn read(&self, location: &Path) -> Result<()> {
+        let path = self.inner.path_to_filesystem(location)?;
+        At::step(&path).before().map_err(generic)
     }
 
     async fn store(&self, location: &Path, payload: PutPayload, mode: PutMode) -> Result<PutResult> {
@@ -45,40 +53,48 @@ impl fmt::Display for DurableStore {
     }
 }
 
-/// Sets temporary names of one process apart; those of a process that died stay beside the log, where readers skip them
-/// and `fsck` remarks them.
+fn generic(source: std::io::Error) -> Error {
+    Error::Generic { store: "DurableStore", source: Box::new(source) }
+}
+
+/// Whether a file of this name is one that a put left under a temporary name, where readers skip it.
+pub(crate) fn is_staged(name: &str) -> bool {
+    name.rsplit_once('#').is_some_and(|(_, number)| !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit()))
+}
+
+/// Sets temporary names of one process apart; those of a process that died stay beside the log until a vacuum, and `fsck`
+/// remarks them.
 static NEXT: AtomicU64 = AtomicU64::new(0);
 
 fn store(target: PathBuf, location: String, payload: &PutPayload, mode: PutMode) -> Result<PutResult> {
-    let generic = |source: std::io::Error| Error::Generic { store: "DurableStore", source: Box::new(source) };
     let parent = target.parent().unwrap_or(&target).to_owned();
-    fs::create_dir_all(&parent).map_err(generic)?;
+    disk::create_dir_all(&parent).map_err(generic)?;
     let mut staged = target.clone().into_os_string();
     staged.push(format!("#{}", NEXT.fetch_add(1, Ordering::Relaxed)));
     let staged = PathBuf::from(staged);
-    let placed = File::create(&staged)
-        .and_then(|mut file| {
+    let placed = disk::create(&staged)
+        .and_then(|file| {
             for chunk in payload.iter() {
-                file.write_all(chunk)?;
+                disk::write_all(&file, &staged, chunk)?;
             }
-            file.sync_all()
+            disk::sync(&file, &staged)
         })
         .and_then(|()| match mode {
             PutMode::Create => {
                 CrashPoint::LakeStaged.reach();
-                fs::hard_link(&staged, &target)?;
+                disk::hard_link(&staged, &target)?;
                 CrashPoint::LakeCommitted.reach();
                 Ok(())
             }
             _ => {
                 CrashPoint::LakeCheckpointStaged.reach();
-                fs::rename(&staged, &target)?;
+                disk::rename(&staged, &target)?;
                 CrashPoint::LakeCheckpointPlaced.reach();
                 Ok(())
             }
         });
     // Gone already when renamed.
-    let _ = fs::remove_file(&staged);
+    let _ = disk::remove_file(&staged);
     match placed {
         Ok(()) => {}
         Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
@@ -86,7 +102,7 @@ fn store(target: PathBuf, location: String, payload: &PutPayload, mode: PutMode)
         }
         Err(error) => return Err(generic(error)),
     }
-    File::open(&parent).and_then(|dir| dir.sync_all()).map_err(generic)?;
+    disk::open(&parent).and_then(|dir| disk::sync(&dir, &parent)).map_err(generic)?;
     Ok(PutResult { e_tag: None, version: None })
 }
 
@@ -107,18 +123,35 @@ impl ObjectStore for DurableStore {
     }
 
     async fn get_opts(&self, location: &Path, options: GetOptions) -> Result<GetResult> {
+        self.read(location)?;
         self.inner.get_opts(location, options).await
     }
 
     fn delete_stream(&self, locations: BoxStream<'static, Result<Path>>) -> BoxStream<'static, Result<Path>> {
-        self.inner.delete_stream(locations)
+        let store = Arc::new(Self { inner: self.inner.clone() });
+        let delete = move |location: Result<Path>| {
+            let store = Arc::clone(&store);
+            async move {
+                let location = location?;
+                let at = At::step(&store.inner.path_to_filesystem(&location)?);
+                at.before().map_err(generic)?;
+                store.inner.delete(&location).await?;
+                at.after().map_err(generic)?;
+                Ok(location)
+            }
+        };
+        locations.then(delete).boxed()
     }
 
     fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
-        self.inner.list(prefix)
+        match prefix.map_or(Ok(()), |prefix| self.read(prefix)) {
+            Ok(()) => self.inner.list(prefix),
+            Err(error) => stream::once(async { Err(error) }).boxed(),
+        }
     }
 
     async fn list_with_delimiter(&self, prefix: Option<&Path>) -> Result<ListResult> {
+        prefix.map_or(Ok(()), |prefix| self.read(prefix))?;
         self.inner.list_with_delimiter(prefix).await
     }
 

@@ -1,5 +1,4 @@
 use std::collections::{HashMap, HashSet};
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,8 +16,11 @@ use opentrail_model::{Position, Timestamp};
 use opentrail_runtime::CrashPoint;
 use url::Url;
 
-use crate::durable::DurableStore;
-use crate::{DataFile, LakeError, schema};
+use crate::durable::{DurableStore, is_staged};
+use crate::{DataFile, LakeError, disk, schema};
+
+/// The directory in a table's that has its log.
+pub(crate) const LOG: &str = "_delta_log";
 
 /// What a table is to be, for its creation and to recognise it later.
 #[derive(Clone, Debug)]
@@ -58,6 +60,8 @@ pub struct Table {
     app_id: String,
     partition_columns: Vec<String>,
     table: DeltaTable,
+    /// A commit failed, and may have landed all the same.
+    doubtful: bool,
 }
 
 impl Table {
@@ -67,7 +71,7 @@ impl Table {
     /// # Errors
     /// When the directory cannot be used, or holds a table with columns that `spec` has not or has in another type.
     pub async fn open_or_create(dir: &Path, spec: &TableSpec) -> Result<Self, LakeError> {
-        fs::create_dir_all(dir).map_err(LakeError::io(dir))?;
+        disk::create_dir_all(dir).map_err(LakeError::io(dir))?;
         let dir = dir.canonicalize().map_err(LakeError::io(dir))?;
         let url = Url::from_directory_path(&dir)
             .map_err(|()| LakeError::Form { dir: dir.clone(), reason: "the path is not absolute".into() })?;
@@ -81,6 +85,7 @@ impl Table {
             .and_then(|builder| builder.with_storage_backend(Arc::new(DurableStore::new()), url).build())
             .map_err(failed)?;
         if table.verify_deltatable_existence().await.map_err(failed)? {
+            sync_log(&dir).await?;
             table.load().await.map_err(failed)?;
             let found = table.snapshot().map_err(failed)?.schema();
             if *found != columns {
@@ -105,7 +110,7 @@ impl Table {
                 .map_err(failed)?;
         }
         let partition_columns = spec.partition_columns.clone();
-        Ok(Self { dir, app_id: spec.app_id.clone(), partition_columns, table })
+        Ok(Self { dir, app_id: spec.app_id.clone(), partition_columns, table, doubtful: false })
     }
 
     /// The table's directory.
@@ -188,16 +193,30 @@ impl Table {
         self.commit(actions, DeltaOperation::Delete { predicate: None }, Vec::new()).await
     }
 
-    /// Reads the log again, for what was committed since, or by a commit that was reported failed.
+    /// Reads the log again, for what was committed since, or by a commit that was reported failed. What it then finds is
+    /// durable.
     pub async fn reload(&mut self) -> Result<(), LakeError> {
-        self.table.load().await.map_err(|error| LakeError::Table { dir: self.dir.clone(), source: Box::new(error) })
+        sync_log(&self.dir).await?;
+        let loaded = self.table.load().await;
+        loaded.map_err(|error| LakeError::Table { dir: self.dir.clone(), source: Box::new(error) })?;
+        self.doubtful = false;
+        Ok(())
+    }
+
+    /// Whether a commit was reported failed and [`Self::reload`] has not yet said what became of it.
+    pub fn is_doubtful(&self) -> bool {
+        self.doubtful
     }
 
     /// Deletes Parquet files that no commit up to this version names as active and that left the table, or were written
-    /// if they never were of it, `older_than` ago, and directories left empty. Returns how many files went.
+    /// if they never were of it, `older_than` ago, directories left empty, and what puts to the log have left behind.
+    /// Returns how many files went. While a commit is in doubt nothing goes: it may name any of them.
     ///
     /// `older_than` must exceed the longest read and the longest time from writing a file to its commit.
     pub async fn vacuum(&self, older_than: Duration, now: Timestamp) -> Result<usize, LakeError> {
+        if self.doubtful {
+            return Ok(0);
+        }
         let active: HashSet<PathBuf> = self.files()?.into_iter().map(|file| self.dir.join(file.path)).collect();
         let left = self.left().await?;
         let dir = self.dir.clone();
@@ -229,6 +248,7 @@ impl Table {
             .with_max_retries(0)
             .with_application_transactions(marks.into_iter().map(transaction).collect());
         let state = self.table.snapshot().map_err(|error| self.failed(error))?;
+        self.doubtful = true;
         let committed = CommitBuilder::from(properties)
             .with_actions(actions)
             .build(Some(state), self.table.log_store(), operation)
@@ -236,6 +256,7 @@ impl Table {
         let committed = committed.map_err(|error| self.failed(error))?;
         // The commit's own post-hook has read the state already; taking it saves a second read of the log.
         self.table.state = Some(committed.snapshot());
+        self.doubtful = false;
         metrics::counter!("opentrail_lake_commits_total", "table" => self.app_id.clone()).increment(1);
         Ok(())
     }
@@ -292,6 +313,14 @@ fn remove(file: &DataFile, now: Timestamp, change: DataChange) -> Action {
     })
 }
 
+/// Makes durable what the log's directory shows: a name that a commit reported failed has left there, or one that died
+/// before it was synced, may not be. The journal forgets what a table has.
+async fn sync_log(dir: &Path) -> Result<(), LakeError> {
+    let log = dir.join(LOG);
+    let synced = tokio::task::spawn_blocking(move || disk::sync_dir(&log)).await;
+    synced.map_err(|error| LakeError::io(dir)(std::io::Error::other(error)))?
+}
+
 fn sweep(
     dir: &Path,
     active: &HashSet<PathBuf>,
@@ -300,21 +329,29 @@ fn sweep(
     now: Timestamp,
 ) -> Result<usize, LakeError> {
     let mut deleted = 0;
-    for entry in fs::read_dir(dir).map_err(LakeError::io(dir))? {
+    for entry in disk::read_dir(dir).map_err(LakeError::io(dir))? {
         let partition = entry.map_err(LakeError::io(dir))?.path();
-        if !partition.is_dir() || partition.file_name().is_some_and(|name| name == "_delta_log") {
+        if !partition.is_dir() {
             continue;
         }
+        let is_log = partition.file_name().is_some_and(|name| name == LOG);
         let mut others = 0;
-        for entry in fs::read_dir(&partition).map_err(LakeError::io(&partition))? {
+        for entry in disk::read_dir(&partition).map_err(LakeError::io(&partition))? {
             let entry = entry.map_err(LakeError::io(&partition))?;
             let path = entry.path();
-            let modified = entry.metadata().and_then(|m| m.modified()).map_err(LakeError::io(&path))?;
-            let modified = modified.duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-            let written = Timestamp::EPOCH + modified;
+            let modified = match entry.metadata().and_then(|metadata| metadata.modified()) {
+                // Given its own name, or deleted, meanwhile.
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
+                modified => modified.map_err(LakeError::io(&path))?,
+            };
+            let written = Timestamp::EPOCH + modified.duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
             let age = now.since(left.get(&path).copied().unwrap_or(written).max(written));
-            if path.extension().is_some_and(|e| e == "parquet") && !active.contains(&path) && age >= older_than {
-                fs::remove_file(&path).map_err(LakeError::io(&path))?;
+            let useless = match is_log {
+                true => entry.file_name().to_str().is_some_and(is_staged),
+                false => path.extension().is_some_and(|e| e == "parquet") && !active.contains(&path),
+            };
+            if useless && age >= older_than {
+                disk::remove_file(&path).map_err(LakeError::io(&path))?;
                 deleted += 1;
                 CrashPoint::LakeSwept.reach();
             } else {
@@ -323,7 +360,7 @@ fn sweep(
         }
         if others == 0 {
             // A flush may have just put a file there: then the system refuses, which is right.
-            let _ = fs::remove_dir(&partition);
+            let _ = disk::remove_dir(&partition);
         }
     }
     Ok(deleted)

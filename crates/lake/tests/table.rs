@@ -11,8 +11,11 @@ use std::time::Duration;
 use arrow_array::{ArrayRef, Int64Array, RecordBatch};
 use arrow_schema::{DataType, Field, Schema};
 use aws_lc_rs::digest::{SHA256, digest};
-use opentrail_lake::{DataFile, FileWriter, LakeError, Table, TableSpec, write_file};
+use opentrail_keys::{DataKey, Material, SealedDataKey};
+use opentrail_lake::{DataFile, FileWriter, LakeError, SealedFile, Table, TableSpec, write_file, write_sealed_file};
 use opentrail_model::{Position, Timestamp};
+use opentrail_runtime::SystemRandom;
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::file::properties::WriterProperties;
 
 const NOW: Timestamp = Timestamp::from_secs(1_795_262_400);
@@ -254,4 +257,63 @@ async fn vacuum_counts_from_when_a_file_left_the_table() {
     );
     assert_eq!(table.vacuum(hour, written + hour * 3).await.unwrap(), 1);
     assert!(!dir.path().join(&old.path).exists());
+}
+
+/// A sealed file with the numbers, its data key and its commit's word of it.
+fn sealed_file(dir: &Path, name: &str, key: &DataKey) -> DataFile {
+    let column: ArrayRef = Arc::new(Int64Array::from((0..50_000).collect::<Vec<i64>>()));
+    let batch = RecordBatch::try_from_iter([("n", column)]).unwrap();
+    let partition = BTreeMap::from([("day".to_owned(), "monday".to_owned())]);
+    let fill = |file: &mut FileWriter<'_>| file.write(&batch).map(|()| None);
+    let path = format!("day=monday/{name}.parquet");
+    let properties = WriterProperties::default();
+    write_sealed_file::<LakeError>(dir, path, partition, batch.schema(), properties, Some(key), fill).unwrap()
+}
+
+fn data_key() -> DataKey {
+    let sealed = SealedDataKey { kms_key: "arn".into(), data_key: "00".into() };
+    DataKey { material: Material::generate(&SystemRandom), sealed, random: Arc::new(SystemRandom) }
+}
+
+fn numbers(dir: &Path, file: &DataFile, key: &DataKey) -> Result<usize, String> {
+    let found = SealedFile::find(dir, file).map_err(|error| error.to_string())?;
+    assert_eq!(found.key(), &key.sealed);
+    let reader = found.open(&key.material).map_err(|error| error.to_string())?;
+    let reader = ParquetRecordBatchReaderBuilder::try_new(reader).and_then(|builder| builder.build());
+    let batches = reader.map_err(|error| error.to_string())?;
+    batches.map(|batch| batch.map(|batch| batch.num_rows()).map_err(|error| error.to_string())).sum()
+}
+
+#[test]
+fn a_sealed_file_is_read_with_its_key_and_verified_without() {
+    let dir = tempfile::tempdir().unwrap();
+    let key = data_key();
+    let file = sealed_file(dir.path(), "a", &key);
+    assert!(file.is_sealed() && file.path.starts_with("day=monday/a.sealed-"), "{}", file.path);
+    let path = dir.path().join(&file.path);
+    let stored = fs::read(&path).unwrap();
+    assert!(stored.len() as u64 > file.size_bytes && !stored.windows(4).any(|bytes| bytes == b"PAR1"));
+    assert_eq!(numbers(dir.path(), &file, &key), Ok(50_000));
+    file.verify(dir.path()).unwrap();
+    for at in [0, 30, stored.len() / 2, stored.len() - 1] {
+        let mut altered = stored.clone();
+        altered[at] ^= 1;
+        fs::write(&path, altered).unwrap();
+        assert!(matches!(file.verify(dir.path()), Err(LakeError::Damaged { .. })), "byte {at}");
+    }
+    fs::write(&path, &stored[..stored.len() - 40]).unwrap();
+    assert!(file.verify(dir.path()).is_err() && numbers(dir.path(), &file, &key).is_err());
+}
+
+#[test]
+fn a_sealed_file_is_no_other_and_opens_with_no_other_key() {
+    let dir = tempfile::tempdir().unwrap();
+    let key = data_key();
+    let (a, b) = (sealed_file(dir.path(), "a", &key), sealed_file(dir.path(), "b", &key));
+    let other = DataKey { material: data_key().material, ..key.clone() };
+    assert!(numbers(dir.path(), &a, &other).unwrap_err().contains("altered"));
+    // The same rows, the same data key, the same length: only the name differs.
+    fs::copy(dir.path().join(&b.path), dir.path().join(&a.path)).unwrap();
+    assert!(numbers(dir.path(), &a, &key).unwrap_err().contains("altered"));
+    assert_eq!(numbers(dir.path(), &b, &key), Ok(50_000));
 }

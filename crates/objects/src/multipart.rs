@@ -298,7 +298,7 @@ impl Store {
         for part in parts {
             let path = directory.join(&part.file);
             let file = File::open(&path).at(&path)?;
-            let seal = Seal { key: key.clone(), plain_bytes: part.size, stored_md5: None };
+            let seal = Seal { key: key.clone(), plain_bytes: part.size, stored_md5: None, bound: None };
             let mut readable = Readable::sealed(self, file, &seal, &material)?;
             let mut at = 0;
             while at < part.size {

@@ -13,8 +13,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use opentrail_keys::Material;
 use opentrail_keys::chunks::{CHUNK_BYTES, ChunkOpener, HEADER_BYTES, TAG_BYTES, sealed_bytes};
+use opentrail_keys::{Material, SealedHeader};
 use opentrail_model::{AccountId, Region};
 use serde::{Deserialize, Serialize};
 
@@ -111,6 +111,10 @@ pub(crate) struct Seal {
     /// The MD5 of the bytes on disk in hexadecimal, where the ETag is not that.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) stored_md5: Option<String>,
+    /// What it is bound to, if it is a file that has its data key at its beginning: only directories of others have
+    /// them.
+    #[serde(skip)]
+    pub(crate) bound: Option<String>,
 }
 
 impl Seal {
@@ -129,24 +133,37 @@ impl From<KeyRefusal> for StoreError {
 /// An object's bytes, and how to read them: sealed or not.
 pub(crate) struct Readable {
     pub(crate) file: File,
-    /// The data key and the object's length, if it is sealed.
-    opener: Option<(Arc<ChunkOpener>, u64)>,
+    opener: Opener,
+}
+
+/// What opens an object's bytes.
+enum Opener {
+    Plain,
+    /// The chunks, and the object's length.
+    Object(Arc<ChunkOpener>, u64),
+    /// A file that has its data key at its beginning.
+    File(Arc<(SealedHeader, ChunkOpener)>),
 }
 
 impl Readable {
     /// Bytes that are not sealed.
     pub(crate) fn plain(file: File) -> Self {
-        Self { file, opener: None }
+        Self { file, opener: Opener::Plain }
     }
 
     /// Sealed bytes. Blocks while the header is read.
     pub(crate) fn sealed(store: &Store, mut file: File, seal: &Seal, data_key: &Material) -> Result<Self, StoreError> {
         let root = store.inner.root.as_path();
+        if let Some(bound) = &seal.bound {
+            let header = SealedHeader::read(&file).at(root)?;
+            let opener = header.opener(data_key, bound.as_bytes()).map_err(|_| altered(seal))?;
+            return Ok(Self { file, opener: Opener::File(Arc::new((header, opener))) });
+        }
         let mut header = [0; HEADER_BYTES as usize];
         file.seek(SeekFrom::Start(0)).at(root)?;
         file.read_exact(&mut header).at(root)?;
         let opener = ChunkOpener::new(data_key, &header, seal.plain_bytes).map_err(|_| altered(seal))?;
-        Ok(Self { file, opener: Some((Arc::new(opener), seal.plain_bytes)) })
+        Ok(Self { file, opener: Opener::Object(Arc::new(opener), seal.plain_bytes) })
     }
 
     /// The next piece of the object's bytes from `at`, before `end`.
@@ -157,12 +174,22 @@ impl Readable {
         most: usize,
     ) -> Result<(Self, Bytes), StoreError> {
         let root = store.inner.root.as_path();
-        let Some((opener, plain)) = &self.opener else {
-            let mut piece = vec![0; usize::try_from(end - at).unwrap_or(usize::MAX).min(most)];
-            self.file.seek(SeekFrom::Start(at)).at(root)?;
-            // A file that was cut by hand meanwhile ends the response early, which the client sees by its length.
-            self.file.read_exact(&mut piece).at(root)?;
-            return Ok((self, piece.into()));
+        let (opener, plain) = match &self.opener {
+            Opener::Plain => {
+                let mut piece = vec![0; usize::try_from(end - at).unwrap_or(usize::MAX).min(most)];
+                self.file.seek(SeekFrom::Start(at)).at(root)?;
+                // A file that was cut by hand meanwhile ends the response early, which the client sees by its length.
+                self.file.read_exact(&mut piece).at(root)?;
+                return Ok((self, piece.into()));
+            }
+            Opener::File(opened) => {
+                let (header, opener) = &**opened;
+                let end = end.min(at + CHUNKS_AT_ONCE * CHUNK_BYTES);
+                let piece = header.text(&self.file, opener, at..end);
+                let piece = piece.map_err(|error| StoreError::Altered { reason: error.to_string() })?;
+                return Ok((self, piece.into()));
+            }
+            Opener::Object(opener, plain) => (opener, plain),
         };
         let first = at / CHUNK_BYTES;
         let last = ((end - 1) / CHUNK_BYTES).min(first + CHUNKS_AT_ONCE - 1);

@@ -394,7 +394,7 @@ impl Store {
         // The description comes first. A crash after this line leaves the old object, which stays described.
         let Details { etag, checksum, headers, upload, parts, .. } = details;
         let stored_md5 = (!parts.is_empty()).then(|| hex::encode(staged.stored_md5));
-        let seal = staged.seal.take().map(|key| Seal { key, plain_bytes: staged.plain, stored_md5 });
+        let seal = staged.seal.take().map(|key| Seal { key, plain_bytes: staged.plain, stored_md5, bound: None });
         let marker = false;
         let description = Description { stamp, etag, checksum, headers, upload, parts, seal, version, marker, lock };
         let versions = history.entries.into_iter().chain([description.clone()]).collect();
@@ -427,7 +427,12 @@ impl Store {
         check_key(key)?;
         let place = self.inner.place(bucket, key);
         match sidecar::open(&place.data, &place.sidecar)? {
-            Some(found) => Ok(found),
+            Some((file, mut description)) => {
+                if let Some(mount) = self.mounted(bucket) {
+                    mount.describe(key, &file, &mut description)?;
+                }
+                Ok((file, description))
+            }
             None => {
                 self.require_bucket(bucket)?;
                 Err(StoreError::NoSuchKey { bucket: bucket.to_owned(), key: key.to_owned() })
@@ -490,9 +495,13 @@ impl Store {
     /// The descriptions of `keys`, less those that are gone.
     pub(crate) fn describe(&self, bucket: &str, keys: Vec<String>) -> Result<Vec<(String, Description)>, StoreError> {
         let mut described = Vec::with_capacity(keys.len());
+        let mount = self.mounted(bucket);
         for key in keys {
             let place = self.inner.place(bucket, &key);
-            if let Some((_, description)) = sidecar::open(&place.data, &place.sidecar)? {
+            if let Some((file, mut description)) = sidecar::open(&place.data, &place.sidecar)? {
+                if let Some(mount) = &mount {
+                    mount.describe(&key, &file, &mut description)?;
+                }
                 described.push((key, description));
             }
         }

@@ -4,9 +4,8 @@
 //! The sign file comes after it, so that what can be verified is whole; then the catalog knows. A bucket that refuses is
 //! not asked again; one that fails otherwise is, for `delivery_patience`.
 
-use std::fs::File;
-use std::io::{self, BufWriter, Read, Write};
-use std::path::{Path, PathBuf};
+use std::io::{self, Write};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -24,11 +23,15 @@ use serde::Serialize;
 use tracing::{info, warn};
 
 use crate::queries::blocking;
+use crate::result_file::{ResultReader, ResultWriter};
 use crate::results::Reader;
+use crate::seal::Seal;
 use crate::{DeliveryStatus, Queries, Query, ResultsError, csv, metrics};
 
 /// A file may have 1 TB, and results are bounded far below: there is one.
 const RESULT: &str = "result_1.csv.gz";
+/// How it is called here where it is sealed.
+const SEALED_RESULT: &str = "result_1.csv.gz.sealed";
 const SIGN: &str = "result_sign.json";
 /// What is larger goes in parts of this size.
 const PART: usize = 8 << 20;
@@ -107,6 +110,8 @@ struct SignedFile {
 #[derive(Clone, Debug)]
 struct Made {
     path: PathBuf,
+    /// What opens it, if it is sealed as its rows are.
+    seal: Option<Seal>,
     /// Of its bytes, SHA-256 in hex.
     hash: String,
 }
@@ -175,9 +180,12 @@ impl Queries {
         };
         let (results, id) = (self.inner.results.clone(), query.key.id);
         let (statement, executed) = (query.statement.clone(), query.created);
-        let made = blocking(move || make(&results.read(id)?, executed, &statement)).await;
-        let made = made.map_err(|error| match error {
-            ResultsError::Disk { .. } => passing(&error),
+        let made = async {
+            let reader = self.opened(blocking(move || results.read(id)).await?).await?;
+            blocking(move || make(&reader, executed, &statement)).await
+        };
+        let made = made.await.map_err(|error| match error {
+            ResultsError::Disk { .. } | ResultsError::Key(_) => passing(&error),
             damaged => Failure::Final(DeliveryStatus::Failed, damaged.to_string()),
         })?;
 
@@ -198,7 +206,7 @@ impl Queries {
             Key::parse(&text).map_err(|error| Failure::Final(DeliveryStatus::Failed, error.to_string()))
         };
         let bucket = self.inner.buckets.open(target).await.map_err(Failure::of_bucket)?;
-        put_file(&bucket, &key(RESULT)?, &made.path).await?;
+        put_file(&bucket, &key(RESULT)?, &made).await?;
         CrashPoint::QueriesPut.reach();
 
         *at = At::SignFile;
@@ -233,9 +241,11 @@ fn content_type(value: &'static str) -> Attributes {
 
 /// Writes the file of results beside the rows.
 fn make(rows: &Reader, executed: Timestamp, statement: &str) -> Result<Made, ResultsError> {
-    let path = rows.dir.join(RESULT);
+    let seal = rows.seal().cloned();
+    let path = rows.dir.join(if seal.is_some() { SEALED_RESULT } else { RESULT });
     let disk = |source| ResultsError::Disk { path: path.clone(), source };
-    let hashed = Hashed { hash: Context::new(&SHA256), to: BufWriter::new(File::create(&path).map_err(disk)?) };
+    let to = ResultWriter::create(&path, seal.as_ref()).map_err(disk)?;
+    let hashed = Hashed { hash: Context::new(&SHA256), to };
     // No name and no time in the header: the same rows make the same bytes.
     let mut gzip = GzBuilder::new().write(hashed, Compression::default());
     gzip.write_all(csv::comment(executed, statement).as_bytes()).map_err(disk)?;
@@ -246,9 +256,9 @@ fn make(rows: &Reader, executed: Timestamp, statement: &str) -> Result<Made, Res
         }
         Ok(true)
     })?;
-    let Hashed { hash, mut to } = gzip.finish().map_err(disk)?;
-    to.flush().map_err(disk)?;
-    Ok(Made { hash: hex::encode(hash.finish()), path })
+    let Hashed { hash, to } = gzip.finish().map_err(disk)?;
+    to.finish().map_err(disk)?;
+    Ok(Made { hash: hex::encode(hash.finish()), path, seal })
 }
 
 /// Hashes what passes.
@@ -270,18 +280,15 @@ impl<W: Write> Write for Hashed<W> {
 }
 
 /// The next part of a file; an empty one at its end.
-async fn part(mut file: File) -> Result<(File, Bytes), Failure> {
-    let read = move || {
-        let mut bytes = Vec::with_capacity(PART);
-        let read = (&mut file).take(PART as u64).read_to_end(&mut bytes);
-        Ok(read.map(|_| (file, bytes.into())))
-    };
+async fn part(mut file: ResultReader) -> Result<(ResultReader, Bytes), Failure> {
+    let read = move || Ok(file.part().map(|bytes| (file, bytes.into())));
     let read = blocking(read).await.map_err(|error| Failure::Passing(error.to_string()))?;
     read.map_err(|error| Failure::Passing(error.to_string()))
 }
 
-async fn put_file(bucket: &Arc<dyn ObjectStore>, key: &Key, path: &Path) -> Result<(), Failure> {
-    let file = File::open(path).map_err(|error| Failure::Passing(error.to_string()))?;
+async fn put_file(bucket: &Arc<dyn ObjectStore>, key: &Key, made: &Made) -> Result<(), Failure> {
+    let file = ResultReader::open(&made.path, made.seal.as_ref(), PART)
+        .map_err(|error| Failure::Passing(error.to_string()))?;
     let (file, first) = part(file).await?;
     let attributes = content_type("application/gzip");
     if first.len() < PART {
@@ -298,7 +305,7 @@ async fn put_file(bucket: &Arc<dyn ObjectStore>, key: &Key, path: &Path) -> Resu
     done
 }
 
-async fn put_parts(upload: &mut dyn MultipartUpload, mut file: File, first: Bytes) -> Result<(), Failure> {
+async fn put_parts(upload: &mut dyn MultipartUpload, mut file: ResultReader, first: Bytes) -> Result<(), Failure> {
     let mut bytes = first;
     while !bytes.is_empty() {
         upload.put_part(PutPayload::from(bytes)).await.map_err(Failure::of_put)?;

@@ -39,6 +39,11 @@ pub trait Execution: Send {
     /// Rows may be lost: drop the whole execution then.
     async fn next(&mut self) -> Result<Option<Vec<Row>>, ExecutionError>;
 
+    /// The event data stores that it reads and that have a KMS key, with the key's ARN: rows of them are kept sealed.
+    fn sealed_by(&self) -> Vec<(StoreKey, String)> {
+        Vec::new()
+    }
+
     /// What was read so far.
     fn scanned(&self) -> Scanned;
 }
@@ -65,6 +70,12 @@ pub enum PlanError {
     /// The statement is at fault.
     #[error(transparent)]
     Statement(#[from] InvalidStatement),
+    /// A store has a KMS key that cannot be used now.
+    #[error("{reason}")]
+    Locked {
+        /// What the client reads.
+        reason: String,
+    },
     /// A store cannot be read; trying again may help.
     #[error("the event data store cannot be read: {reason}")]
     Unavailable {

@@ -15,9 +15,11 @@ mod index;
 mod metrics;
 mod queries;
 mod query;
+mod result_file;
 mod results;
 mod run;
 pub mod samples;
+mod seal;
 mod turns;
 mod upkeep;
 

@@ -6,14 +6,15 @@ use opentrail_catalog::{Catalog, CatalogError, CatalogExt, Change, Expect, Versi
 use opentrail_delivery::Signer;
 use opentrail_model::{AccountId, Region, Timestamp};
 use opentrail_runtime::{Clock, OnError, Random, TaskGroup};
-use opentrail_stores::StoreKey;
+use opentrail_stores::{DataKeys, StoreKey};
 use opentrail_trails::Buckets;
 use tracing::info;
 use uuid::Uuid;
 
 use crate::index::{Entry, Index, State};
-use crate::results::ResultsDir;
+use crate::results::{Reader, ResultsDir};
 use crate::run::end;
+use crate::seal::Seal;
 use crate::turns::Turns;
 use crate::{
     Alias, Delivery, Ended, Engine, InvalidStatement, Page, PlanError, Query, QueryError, QueryKey, QueryStatus,
@@ -38,6 +39,8 @@ pub struct QueriesDeps {
     pub buckets: Arc<dyn Buckets>,
     /// Signs what is delivered.
     pub signer: Signer,
+    /// What rows of event data stores with KMS keys are sealed with.
+    pub keys: DataKeys,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// Chance, for ids.
@@ -131,6 +134,7 @@ pub(crate) struct Inner {
     pub(crate) engine: Arc<dyn Engine>,
     pub(crate) buckets: Arc<dyn Buckets>,
     pub(crate) signer: Signer,
+    pub(crate) keys: DataKeys,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) random: Arc<dyn Random>,
     pub(crate) options: QueriesOptions,
@@ -148,10 +152,11 @@ impl Queries {
     /// When the catalog or the directory of results fails.
     pub async fn open(deps: QueriesDeps) -> Result<Self, QueryError> {
         metrics::describe();
-        let QueriesDeps { catalog, engine, buckets, signer, clock, random, dir, options, tasks } = deps;
+        let QueriesDeps { catalog, engine, buckets, signer, keys, clock, random, dir, options, tasks } = deps;
         let turns = Turns::new(options.running);
         let (results, index) = (ResultsDir::open(dir)?, Index::default());
-        let inner = Inner { catalog, engine, buckets, signer, clock, random, options, tasks, results, index, turns };
+        let inner =
+            Inner { catalog, engine, buckets, signer, keys, clock, random, options, tasks, results, index, turns };
         let queries = Self { inner: Arc::new(inner) };
         for document in queries.inner.catalog.all::<Query>(KIND, "").await? {
             queries.resume(document).await?;
@@ -332,7 +337,32 @@ impl Queries {
     /// `max_bytes` together.
     pub async fn rows(&self, id: Uuid, from: u64, max_rows: usize, max_bytes: usize) -> Result<Page, ResultsError> {
         let results = self.inner.results.clone();
-        blocking(move || results.read(id)?.page(from, max_rows, max_bytes)).await
+        let read = blocking(move || {
+            let reader = results.read(id)?;
+            // Rows that are not sealed are read at once.
+            match reader.sealed_by() {
+                [] => reader.page(from, max_rows, max_bytes).map(Ok),
+                _ => Ok(Err(reader)),
+            }
+        });
+        match read.await? {
+            Ok(page) => Ok(page),
+            Err(sealed) => {
+                let reader = self.opened(sealed).await?;
+                blocking(move || reader.page(from, max_rows, max_bytes)).await
+            }
+        }
+    }
+
+    /// A reader with what it needs to read rows that are sealed.
+    pub(crate) async fn opened(&self, reader: Reader) -> Result<Reader, ResultsError> {
+        match reader.sealed_by() {
+            [] => Ok(reader),
+            by => {
+                let seal = Seal::open(&self.inner.keys, by.to_vec(), &self.inner.random).await?;
+                Ok(reader.with(seal))
+            }
+        }
     }
 }
 

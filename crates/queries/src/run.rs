@@ -22,6 +22,7 @@ use tracing::{error, info, warn};
 use crate::index::Progress;
 use crate::queries::blocking;
 use crate::results::Writer;
+use crate::seal::Seal;
 use crate::{Ended, Execution, PlanError, Queries, Query, QueryStatus, ResultsError, Scanned};
 
 const RETRY: Duration = Duration::from_secs(1);
@@ -149,15 +150,23 @@ impl Queries {
             Err(PlanError::Statement(invalid)) => {
                 return Ok(self.ended_now(QueryStatus::Failed, progress).because(invalid.to_string()));
             }
+            Err(PlanError::Locked { reason }) => {
+                return Ok(self.ended_now(QueryStatus::Failed, progress).because(reason));
+            }
             Err(unavailable) => {
                 error!(query.id = %query.key.id, error = %unavailable, "a query cannot read its stores");
                 return Ok(self.ended_now(QueryStatus::Failed, progress).because(OUR_FAULT));
             }
         };
+        let sealed_by = execution.sealed_by();
+        let seal = match Seal::new(&self.inner.keys, sealed_by, &self.inner.random).await {
+            Ok(seal) => seal,
+            Err(refused) => return Ok(self.ended_now(QueryStatus::Failed, progress).because(refused.to_string())),
+        };
         let (results, id, columns) = (self.inner.results.clone(), query.key.id, execution.columns().to_vec());
         let limit = self.inner.options.max_result_bytes;
         let mut status = QueryStatus::Finished;
-        let written = blocking(move || results.write(id, columns, limit)).await;
+        let written = blocking(move || results.write(id, columns, limit, seal)).await;
         let rows = match written {
             Ok(writer) => self.write_rows(writer, &mut *execution, progress, deadline, &mut status).await,
             Err(error) => Err(RowsError::Results(error)),

@@ -29,7 +29,7 @@ use opentrail_organizations::Organizations;
 use opentrail_projection::{Feed, run};
 use opentrail_queries::{Queries, QueriesDeps, QueriesOptions};
 use opentrail_runtime::{Clock, CrashPoint, OnError, Random, Shutdown, SystemClock, SystemRandom, TaskGroup};
-use opentrail_stores::{Channels, ResourcePolicies, Stores};
+use opentrail_stores::{Channels, DataKeys, ResourcePolicies, StoreKms, Stores};
 use opentrail_trails::{Buckets, Trail, TrailChange, Trails};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::{info, warn};
@@ -39,7 +39,7 @@ use crate::cli::{OK, ServeArgs};
 use crate::config::{Config, ConfigError, FollowSection, GatewaySection, VpcEndpointSection};
 use crate::front::{EmbeddedS3, Front, Listener, Parts};
 use crate::wiring::{
-    ExternalKms, FollowProjection, FollowSurroundings, GatewayPolicy, GatewayPort, ImportBuckets, KmsKeys,
+    ExternalKms, FollowProjection, FollowSurroundings, GatewayPolicy, GatewayPort, ImportBuckets, KmsKeys, LakeKms,
     LanguageModel, OrganizationMembers, Recording, RingSealer, SqsQueue, StoreAccess, StoreKeys, StoreQueries,
     StoreTables, TableBuckets, TrailBuckets, client_config, server_config,
 };
@@ -155,9 +155,21 @@ pub(crate) async fn serve(args: ServeArgs) -> anyhow::Result<u8> {
         OnError::Log,
         keep_keys(kms.clone(), Arc::clone(&clock), intake.shutdown().clone()),
     );
-    let tables =
-        stores::start(&config.stores, &data.join("tables/stores"), &catalog, &feed, &clock, &directory, &projections)
-            .await?;
+    let store_kms: Arc<dyn StoreKms> =
+        Arc::new(LakeKms { kms: kms_keys.clone(), organizations: Arc::clone(&organizations) });
+    let data_key_age = config.stores.data_key_age;
+    let data_keys = DataKeys::new(Arc::clone(&store_kms), data_key_age, Arc::clone(&clock), Arc::clone(&random));
+    let tables = stores::start(
+        &config.stores,
+        &data.join("tables/stores"),
+        &catalog,
+        &feed,
+        &clock,
+        &directory,
+        data_keys.clone(),
+        &projections,
+    )
+    .await?;
     let trails = Trails::new(Arc::clone(&catalog));
     let stores = Stores::new(Arc::clone(&catalog));
     let mut reconciled = reconciliation(&trails.all().await?, &delivery);
@@ -189,6 +201,7 @@ pub(crate) async fn serve(args: ServeArgs) -> anyhow::Result<u8> {
         engine: Arc::new(engine),
         buckets: Arc::clone(&buckets),
         signer: Signer::new(Arc::clone(&catalog), Arc::clone(&keys)),
+        keys: data_keys.clone(),
         clock: Arc::clone(&clock),
         random: Arc::clone(&random),
         dir: data.join("queries"),
@@ -251,6 +264,7 @@ pub(crate) async fn serve(args: ServeArgs) -> anyhow::Result<u8> {
         queries,
         imports,
         generator,
+        store_kms,
         federation: Arc::new(federation),
         dashboards,
         policies,

@@ -15,6 +15,7 @@ mod query_engine;
 mod recording;
 mod sealer;
 mod sqs;
+mod store_kms;
 mod tls;
 
 pub(crate) use access::StoreAccess;
@@ -32,4 +33,5 @@ pub(crate) use query_engine::StoreQueries;
 pub(crate) use recording::{GatewayPort, LateRecording, Recording};
 pub(crate) use sealer::RingSealer;
 pub(crate) use sqs::SqsQueue;
+pub(crate) use store_kms::LakeKms;
 pub(crate) use tls::{client_config, server_config};

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use datafusion::error::DataFusionError;
 use datafusion::execution::SessionStateBuilder;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
-use datafusion::execution::memory_pool::FairSpillPool;
+use datafusion::execution::memory_pool::{FairSpillPool, MemoryPool};
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::execution::session_state::SessionState;
 use datafusion::prelude::SessionConfig;
@@ -33,10 +33,20 @@ pub struct EngineOptions {
 #[error("the query engine cannot start: {0}")]
 pub struct EngineError(#[from] DataFusionError);
 
+/// Whether a query may put rows on disk that do not fit into memory: they lie there as they are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Spilling {
+    Allowed,
+    /// It reads what is sealed.
+    Forbidden,
+}
+
 /// Plans and runs queries within the bounds of [`EngineOptions`].
 #[derive(Debug)]
 pub struct Engine {
     runtime: Arc<RuntimeEnv>,
+    /// The same memory, and nothing on disk.
+    unspilled: Arc<RuntimeEnv>,
     config: SessionConfig,
     workers: Arc<Workers>,
 }
@@ -48,22 +58,28 @@ impl Engine {
     pub fn new(options: &EngineOptions) -> Result<Self, EngineError> {
         let spill = DiskManagerMode::Directories(vec![options.spill_directory.clone()]);
         let disk = DiskManagerBuilder::default().with_mode(spill).with_max_temp_directory_size(options.spill_bytes);
-        let runtime = RuntimeEnvBuilder::new()
-            .with_memory_pool(Arc::new(FairSpillPool::new(options.memory_bytes)))
-            .with_disk_manager_builder(disk)
-            .build_arc()?;
+        let memory: Arc<dyn MemoryPool> = Arc::new(FairSpillPool::new(options.memory_bytes));
+        let environment = |disk| {
+            RuntimeEnvBuilder::new().with_memory_pool(Arc::clone(&memory)).with_disk_manager_builder(disk).build_arc()
+        };
+        let runtime = environment(disk)?;
+        let unspilled = environment(DiskManagerBuilder::default().with_mode(DiskManagerMode::Disabled))?;
         let mut config = SessionConfig::new().with_target_partitions(options.threads).with_information_schema(false);
         // Rows keep the types that functions tell apart.
         config.options_mut().sql_parser.map_string_types_to_utf8view = false;
         config.options_mut().execution.parquet.pushdown_filters = true;
-        Ok(Self { runtime, config, workers: Arc::new(Workers::new(options.threads)?) })
+        Ok(Self { runtime, unspilled, config, workers: Arc::new(Workers::new(options.threads)?) })
     }
 
     /// A session that knows no table, whose scans count in `statistics`.
-    pub(crate) fn state(&self, statistics: Arc<ScanStatistics>) -> SessionState {
+    pub(crate) fn state(&self, statistics: Arc<ScanStatistics>, spilling: Spilling) -> SessionState {
+        let runtime = match spilling {
+            Spilling::Allowed => &self.runtime,
+            Spilling::Forbidden => &self.unspilled,
+        };
         SessionStateBuilder::new()
             .with_config(self.config.clone().with_extension(statistics))
-            .with_runtime_env(Arc::clone(&self.runtime))
+            .with_runtime_env(Arc::clone(runtime))
             .with_default_features()
             .build()
     }

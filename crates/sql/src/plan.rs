@@ -16,7 +16,7 @@ use datafusion::sql::sqlparser::ast::Statement as Parsed;
 use opentrail_model::Timestamp;
 use uuid::Uuid;
 
-use crate::engine::{Engine, Workers};
+use crate::engine::{Engine, Spilling, Workers};
 use crate::equality::order_maps;
 use crate::error::StatementError;
 use crate::functions::{self, Functions};
@@ -27,6 +27,7 @@ use crate::rewrite::rewrite;
 use crate::rows::Rows;
 use crate::statement::{Statement, marked_store};
 use crate::statistics::ScanStatistics;
+use crate::store::StoreTable;
 use crate::{bounds, operators};
 
 /// A statement planned over tables, ready to run.
@@ -74,7 +75,10 @@ impl Engine {
         now: Timestamp,
     ) -> Result<Query, StatementError> {
         let statistics = Arc::new(ScanStatistics::default());
-        let state = self.state(Arc::clone(&statistics));
+        let is_sealed =
+            |table: &Arc<dyn TableProvider>| table.downcast_ref::<StoreTable>().is_some_and(StoreTable::is_sealed);
+        let spilling = if tables.values().any(is_sealed) { Spilling::Forbidden } else { Spilling::Allowed };
+        let state = self.state(Arc::clone(&statistics), spilling);
         let result = bounds::on_deep_stack(|| {
             let mut query = statement.query()?;
             let written = query.clone();

@@ -61,11 +61,14 @@ impl Rows {
         let running = Arc::clone(&plan);
         let workers = Arc::clone(&query.workers);
         let leash = Leash::default();
-        let held = leash.clone();
+        let (held, read) = (leash.clone(), Arc::clone(&scanned));
         let task = workers.spawn(async move {
             let last = match produce(query, &held, &running, &sender).await {
                 Ok(()) => Message::End,
-                Err(error) => Message::Failed(error),
+                Err(error) => {
+                    let refusal = read.refusal().map(|why| RunError::Failed(why.to_owned()));
+                    Message::Failed(refusal.unwrap_or(error))
+                }
             };
             // Nobody listens to a query that was dropped.
             _ = sender.send(last).await;

@@ -148,6 +148,9 @@ pub struct EventDataStore {
     /// `FederationRoleArn` while it is federated: others may read its table.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub federation_role: Option<String>,
+    /// `KmsKeyId`: the ARN of the key that seals what it holds. Once set it never changes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kms_key: Option<String>,
     /// In the order in which they were added.
     pub tags: Vec<Tag>,
     /// When it was created.
@@ -182,6 +185,7 @@ impl EventDataStore {
             shared_once: false,
             channels: BTreeSet::new(),
             federation_role: None,
+            kms_key: None,
             tags: Vec::new(),
             created: now,
             updated: now,

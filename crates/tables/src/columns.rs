@@ -57,7 +57,7 @@ pub(crate) fn table_spec(id: &str, kind: Kind) -> TableSpec {
 }
 
 /// What is put behind a file's name, so that nobody has to open it to know its layout: `.v2` of
-/// `event_date=2026-01-02/flush-1-9.v2-<checksum>.parquet`.
+/// `event_date=2026-01-02/flush-1-9.v2-<checksum>.parquet`, or of `…/flush-1-9.v2.sealed-<checksum>.parquet`.
 pub(crate) fn layout_suffix() -> String {
     format!(".v{LAYOUT}")
 }
@@ -67,6 +67,7 @@ pub(crate) fn layout_of(file: &DataFile) -> u32 {
     let name = file.path.rsplit('/').next().unwrap_or_default();
     let name = name.trim_end_matches(".parquet");
     let name = name.rsplit_once('-').map_or(name, |(name, _)| name);
+    let name = name.strip_suffix(".sealed").unwrap_or(name);
     name.rsplit_once(".v").and_then(|(_, layout)| layout.parse().ok()).unwrap_or(1)
 }
 

@@ -4,6 +4,7 @@ use opentrail_catalog::CatalogError;
 use opentrail_journal::ReadError;
 use opentrail_lake::LakeError;
 use opentrail_model::Position;
+use opentrail_stores::StoreKeyError;
 
 /// Why a store's table could not be opened, written or kept up. All may pass but damage, which needs a human; meanwhile
 /// the journal keeps what the table has not.
@@ -57,6 +58,9 @@ pub enum TableError {
         /// The store's id.
         store: String,
     },
+    /// The store has a KMS key, which cannot be used now. What is in the journal waits there.
+    #[error(transparent)]
+    Key(#[from] StoreKeyError),
     /// A task was stopped because the server is.
     #[error("the event data stores are stopping")]
     Stopping,

@@ -10,9 +10,9 @@ use arrow_array::{RecordBatch, UInt32Array};
 use arrow_schema::{DataType, Field, Schema};
 use arrow_select::concat::concat_batches;
 use arrow_select::take::take_record_batch;
-use opentrail_lake::{DataFile, write_file};
+use opentrail_lake::{DataFile, write_sealed_file};
 use opentrail_model::Timestamp;
-use opentrail_stores::Kind;
+use opentrail_stores::{DataKey, Kind};
 use parquet::basic::{Compression, Encoding, ZstdLevel};
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::schema::types::ColumnPath;
@@ -88,8 +88,8 @@ impl Days {
         self.days.len()
     }
 
-    /// Writes the file of the day with this number. Blocks.
-    pub(crate) fn write(&self, dir: &Path, number: usize) -> Result<DataFile, TableError> {
+    /// Writes the file of the day with this number, sealed if there is a key. Blocks.
+    pub(crate) fn write(&self, dir: &Path, number: usize, key: Option<&DataKey>) -> Result<DataFile, TableError> {
         let Self { name, kind, all, days } = self;
         let (day, rows) = &days[number];
         let blocks = rows.chunks(BLOCK_ROWS).map(|rows| {
@@ -97,35 +97,45 @@ impl Days {
             let rows = UInt32Array::from(rows.to_vec());
             take_record_batch(all, &rows).map_err(|error| failed(error.to_string()))
         });
-        write(dir, day, name, *kind, Effort::Quick, blocks)
+        write(dir, Named { day, name, kind: *kind, effort: Effort::Quick, key }, blocks)
     }
 }
 
-/// Writes the rows, whatever their order, to a file per day called `name`. Blocks.
+/// Writes the rows, whatever their order, to a file per day called `name`, sealed if there is a key. Blocks.
 pub(crate) fn write_days(
     dir: &Path,
     name: &str,
     kind: Kind,
     batches: &[RecordBatch],
+    key: Option<&DataKey>,
 ) -> Result<Vec<DataFile>, TableError> {
     let days = Days::of(name, kind, batches)?;
-    (0..days.len()).map(|day| days.write(dir, day)).collect()
+    (0..days.len()).map(|day| days.write(dir, day, key)).collect()
 }
 
-/// Writes rows of one day, which come in order, to a file `event_date=<day>/<name>…` below `dir`. Blocks.
+/// A file to be written: `event_date=<day>/<name>…`.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Named<'a> {
+    pub(crate) day: &'a str,
+    pub(crate) name: &'a str,
+    /// Of the store whose rows it has.
+    pub(crate) kind: Kind,
+    pub(crate) effort: Effort,
+    /// What seals it.
+    pub(crate) key: Option<&'a DataKey>,
+}
+
+/// Writes rows of one day, which come in order, to a file below `dir`. Blocks.
 pub(crate) fn write(
     dir: &Path,
-    day: &str,
-    name: &str,
-    kind: Kind,
-    effort: Effort,
+    Named { day, name, kind, effort, key }: Named<'_>,
     blocks: impl Iterator<Item = Result<RecordBatch, TableError>>,
 ) -> Result<DataFile, TableError> {
     let path = format!("{DAY}={day}/{name}{}.parquet", layout_suffix());
     let partition = BTreeMap::from([(DAY.to_owned(), day.to_owned())]);
     let columns = Arc::clone(&Columns::of(kind).stored);
     let properties = properties(&columns, effort);
-    write_file(dir, path.clone(), partition, columns, properties, |file| {
+    write_sealed_file(dir, path.clone(), partition, columns, properties, key, |file| {
         let mut bounds = Bounds::default();
         for block in blocks {
             let block = block?;

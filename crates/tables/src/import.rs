@@ -28,6 +28,7 @@ use crate::file::Days;
 use crate::selection::time_of;
 use crate::shown::shown;
 use crate::table::{Imports, StoreTable};
+use crate::tables::OPENING;
 use crate::{PrincipalTags, TableError, Tables};
 
 /// Names the count of rows ever imported in `txn` actions.
@@ -77,7 +78,16 @@ impl Tables {
     }
 
     async fn for_import(&self, key: &StoreKey) -> Result<Arc<StoreTable>, TableError> {
-        self.opened(key).await?.ok_or_else(|| TableError::Missing { store: key.id.to_string() })
+        let table = self.opened(key).await?.ok_or_else(|| TableError::Missing { store: key.id.to_string() })?;
+        // Before that nobody can say whether rows are to be sealed.
+        let mut is_known = table.is_known.subscribe();
+        let clock = self.clock();
+        tokio::select! {
+            biased;
+            // The table has the sender.
+            _ = is_known.wait_for(|known| *known) => Ok(table),
+            () = clock.sleep(OPENING) => Err(TableError::Opening { store: key.id.to_string() }),
+        }
     }
 }
 
@@ -171,13 +181,13 @@ impl StoreTable {
 
     /// Writes the rows to a file per day, several at a time.
     async fn write(&self, name: String, batches: Vec<RecordBatch>) -> Result<Vec<DataFile>, TableError> {
-        let (kind, dir) = (self.kind, self.dir.clone());
+        let (kind, dir, key) = (self.kind, self.dir.clone(), self.data_key().await?.map(Arc::new));
         let days = Arc::new(blocking(move || Days::of(&name, kind, &batches)).await?);
         let writers = (0..processors().min(days.len())).map(|writer| {
-            let (days, dir) = (Arc::clone(&days), dir.clone());
+            let (days, dir, key) = (Arc::clone(&days), dir.clone(), key.clone());
             blocking(move || {
                 let mine = (writer..days.len()).step_by(processors());
-                mine.map(|day| days.write(&dir, day)).collect::<Result<Vec<_>, _>>()
+                mine.map(|day| days.write(&dir, day, key.as_deref())).collect::<Result<Vec<_>, _>>()
             })
         });
         Ok(try_join_all(writers).await?.into_iter().flatten().collect())

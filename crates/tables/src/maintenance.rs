@@ -12,8 +12,8 @@ use tracing::{error, info, warn};
 use crate::TableError;
 use crate::columns::{DAY, LAYOUT, layout_of};
 use crate::error::blocking;
-use crate::file::{Effort, day_of, write};
-use crate::merge::Merge;
+use crate::file::{Effort, Named, day_of, write};
+use crate::merge::{Merge, Part};
 use crate::table::StoreTable;
 use crate::tables::{Tables, TablesOptions};
 
@@ -37,6 +37,7 @@ impl Tables {
                 () = shutdown.begun() => return Ok(()),
                 () = clock.sleep(options.maintenance_interval) => {}
             }
+            self.forget_old_keys();
             let vacuum = clock.now().since(vacuumed) >= vacuum_every;
             for table in self.open_tables() {
                 if shutdown.has_begun() {
@@ -66,12 +67,20 @@ pub(crate) async fn maintain(
     if !*wanted {
         return Ok(());
     }
+    table.settle().await?;
     expire(table, clock.now()).await?;
     while let Some(set) = mergeable(table, options, clock.now()).await? {
-        if let Err(error) = merge(table, set, clock).await {
-            let file = error.damaged_file(&table.dir).ok_or(error)?;
-            error!(store.id = %table.key.id, file, "a file of a store's table is damaged, and left out of merging");
-            table.damaged.lock().insert(file);
+        match merge(table, set, clock).await {
+            Ok(()) => {}
+            Err(TableError::Key(error)) => {
+                warn!(store.id = %table.key.id, %error, "files of a store wait for its KMS key to be merged");
+                break;
+            }
+            Err(error) => {
+                let file = error.damaged_file(&table.dir).ok_or(error)?;
+                error!(store.id = %table.key.id, file, "a file of a store's table is damaged, and left out of merging");
+                table.damaged.lock().insert(file);
+            }
         }
     }
     if vacuum {
@@ -112,7 +121,7 @@ struct MergeSet {
 
 /// Files of one day to merge: those that together stay within a file's size, once there are [`MERGE_FROM`] of a size class
 /// (each class is [`MERGE_FROM`] times the one below, so that a row is rewritten only a few times), or any two once the day
-/// is over. Those of an older layout come first.
+/// is over. Those of an older layout come first, and those from before the store had a KMS key.
 async fn mergeable(
     table: &StoreTable,
     options: &TablesOptions,
@@ -120,22 +129,24 @@ async fn mergeable(
 ) -> Result<Option<MergeSet>, TableError> {
     let settled = day_of(now - SETTLED);
     let limit = options.file_bytes;
+    let sealed = table.is_sealed();
+    let outdated = |file: &DataFile| layout_of(file) < LAYOUT || (sealed && !file.is_sealed());
     let mut days: BTreeMap<String, Vec<DataFile>> = BTreeMap::new();
     for file in table.table.lock().await.files()? {
         let whole = !table.damaged.lock().contains(&file.path);
-        let worth = file.size_bytes <= limit / 2 || layout_of(&file) < LAYOUT;
+        let worth = file.size_bytes <= limit / 2 || outdated(&file);
         if let Some(day) = file.partition.get(DAY).filter(|_| whole && worth) {
             days.entry(day.clone()).or_default().push(file);
         }
     }
     for (day, mut files) in days {
         let over = day < settled;
-        // Files of an older layout are rewritten even if each stays by itself.
-        if let Some(first) = files.iter().position(|file| layout_of(file) < LAYOUT) {
+        // Such files are rewritten even if each stays by itself.
+        if let Some(first) = files.iter().position(outdated) {
             let mut total = 0;
             let together = |file: &&DataFile| {
                 total += file.size_bytes;
-                layout_of(file) < LAYOUT && total <= limit
+                outdated(file) && total <= limit
             };
             let mut chosen: Vec<DataFile> = files[first..].iter().take_while(together).cloned().collect();
             chosen.truncate(MERGE_MOST);
@@ -169,11 +180,20 @@ async fn mergeable(
 
 async fn merge(table: &StoreTable, set: MergeSet, clock: &dyn Clock) -> Result<(), TableError> {
     let MergeSet { day, files, effort } = set;
+    let key = table.data_key().await?;
+    let mut parts = Vec::with_capacity(files.len());
+    for data in &files {
+        parts.push(Part { data: data.clone(), sealed: table.unsealed(data).await? });
+    }
     // The version has grown since an earlier process committed a file of that name, the count since this one did.
     let count = table.merges.fetch_add(1, Ordering::Relaxed);
     let name = format!("merge-{}-{count}", table.table.lock().await.version() + 1);
-    let (dir, kind, parts) = (table.dir.clone(), table.kind, files.clone());
-    let merged = blocking(move || write(&dir, &day, &name, kind, effort, Merge::open(&dir, kind, &parts)?)).await?;
+    let (dir, kind) = (table.dir.clone(), table.kind);
+    let merged = blocking(move || {
+        let named = Named { day: &day, name: &name, kind, effort, key: key.as_ref() };
+        write(&dir, named, Merge::open(&dir, kind, &parts)?)
+    });
+    let merged = merged.await?;
     CrashPoint::TablesMerged.reach();
     let mut writer = table.table.lock().await;
     // Whoever commits holds the table, and only this task takes files out: they are there still.

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use arrow_array::RecordBatch;
 use arrow_schema::ArrowError;
 use arrow_select::interleave::interleave_record_batch;
-use opentrail_lake::{DataFile, LakeError};
+use opentrail_lake::{DataFile, LakeError, SealedReader};
 use opentrail_stores::Kind;
 use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
 
@@ -23,6 +23,14 @@ use crate::schema::Columns;
 const ROWS_AHEAD: usize = 4096;
 /// Rows given at once.
 const BLOCK_ROWS: usize = 1024;
+
+/// A file to be read.
+#[derive(Debug)]
+pub(crate) struct Part {
+    pub(crate) data: DataFile,
+    /// Its plain bytes, if it is sealed.
+    pub(crate) sealed: Option<SealedReader>,
+}
 
 /// A file being read.
 struct Input {
@@ -37,15 +45,20 @@ struct Input {
 }
 
 impl Input {
-    fn open(dir: &Path, data: &DataFile, kind: Kind, rows: usize) -> Result<Self, TableError> {
+    fn open(dir: &Path, Part { data, sealed }: &Part, kind: Kind, rows: usize) -> Result<Self, TableError> {
         // Compared again, however long ago they were: the merged file's checksum will vouch for what is read here.
         data.verify(dir)?;
         let path = dir.join(&data.path);
         let unreadable = |source| TableError::Unreadable { file: data.path.clone(), source };
-        let file = File::open(&path).map_err(|source| LakeError::Io { path: path.clone(), source })?;
-        let reader = ParquetRecordBatchReaderBuilder::try_new(file)
-            .and_then(|builder| builder.with_batch_size(rows).build())
-            .map_err(unreadable)?;
+        let reader = match sealed {
+            Some(reader) => ParquetRecordBatchReaderBuilder::try_new(reader.clone())
+                .and_then(|builder| builder.with_batch_size(rows).build()),
+            None => {
+                let file = File::open(&path).map_err(|source| LakeError::Io { path: path.clone(), source })?;
+                ParquetRecordBatchReaderBuilder::try_new(file).and_then(|builder| builder.with_batch_size(rows).build())
+            }
+        };
+        let reader = reader.map_err(unreadable)?;
         let batch = RecordBatch::new_empty(Arc::clone(&Columns::of(kind).stored));
         let (file, layout) = (data.path.clone(), layout_of(data));
         Ok(Self { file, kind, layout, reader, batch, places: Vec::new(), at: 0 })
@@ -77,9 +90,9 @@ pub(crate) struct Merge {
 }
 
 impl Merge {
-    pub(crate) fn open(dir: &Path, kind: Kind, files: &[DataFile]) -> Result<Self, TableError> {
+    pub(crate) fn open(dir: &Path, kind: Kind, files: &[Part]) -> Result<Self, TableError> {
         let rows = (ROWS_AHEAD / files.len().max(1)).clamp(32, BLOCK_ROWS);
-        let inputs = files.iter().map(|data| Input::open(dir, data, kind, rows)).collect::<Result<_, _>>()?;
+        let inputs = files.iter().map(|part| Input::open(dir, part, kind, rows)).collect::<Result<_, _>>()?;
         let mut merge = Self { inputs, heads: BinaryHeap::new(), failed: false };
         for input in 0..merge.inputs.len() {
             merge.refill(input)?;

@@ -9,7 +9,7 @@ use opentrail_event::{Control, EventBatch};
 use opentrail_model::{Position, Timestamp};
 use opentrail_projection::{Progress, Projection, ProjectionError};
 use opentrail_runtime::{Clock, CrashPoint};
-use opentrail_stores::{EventDataStore, StoreChange, StoreKey};
+use opentrail_stores::{DataKey, DataKeys, EventDataStore, StoreChange, StoreKey};
 use tokio::sync::watch;
 
 use crate::TableError;
@@ -32,6 +32,7 @@ pub(crate) struct Surroundings {
     pub(crate) dir: PathBuf,
     pub(crate) share: Share,
     pub(crate) tags: Arc<dyn PrincipalTags>,
+    pub(crate) keys: DataKeys,
     /// Whoever looks after the tables finds this one here once it is open.
     pub(crate) opened: watch::Sender<Option<Arc<StoreTable>>>,
     /// The journal's last position when this process began: no table can reflect more.
@@ -50,6 +51,10 @@ pub(crate) struct Surroundings {
 /// # A change of settings
 /// All that came before it is committed, then the catalog gets the new settings, then they hold. A crash in between goes on
 /// with the old ones, up to the same change.
+///
+/// # A KMS key that cannot be used
+/// What memory holds is forgotten, as the journal has it, and nothing more is taken until the key can be used: the
+/// store costs no memory while it waits.
 pub(crate) struct StoreProjection {
     key: StoreKey,
     around: Surroundings,
@@ -64,6 +69,8 @@ pub(crate) struct StoreProjection {
     waiting_since: Option<Timestamp>,
     /// A commit failed, and may have landed all the same.
     doubtful: bool,
+    /// The store's KMS key could not be used when it was last needed.
+    locked: bool,
 }
 
 impl StoreProjection {
@@ -79,6 +86,7 @@ impl StoreProjection {
             applied: begin,
             waiting_since: None,
             doubtful: false,
+            locked: false,
         }
     }
 
@@ -87,7 +95,8 @@ impl StoreProjection {
         if let Some(table) = &self.table {
             return Ok(Arc::clone(table));
         }
-        let (table, position) = StoreTable::open(self.key.clone(), self.state.kind(), self.around.dir.clone()).await?;
+        let (key, kind, dir) = (self.key.clone(), self.state.kind(), self.around.dir.clone());
+        let (table, position) = StoreTable::open(key, kind, dir, self.around.keys.clone()).await?;
         if position > self.around.tail {
             let (store, tail) = (self.key.id.to_string(), self.around.tail);
             return Err(TableError::JournalBehind { store, position, tail });
@@ -105,8 +114,7 @@ impl StoreProjection {
 
     fn use_settings(&mut self, settings: EventDataStore) {
         if let Some(table) = &self.table {
-            *table.retention.lock() = Some(settings.retention());
-            *table.configuration.lock() = settings.event_configuration.clone();
+            table.use_settings(&settings);
         }
         self.selection = Some(Arc::new(Selection::of(settings)));
     }
@@ -208,11 +216,13 @@ impl StoreProjection {
         let (table, through) = (self.table().await?, self.applied);
         let recent = table.recent.read().all();
         let count = table.recent.read().rows();
+        // Without a row there is nothing to seal, and a position may move on.
+        let key = if recent.is_empty() { None } else { self.data_key(&table).await? };
         let (name, dir, kind) = (format!("flush-{}-{through}", self.flushed), table.dir.clone(), table.kind);
         // A crash in here leaves files that nothing names.
         let files = match recent.is_empty() {
             true => Vec::new(),
-            false => blocking(move || write_days(&dir, &name, kind, &recent)).await?,
+            false => blocking(move || write_days(&dir, &name, kind, &recent, key.as_ref())).await?,
         };
         if !files.is_empty() {
             CrashPoint::TablesWritten.reach();
@@ -232,6 +242,27 @@ impl StoreProjection {
         self.flushed = through;
         self.waiting_since = None;
         metrics::counter!("opentrail_tables_flushed_rows_total").increment(count as u64);
+        Ok(())
+    }
+
+    /// The key to seal with. Without it the rows in memory go, and come again from the journal.
+    async fn data_key(&mut self, table: &StoreTable) -> Result<Option<DataKey>, TableError> {
+        let key = table.data_key().await;
+        if let Err(TableError::Key(_)) = &key {
+            table.recent.write().clear();
+            self.weigh(table);
+            (self.applied, self.waiting_since, self.locked) = (self.flushed, None, true);
+        }
+        key
+    }
+
+    /// Returns once the store's KMS key can be used again, if it could not be.
+    async fn unlock(&mut self) -> Result<(), TableError> {
+        if self.locked {
+            let table = self.table().await?;
+            self.data_key(&table).await?;
+            self.locked = false;
+        }
         Ok(())
     }
 
@@ -276,6 +307,7 @@ impl Projection for StoreProjection {
     }
 
     async fn apply(&mut self, batch: &Arc<EventBatch>) -> Result<Position, ProjectionError> {
+        self.unlock().await.map_err(ProjectionError::retry)?;
         // After an error the runner begins again at what is durable: what memory holds is not taken twice.
         for control in &batch.controls {
             if control.position <= self.applied {
@@ -294,6 +326,7 @@ impl Projection for StoreProjection {
     }
 
     async fn idle(&mut self, now: Timestamp) -> Result<Position, ProjectionError> {
+        self.unlock().await.map_err(ProjectionError::retry)?;
         if self.is_due(now) {
             self.flush().await.map_err(ProjectionError::retry)?;
         }

@@ -65,6 +65,11 @@ impl Recent {
         self.measure();
     }
 
+    /// Forgets everything: the journal has it.
+    pub(crate) fn clear(&mut self) {
+        *self = Self::default();
+    }
+
     fn measure(&mut self) {
         self.rows = self.batches.iter().map(|(_, batch)| batch.num_rows()).sum();
         self.size_bytes = self.batches.iter().map(|(_, batch)| batch.get_array_memory_size()).sum();

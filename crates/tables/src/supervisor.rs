@@ -6,7 +6,7 @@ use std::time::Duration;
 use opentrail_catalog::{CatalogExt, Change, Expect};
 use opentrail_event::Control;
 use opentrail_journal::ReadError;
-use opentrail_lake::LakeError;
+use opentrail_lake::remove_table;
 use opentrail_model::Position;
 use opentrail_projection::Progress;
 use opentrail_runtime::{CrashPoint, Shutdown};
@@ -137,13 +137,7 @@ impl Supervisor {
     /// Deletes the files of a store that is gone, then the last that is known of it.
     async fn remove(&self, key: &StoreKey) -> Result<(), TableError> {
         let dir = self.context.table_dir(key);
-        blocking(move || match std::fs::remove_dir_all(&dir) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                Err(LakeError::Io { path: dir, source: error }.into())
-            }
-            _ => Ok(()),
-        })
-        .await?;
+        blocking(move || Ok(remove_table(&dir)?)).await?;
         CrashPoint::TablesRemoved.reach();
         let forget = Change::delete(TABLES, key.to_string(), Expect::Anything);
         self.context.deps.catalog.commit(vec![forget]).await?;

@@ -4,13 +4,15 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
-use opentrail_lake::Table;
+use opentrail_lake::{DataFile, SealedFile, SealedReader, Table};
 use opentrail_model::{Position, Timestamp};
-use opentrail_stores::{EventConfiguration, Kind, StoreKey};
+use opentrail_stores::{DataKey, DataKeys, EventConfiguration, EventDataStore, Kind, StoreKey};
 use parking_lot::{Mutex, RwLock};
+use tokio::sync::watch;
 
 use crate::TableError;
 use crate::columns::table_spec;
+use crate::error::blocking;
 use crate::recent::Recent;
 use crate::snapshot::SnapshotFile;
 
@@ -32,6 +34,12 @@ pub(crate) struct StoreTable {
     pub(crate) imports: tokio::sync::Mutex<Imports>,
     /// The form in which the store shows events, as far as the projection knows it.
     pub(crate) configuration: Mutex<EventConfiguration>,
+    /// The KMS key that seals what is written, as far as the projection knows it.
+    pub(crate) kms_key: Mutex<Option<String>>,
+    /// Whether the projection knows the store's settings.
+    pub(crate) is_known: watch::Sender<bool>,
+    /// What opens and seals files.
+    pub(crate) keys: DataKeys,
     /// Files found damaged, by their paths: they are not merged.
     pub(crate) damaged: Mutex<HashSet<String>>,
     /// The files of a version of the table, for its readers.
@@ -51,7 +59,12 @@ pub(crate) struct Imports {
 
 impl StoreTable {
     /// Opens the table, creating it when there is none. Returns the position that it reflects, too.
-    pub(crate) async fn open(key: StoreKey, kind: Kind, dir: PathBuf) -> Result<(Self, Position), TableError> {
+    pub(crate) async fn open(
+        key: StoreKey,
+        kind: Kind,
+        dir: PathBuf,
+        keys: DataKeys,
+    ) -> Result<(Self, Position), TableError> {
         let table = Table::open_or_create(&dir, &table_spec(&key.id.to_string(), kind)).await?;
         let position = table.position().await?;
         let dir = table.dir().to_owned();
@@ -65,6 +78,9 @@ impl StoreTable {
             upkeep: tokio::sync::Mutex::new(true),
             imports: tokio::sync::Mutex::default(),
             configuration: Mutex::default(),
+            kms_key: Mutex::default(),
+            is_known: watch::Sender::new(false),
+            keys,
             damaged: Mutex::default(),
             listed: Mutex::default(),
             merges: AtomicU64::new(0),
@@ -79,6 +95,62 @@ impl StoreTable {
         let position = writer.position().await?;
         self.recent.write().prune(position);
         Ok(position)
+    }
+
+    /// From now on the store has these settings.
+    pub(crate) fn use_settings(&self, settings: &EventDataStore) {
+        *self.retention.lock() = Some(settings.retention());
+        *self.configuration.lock() = settings.event_configuration.clone();
+        self.kms_key.lock().clone_from(&settings.kms_key);
+        self.is_known.send_replace(true);
+    }
+
+    /// Whether what is written is sealed.
+    pub(crate) fn is_sealed(&self) -> bool {
+        self.kms_key.lock().is_some()
+    }
+
+    /// The data key that what is written now is sealed with, if the store has a KMS key; whoever reads a store without
+    /// being able to have it reads nothing.
+    ///
+    /// # Errors
+    /// [`TableError::Key`] when the KMS key cannot be used.
+    pub(crate) async fn data_key(&self) -> Result<Option<DataKey>, TableError> {
+        let kms_key = self.kms_key.lock().clone();
+        match kms_key {
+            None => Ok(None),
+            Some(kms_key) => Ok(Some(self.keys.to_seal(&self.key, &kms_key).await?)),
+        }
+    }
+
+    /// Opens a file, if it is a sealed one.
+    pub(crate) async fn unsealed(&self, data: &DataFile) -> Result<Option<SealedReader>, TableError> {
+        if !data.is_sealed() {
+            return Ok(None);
+        }
+        let found = {
+            let (dir, data) = (self.dir.clone(), data.clone());
+            blocking(move || Ok(SealedFile::find(&dir, &data)?)).await?
+        };
+        let data_key = match self.keys.open(&self.key, found.key()).await {
+            Ok(data_key) => data_key,
+            Err(refused) => {
+                // It may be the file that is wrong, and not the key.
+                let (dir, data) = (self.dir.clone(), data.clone());
+                blocking(move || Ok(data.verify(&dir)?)).await?;
+                return Err(refused.into());
+            }
+        };
+        blocking(move || Ok(Some(found.open(&data_key)?))).await
+    }
+
+    /// Reads the log again if a commit may have landed.
+    pub(crate) async fn settle(&self) -> Result<(), TableError> {
+        let mut writer = self.table.lock().await;
+        if writer.is_doubtful() {
+            self.reload(&mut writer).await?;
+        }
+        Ok(())
     }
 
     /// Events before this moment are no longer kept.

@@ -7,7 +7,7 @@ use opentrail_catalog::{Catalog, CatalogExt};
 use opentrail_model::Position;
 use opentrail_projection::{Feed, run};
 use opentrail_runtime::{Clock, OnError, Shutdown, TaskGroup};
-use opentrail_stores::StoreKey;
+use opentrail_stores::{DataKeys, StoreKey};
 use parking_lot::Mutex;
 use tokio::sync::watch;
 use tracing::error;
@@ -22,7 +22,7 @@ use crate::supervisor::Supervisor;
 use crate::table::StoreTable;
 
 /// How long a reader waits for a table to be opened.
-const OPENING: Duration = Duration::from_secs(10);
+pub(crate) const OPENING: Duration = Duration::from_secs(10);
 
 /// How the tables behave.
 #[derive(Clone, Debug)]
@@ -71,6 +71,8 @@ pub struct TablesDeps {
     pub clock: Arc<dyn Clock>,
     /// For stores that add the tags of principals to their events.
     pub tags: Arc<dyn PrincipalTags>,
+    /// For stores with a KMS key.
+    pub keys: DataKeys,
     /// Holds a directory per store, by its id.
     pub dir: PathBuf,
     /// How the tables behave.
@@ -152,11 +154,31 @@ impl Tables {
     /// What the store holds now; `None` for a store that has no table. Waits for a table that is being opened.
     ///
     /// # Errors
-    /// [`TableError::Opening`] for a table that does not open within ten seconds; when the table's log cannot be read.
+    /// [`TableError::Opening`] for a table that does not open within ten seconds; [`TableError::Key`] for a store whose
+    /// KMS key cannot be used now; when the table's log cannot be read.
     pub async fn snapshot(&self, key: &StoreKey) -> Result<Option<Snapshot>, TableError> {
         match self.opened(key).await? {
             Some(table) => Snapshot::take(&table, self.clock().now()).await.map(Some),
             None => Ok(None),
+        }
+    }
+
+    /// The columns of [`Self::snapshot`] and none of its rows, whatever the state of the store's KMS key.
+    ///
+    /// # Errors
+    /// [`TableError::Opening`].
+    pub async fn empty_snapshot(&self, key: &StoreKey) -> Result<Option<Snapshot>, TableError> {
+        Ok(self.opened(key).await?.map(|table| Snapshot::empty(&table)))
+    }
+
+    /// Whether the store can be read: it has no KMS key, or one that can be used now.
+    ///
+    /// # Errors
+    /// [`TableError::Key`] when it cannot be used; [`TableError::Opening`].
+    pub async fn require_key(&self, key: &StoreKey) -> Result<(), TableError> {
+        match self.opened(key).await? {
+            Some(table) => table.data_key().await.map(drop),
+            None => Ok(()),
         }
     }
 
@@ -190,6 +212,11 @@ impl Tables {
         Arc::clone(&self.context.deps.clock)
     }
 
+    /// Wipes data keys whose time is over from memory.
+    pub(crate) fn forget_old_keys(&self) {
+        self.context.deps.keys.forget_old();
+    }
+
     pub(crate) fn options(&self) -> TablesOptions {
         self.context.deps.options.clone()
     }
@@ -218,6 +245,7 @@ impl Context {
             dir: self.table_dir(&key),
             share: self.budget.share(),
             tags: Arc::clone(&self.deps.tags),
+            keys: self.deps.keys.clone(),
             opened: opened_sender,
             tail: self.tail,
             starting: Some(feed.follow(format!("stores/{key}/starting"), state.begin)),

@@ -15,9 +15,9 @@ use opentrail_journal::{Entry, MemoryJournal};
 use opentrail_lake::{FileWriter, LakeError, Table, write_file};
 use opentrail_model::{AdvancedEventSelector, FieldSelector, Position, SelectorField, Source, Timestamp};
 use opentrail_projection::{Feed, Projection};
-use opentrail_runtime::{Clock, ManualClock};
+use opentrail_runtime::{Clock, ManualClock, SystemRandom};
 use opentrail_stores::{
-    ChannelKey, ContextKeySelector, ContextKeyType, EventConfiguration, EventDataStore, Kind, MaxEventSize,
+    ChannelKey, ContextKeySelector, ContextKeyType, DataKeys, EventConfiguration, EventDataStore, Kind, MaxEventSize,
     OrganizationScope, StoreChange, StoreKey,
 };
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
@@ -38,6 +38,10 @@ use crate::table::StoreTable;
 use crate::tables::TablesOptions;
 use crate::{ImportChunk, ImportedEvent, PrincipalTags, TableError};
 
+#[cfg(debug_assertions)]
+mod failing_disk;
+mod sealed;
+
 const ACCOUNT: &str = "111122223333";
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -57,6 +61,7 @@ struct World {
     clock: Arc<ManualClock>,
     entries: Vec<Entry>,
     options: TablesOptions,
+    keys: DataKeys,
 }
 
 fn store(version: u64, categories: &[&str]) -> EventDataStore {
@@ -86,7 +91,8 @@ impl World {
         let clock = Arc::new(ManualClock::new("2026-03-10T12:00:00Z".parse().unwrap()));
         let dir = tempfile::tempdir().unwrap();
         let catalog = Arc::new(MemoryCatalog::default());
-        Self { dir, catalog, clock, entries: Vec::new(), options: TablesOptions::default() }
+        let keys = DataKeys::none(clock.clone(), Arc::new(SystemRandom));
+        Self { dir, catalog, clock, entries: Vec::new(), options: TablesOptions::default(), keys }
     }
 
     fn entry(&mut self, source: Source, account: &str, body: Bytes) -> u64 {
@@ -136,6 +142,7 @@ impl World {
             dir: self.dir.path().join("table"),
             share: Arc::new(Budget::new(self.options.memory_bytes)).share(),
             tags: Arc::new(NoTags),
+            keys: self.keys.clone(),
             opened: sender,
             tail: Position(self.entries.len() as u64),
             starting: Some(feed.follow("starting", Position::START)),

@@ -1,12 +1,13 @@
-//! Objects of the embedded store that are sealed with KMS keys, opened with the keys of a data directory
-//! (`crates/objects/README.md`, "Sealed objects").
+//! What is sealed with KMS keys, opened with the keys of a data directory: objects of the embedded store
+//! (`crates/objects/README.md`, "Sealed objects"), and files of event data stores' tables.
 //!
 //! The key ring opens the material of the KMS keys in the catalog, that opens an object's data key, and that the chunks
 //! of its bytes. Keys of another KMS are not here.
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::fs;
+use std::fs::{self, File};
+use std::io::Read;
 use std::path::Path;
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
@@ -18,6 +19,9 @@ const SALT_BYTES: usize = 16;
 const TAG_BYTES: usize = 16;
 const CHUNK_BYTES: usize = 64 << 10;
 const MESSAGE: &[u8] = b"opentrail material, one message";
+/// What sealed files of tables begin with.
+const FILE_MARK: &[u8; 8] = b"OTSEAL1\n";
+const LONGEST_FILE_KEY: u32 = 64 << 10;
 const STREAM: &[u8] = b"opentrail stream of chunks";
 
 /// How an object is sealed, as its sidecar says.
@@ -30,6 +34,17 @@ pub(crate) struct Seal {
     /// The MD5 of the bytes on disk, where the ETag is another.
     #[serde(default)]
     pub(crate) stored_md5: Option<String>,
+}
+
+/// Why a data key is not had.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum DataKeyError {
+    /// It is sealed with a key that this data directory has not: one of another KMS, or one that is deleted.
+    #[error("{0}")]
+    NotHere(String),
+    /// It is not what the directory's keys sealed for that purpose.
+    #[error("{0}")]
+    Wrong(&'static str),
 }
 
 /// The keys of a data directory.
@@ -67,14 +82,18 @@ impl Keys {
     }
 
     /// The data key of an object.
-    pub(crate) fn data_key(&self, seal: &Seal) -> Result<DataKey, String> {
-        let blob = hex::decode(&seal.data_key).map_err(|_| "its data key is not hexadecimal")?;
-        let header = Header::read(&blob).ok_or("its data key was not sealed by keys of this catalog")?;
+    pub(crate) fn data_key(&self, seal: &Seal) -> Result<DataKey, DataKeyError> {
+        let not_here = |reason: &str| DataKeyError::NotHere(reason.to_owned());
+        let wrong = DataKeyError::Wrong;
+        let blob = hex::decode(&seal.data_key).map_err(|_| wrong("its data key is not hexadecimal"))?;
+        let header =
+            Header::read(&blob).ok_or_else(|| not_here("its data key was not sealed by keys of this catalog"))?;
         let materials = self.kms.get(&header.document);
-        let materials = materials.ok_or_else(|| format!("the catalog has no KMS key {}", header.document))?;
-        let sealed = materials.get(header.material).ok_or("its KMS key has not the material that sealed it")?;
+        let materials =
+            materials.ok_or_else(|| not_here(&format!("the catalog has no KMS key {}", header.document)))?;
+        let sealed = materials.get(header.material).ok_or(wrong("its KMS key has not the material that sealed it"))?;
         let purpose = format!("kms-key/{}/{}", header.document, header.material);
-        let material = self.unseal(&purpose, sealed).ok_or("the key ring does not open its KMS key")?;
+        let material = self.unseal(&purpose, sealed).ok_or(wrong("the key ring does not open its KMS key"))?;
         let (bytes, sealed) = blob.split_at(header.length);
         let mut associated = bytes.to_vec();
         for text in seal.context.iter().flat_map(|(key, value)| [key, value]) {
@@ -82,7 +101,7 @@ impl Keys {
             associated.extend_from_slice(text.as_bytes());
         }
         let opened = message(&material, &associated, sealed).filter(|key| key.len() == 32);
-        let key = opened.ok_or("its data key does not open with its KMS key and encryption context")?;
+        let key = opened.ok_or(wrong("its data key does not open with its KMS key and encryption context"))?;
         Ok(DataKey { key, plain_bytes: seal.plain_bytes })
     }
 
@@ -117,6 +136,58 @@ impl Header {
     }
 }
 
+/// A file of a store's table that is sealed: a mark, the length of its sealed data key, that, then the stream.
+#[derive(Debug)]
+pub(crate) struct SealedFile {
+    key: FileKey,
+    /// Where the stream begins.
+    start: u64,
+    /// How long its text is.
+    pub(crate) plain_bytes: u64,
+}
+
+#[derive(Debug, Deserialize)]
+struct FileKey {
+    data_key: String,
+}
+
+impl SealedFile {
+    /// Reads the beginning of the file; what is wrong with it otherwise.
+    pub(crate) fn read(path: &Path) -> Result<Self, String> {
+        let unreadable = |error: std::io::Error| format!("the sealed file cannot be read: {error}");
+        let mut file = File::open(path).map_err(unreadable)?;
+        let stored = file.metadata().map_err(unreadable)?.len();
+        let mut begin = [0; FILE_MARK.len() + 4];
+        file.read_exact(&mut begin).map_err(unreadable)?;
+        let (mark, length) = begin.split_at(FILE_MARK.len());
+        let length = u32::from_be_bytes(length.try_into().expect("four bytes are left"));
+        if mark != FILE_MARK || length > LONGEST_FILE_KEY {
+            return Err("the file does not begin as a sealed one".to_owned());
+        }
+        let mut json = vec![0; length as usize];
+        file.read_exact(&mut json).map_err(unreadable)?;
+        let key = serde_json::from_slice(&json).map_err(|error| format!("its data key makes no sense: {error}"))?;
+        let start = begin.len() as u64 + u64::from(length);
+        let chunk = (CHUNK_BYTES + TAG_BYTES) as u64;
+        let body = stored.checked_sub(start + 1 + SALT_BYTES as u64).filter(|body| *body > 0);
+        let plain_bytes = body.and_then(|body| body.checked_sub(body.div_ceil(chunk) * TAG_BYTES as u64));
+        Ok(Self { key, start, plain_bytes: plain_bytes.ok_or("the sealed file was cut")? })
+    }
+
+    /// What opens it, if it is one of the store with this ARN.
+    pub(crate) fn seal(&self, store: &str) -> Seal {
+        let context = BTreeMap::from([("aws:cloudtrail:arn".to_owned(), store.to_owned())]);
+        Seal { data_key: self.key.data_key.clone(), context, plain_bytes: self.plain_bytes, stored_md5: None }
+    }
+
+    /// Its text; `bound` is its path without the checksum.
+    pub(crate) fn open(&self, path: &Path, key: &DataKey, bound: &str) -> Result<Vec<u8>, String> {
+        let stored = fs::read(path).map_err(|error| format!("the sealed file cannot be read: {error}"))?;
+        let stream = usize::try_from(self.start).ok().and_then(|start| stored.get(start..));
+        key.open_bound(stream.ok_or("the sealed file was cut")?, bound.as_bytes())
+    }
+}
+
 /// Opens one object.
 #[derive(Clone)]
 pub struct DataKey {
@@ -127,10 +198,16 @@ pub struct DataKey {
 impl DataKey {
     /// The object, of which `stored` are the bytes on disk; what is wrong with them otherwise.
     pub(crate) fn open(&self, stored: &[u8]) -> Result<Vec<u8>, String> {
+        self.open_bound(stored, b"")
+    }
+
+    /// The same of a stream that is bound to these bytes.
+    pub(crate) fn open_bound(&self, stored: &[u8], bound: &[u8]) -> Result<Vec<u8>, String> {
         let altered = || "it is sealed, and not with its data key: the bytes were altered".to_owned();
         let (format, rest) = stored.split_first().ok_or_else(altered)?;
         let (salt, rest) = rest.split_at_checked(SALT_BYTES).ok_or_else(altered)?;
-        let key = derived(&self.key, salt, STREAM).filter(|_| *format == FORMAT).ok_or_else(altered)?;
+        let purpose = if bound.is_empty() { STREAM.to_vec() } else { [STREAM, b"\0", bound].concat() };
+        let key = derived(&self.key, salt, &purpose).filter(|_| *format == FORMAT).ok_or_else(altered)?;
         let mut plain = Vec::new();
         // An empty object has one empty chunk.
         let mut chunks = rest.chunks(CHUNK_BYTES + TAG_BYTES).zip(0u64..).peekable();

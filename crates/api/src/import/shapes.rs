@@ -1,6 +1,25 @@
 use opentrail_imports::{Import, Statistics};
 use opentrail_wire::cloudtrail::{ImportSource, ImportStatistics, S3ImportSource};
 
+/// An answer about one import: what every such answer says of it, and what this one says besides.
+macro_rules! described {
+    ($output:ident, $import:expr $(, $member:ident: $value:expr)*) => {
+        $output {
+            import_id: Some($import.key.id.to_string()),
+            destinations: Some($crate::import::shapes::destinations(&$import)),
+            import_source: Some($crate::import::shapes::source(&$import)),
+            start_event_time: $import.start,
+            end_event_time: $import.end,
+            import_status: Some($import.status.as_str().to_owned()),
+            created_timestamp: Some($import.created),
+            updated_timestamp: Some($import.updated),
+            $($member: Some($value),)*
+        }
+    };
+}
+
+pub(super) use described;
+
 pub(super) fn destinations(import: &Import) -> Vec<String> {
     vec![import.destination.arn().to_string()]
 }

@@ -37,16 +37,7 @@ pub(crate) async fn start_import(cx: Context<'_>, input: StartImportInput) -> Ou
         }
         _ => return Err(ImportInputError::Combination.into()),
     };
-    Ok(StartImportOutput {
-        import_id: Some(import.key.id.to_string()),
-        destinations: Some(shapes::destinations(&import)),
-        import_source: Some(shapes::source(&import)),
-        start_event_time: import.start,
-        end_event_time: import.end,
-        import_status: Some(import.status.as_str().to_owned()),
-        created_timestamp: Some(import.created),
-        updated_timestamp: Some(import.updated),
-    })
+    Ok(shapes::described!(StartImportOutput, import))
 }
 
 type Times = (Option<opentrail_model::Timestamp>, Option<opentrail_model::Timestamp>);

@@ -56,8 +56,8 @@ pub(crate) async fn create_event_data_store(
         settings::check_organization(&store)?;
         store.set_organization(Some(cx.require_organization()?));
     }
-    if input.kms_key_id.is_some() {
-        return Err(StoreSettingsError::KeyNotBuilt.into());
+    if let Some(text) = &input.kms_key_id {
+        store.kms_key = Some(cx.services.store_kms.check(&store.key, text).await?);
     }
     let output = shapes::created(&store);
     Ok(Changed::new(output, cx.create_store(store).await?))

@@ -31,8 +31,8 @@ pub(crate) enum StoreSettingsError {
         "OrganizationEnabled cannot be true: events from outside of AWS and evidence are collected for one account."
     )]
     OneAccount,
-    #[error("KmsKeyId cannot be set: sealing of event data stores is not available yet. Leave the member out.")]
-    KeyNotBuilt,
+    #[error("KmsKeyId cannot be changed: the event data store has another KMS key, which it keeps.")]
+    OtherKey,
 }
 
 /// Checks that the settings fit together.

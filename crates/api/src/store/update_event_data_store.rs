@@ -20,9 +20,6 @@ pub(crate) async fn update_event_data_store(
     if input == only_named {
         return Err(StoreSettingsError::Nothing.into());
     }
-    if input.kms_key_id.is_some() {
-        return Err(StoreSettingsError::KeyNotBuilt.into());
-    }
 
     let mut changed = store.value.clone();
     match (changed.billing_mode, settings::billing_mode(input.billing_mode.as_deref())) {
@@ -50,6 +47,13 @@ pub(crate) async fn update_event_data_store(
     settings::check(&changed)?;
     if changed.kind() != store.value.kind() {
         return Err(StoreSettingsError::KindChange.into());
+    }
+    if let Some(text) = &input.kms_key_id {
+        let key = cx.services.store_kms.check(&changed.key, text).await?;
+        if changed.kms_key.as_ref().is_some_and(|known| *known != key) {
+            return Err(StoreSettingsError::OtherKey.into());
+        }
+        changed.kms_key = Some(key);
     }
     if changed == store.value {
         return Ok(Changed::nothing(shapes::updated(&changed)));

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use opentrail_api::{JournalChange, RecordOrder, retire_store};
-use opentrail_stores::{EventDataStore, StoreChange};
+use opentrail_stores::{EventDataStore, StoreChange, StoreKeyError};
 use serde_json::json;
 
 use crate::support::{Answer, Api};
@@ -75,4 +75,58 @@ async fn two_creations_at_once_give_the_name_to_one() {
     let refused =
         [a, b].iter().filter(|answer| answer.body["__type"] == "EventDataStoreAlreadyExistsException").count();
     assert_eq!(refused, 1);
+}
+
+const ONE: &str = "arn:aws:kms:us-east-1:111122223333:key/11111111-1111-1111-1111-111111111111";
+const TWO: &str = "arn:aws:kms:us-east-1:111122223333:key/22222222-2222-2222-2222-222222222222";
+
+#[tokio::test]
+async fn a_key_that_cannot_be_used_is_refused() {
+    let api = Api::new().await;
+    let root = api.root();
+    api.kms.set("alias/closed", Err(StoreKeyError::AccessDenied { key: "alias/closed".into() }));
+    let off = StoreKeyError::Unusable { key: "alias/off".into(), reason: "it is disabled".into() };
+    api.kms.set("alias/off", Err(off));
+    let away = StoreKeyError::Unavailable { key: "alias/away".into(), reason: "no answer".into() };
+    api.kms.set("alias/away", Err(away));
+    let foreign = StoreKeyError::Invalid { key: "arn:no".into(), reason: "no key".into() };
+    api.kms.set("arn:no", Err(foreign));
+    let plain = root.ok("CreateEventDataStore", json!({ "Name": "plain" })).await;
+    for (key, error, told) in [
+        ("alias/absent", "KmsKeyNotFoundException", "alias/absent"),
+        ("a key", "InvalidKmsKeyIdException", "kmsKeyId"),
+        ("", "InvalidKmsKeyIdException", "kmsKeyId"),
+        ("arn:no", "InvalidKmsKeyIdException", "arn:no"),
+        ("alias/closed", "InsufficientEncryptionPolicyException", "alias/closed"),
+        ("alias/off", "KmsException", "is disabled"),
+        ("alias/away", "ServiceUnavailable", "alias/away"),
+    ] {
+        root.refused("CreateEventDataStore", json!({ "Name": "main", "KmsKeyId": key }), error, told).await;
+        let update = json!({ "EventDataStore": plain["EventDataStoreArn"], "KmsKeyId": key });
+        root.refused("UpdateEventDataStore", update, error, told).await;
+    }
+    assert_eq!(root.ok("ListEventDataStores", json!({})).await["EventDataStores"].as_array().map(Vec::len), Some(1));
+}
+
+#[tokio::test]
+async fn a_key_is_echoed_by_its_arn_and_stays() {
+    let api = Api::new().await;
+    let root = api.root();
+    api.kms.set("alias/one", Ok(ONE));
+    api.kms.set(ONE, Ok(ONE));
+    api.kms.set(TWO, Ok(TWO));
+    let created = root.call("CreateEventDataStore", json!({ "Name": "main", "KmsKeyId": "alias/one" })).await;
+    assert_eq!((put(&created).kms_key.as_deref(), &created.body["KmsKeyId"]), (Some(ONE), &json!(ONE)));
+    let named = |key| json!({ "EventDataStore": put(&created).arn(), "KmsKeyId": key });
+    assert!(root.call("UpdateEventDataStore", named(ONE)).await.stores.is_empty(), "nothing changed");
+    root.refused("UpdateEventDataStore", named(TWO), "InvalidKmsKeyIdException", "cannot be changed").await;
+    let got = root.ok("GetEventDataStore", json!({ "EventDataStore": put(&created).arn() })).await;
+    assert_eq!(got["KmsKeyId"], ONE);
+    assert_eq!(got["PartitionKeys"], json!([{ "Name": "event_date", "Type": "date" }]));
+
+    let plain = root.call("CreateEventDataStore", json!({ "Name": "later" })).await;
+    assert_eq!((put(&plain).kms_key.as_deref(), plain.body.get("KmsKeyId")), (None, None));
+    let later = json!({ "EventDataStore": put(&plain).arn(), "KmsKeyId": TWO });
+    let updated = root.call("UpdateEventDataStore", later).await;
+    assert_eq!((put(&updated).kms_key.as_deref(), &updated.body["KmsKeyId"]), (Some(TWO), &json!(TWO)));
 }

@@ -2,6 +2,7 @@
 
 mod buckets;
 mod imports;
+mod kms;
 mod queries;
 
 use std::net::Ipv4Addr;
@@ -26,13 +27,16 @@ use opentrail_organizations::Organizations;
 use opentrail_projection::Projection;
 use opentrail_queries::{Queries, QueriesDeps, QueriesOptions};
 use opentrail_runtime::{ManualClock, SeededRandom, TaskGroup};
-use opentrail_stores::{Channels, EventDataStore, PENDING_DELETION, ResourcePolicies, StoreChange, StoreKey, Stores};
+use opentrail_stores::{
+    Channels, DataKeys, EventDataStore, PENDING_DELETION, ResourcePolicies, StoreChange, StoreKey, Stores,
+};
 use opentrail_trails::{TrailChange, Trails};
 use serde_json::{Value, json};
 use tokio::sync::Mutex;
 
 pub(crate) use buckets::TestBuckets;
 use imports::Nowhere;
+pub(crate) use kms::TestKms;
 pub(crate) use queries::{TestEngine, TestGenerator};
 
 pub(crate) const ACCOUNT: &str = "111122223333";
@@ -43,6 +47,7 @@ pub(crate) struct Api {
     pub(crate) services: Services,
     pub(crate) clock: Arc<ManualClock>,
     pub(crate) buckets: Arc<TestBuckets>,
+    pub(crate) kms: Arc<TestKms>,
     history: Mutex<HistoryProjection>,
     position: AtomicU64,
     _directory: tempfile::TempDir,
@@ -116,6 +121,7 @@ impl Api {
             engine: Arc::new(TestEngine),
             buckets: buckets.clone(),
             signer: Signer::new(catalog.clone(), keys.clone()),
+            keys: DataKeys::none(clock.clone(), random.clone()),
             clock: clock.clone(),
             random: random.clone(),
             dir: dir.path().join("queries"),
@@ -141,12 +147,14 @@ impl Api {
             clock: clock.clone(),
             random: random.clone(),
         });
+        let kms = Arc::new(TestKms::default());
         let services = Services {
             imports: imports.await.unwrap(),
             queries,
             federation: Arc::new(NoTables),
             dashboards,
             generator: Arc::new(TestGenerator),
+            store_kms: kms.clone(),
             trails: Trails::new(catalog.clone()),
             stores,
             channels: Channels::new(catalog.clone()),
@@ -166,7 +174,7 @@ impl Api {
             turns: Turns::default(),
         };
         let (history, position) = (Mutex::new(projection), AtomicU64::new(0));
-        Self { services, clock, buckets, history, position, _directory: dir }
+        Self { services, clock, buckets, kms, history, position, _directory: dir }
     }
 
     /// The root user of the first account, in `us-east-1`.

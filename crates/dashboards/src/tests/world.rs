@@ -13,7 +13,7 @@ use opentrail_queries::{
     QueryStatus, Row, Scanned,
 };
 use opentrail_runtime::{Clock, ManualClock, SeededRandom, Shutdown, TaskGroup};
-use opentrail_stores::{EventDataStore, ResourcePolicies, StoreKey, Stores};
+use opentrail_stores::{DataKeys, EventDataStore, ResourcePolicies, StoreKey, Stores};
 use opentrail_trails::{BucketError, Buckets, Delivery as Target};
 use uuid::Uuid;
 
@@ -116,6 +116,7 @@ impl World {
                 Arc::clone(&self.catalog),
                 Arc::new(KeyRing::ephemeral(Arc::new(SeededRandom::new(1)))),
             ),
+            keys: DataKeys::none(Arc::clone(&self.clock) as _, Arc::new(SeededRandom::new(2))),
             clock: Arc::clone(&self.clock) as _,
             random: Arc::new(opentrail_runtime::SystemRandom),
             dir: self.dir.path().join("queries"),

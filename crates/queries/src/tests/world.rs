@@ -13,7 +13,7 @@ use opentrail_delivery::Signer;
 use opentrail_keys::KeyRing;
 use opentrail_model::{AccountId, Region, Timestamp};
 use opentrail_runtime::{ManualClock, SeededRandom, Shutdown, TaskGroup};
-use opentrail_stores::StoreKey;
+use opentrail_stores::{DataKeys, StoreKey};
 use opentrail_trails::{BucketError, Buckets, Delivery as Target};
 use parking_lot::Mutex;
 use uuid::Uuid;
@@ -174,6 +174,7 @@ impl World {
             engine: Arc::new(Shared(Arc::clone(&self.engine))),
             buckets: Arc::clone(&self.bucket) as _,
             signer: Signer::new(Arc::clone(&self.catalog), Arc::clone(&self.ring)),
+            keys: DataKeys::none(Arc::clone(&self.clock) as _, Arc::new(opentrail_runtime::SystemRandom)),
             clock: Arc::clone(&self.clock) as _,
             random: Arc::new(opentrail_runtime::SystemRandom),
             dir: self.dir.path().join("queries"),

@@ -138,6 +138,8 @@ pub(crate) struct StoresSection {
     pub(crate) vacuum_age: Duration,
     /// `stores.pending_deletion`: how long a deleted store can be restored. Default 7 days; shorter only for tests.
     pub(crate) pending_deletion: Duration,
+    /// `stores.data_key_age`: how long a data key of a store with a KMS key stays opened in memory. Default 60 s.
+    pub(crate) data_key_age: Duration,
 }
 
 impl StoresSection {
@@ -149,8 +151,9 @@ impl StoresSection {
             section.duration("maintenance_interval", Duration::from_secs(10), Duration::from_millis(100));
         let vacuum_age = section.duration("vacuum_age", Duration::from_secs(3600), Duration::from_secs(1));
         let pending_deletion = section.duration("pending_deletion", 7 * DAY, Duration::from_secs(1));
+        let data_key_age = section.duration("data_key_age", Duration::from_secs(60), Duration::ZERO);
         section.finish();
-        Self { flush_age, memory_bytes, maintenance_interval, vacuum_age, pending_deletion }
+        Self { flush_age, memory_bytes, maintenance_interval, vacuum_age, pending_deletion, data_key_age }
     }
 }
 

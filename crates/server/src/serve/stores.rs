@@ -11,7 +11,7 @@ use opentrail_identity::Directory;
 use opentrail_model::Arn;
 use opentrail_projection::Feed;
 use opentrail_runtime::{Clock, OnError, Shutdown, TaskGroup};
-use opentrail_stores::{EventDataStore, StoreChange, StoreError, Stores};
+use opentrail_stores::{DataKeys, EventDataStore, StoreChange, StoreError, Stores};
 use opentrail_tables::{PrincipalTags, TableError, Tables, TablesDeps, TablesOptions};
 use tracing::warn;
 
@@ -44,6 +44,7 @@ impl PrincipalTags for DirectoryTags {
 }
 
 /// Resumes the tables and starts their upkeep.
+#[expect(clippy::too_many_arguments, reason = "what the tables work with, of which this adds only the options")]
 pub(super) async fn start(
     section: &StoresSection,
     dir: &Path,
@@ -51,6 +52,7 @@ pub(super) async fn start(
     feed: &Arc<Feed>,
     clock: &Arc<dyn Clock>,
     directory: &Arc<Directory>,
+    keys: DataKeys,
     tasks: &TaskGroup,
 ) -> Result<Tables, TableError> {
     let options = TablesOptions {
@@ -66,6 +68,7 @@ pub(super) async fn start(
         feed: Arc::clone(feed),
         clock: Arc::clone(clock),
         tags: Arc::new(DirectoryTags(Arc::clone(directory))),
+        keys,
         dir: dir.to_owned(),
         options,
         tasks: tasks.clone(),

@@ -5,6 +5,8 @@ use opentrail_objects::{Mount, Store};
 use opentrail_stores::{EventDataStore, StoreKey};
 use tracing::error;
 
+use super::store_kms::encryption_context;
+
 /// Whoever may do this to a store may read its table. (User Guide, "Federate an event data store".)
 const ACTION: &str = "cloudtrail:GetEventDataStoreData";
 
@@ -43,6 +45,7 @@ impl FederatedTables for TableBuckets {
             created: store.created,
             action: ACTION,
             resource: store.arn().to_string(),
+            context: encryption_context(&store.key),
         };
         if let Err(error) = self.embedded.mount(&bucket, mount) {
             error!(store.id = %bucket, %error, "the table of a federated event data store cannot be shown");

@@ -11,7 +11,7 @@ use opentrail_queries::{Engine, Execution, ExecutionError, InvalidStatement, Pla
 use opentrail_runtime::Clock;
 use opentrail_sql::{EngineOptions, Query, Rows, RunError, Statement, StatementError, StoreTable};
 use opentrail_stores::StoreKey;
-use opentrail_tables::{Snapshot, Tables};
+use opentrail_tables::{Snapshot, TableError, Tables};
 use tracing::error;
 use uuid::Uuid;
 
@@ -62,6 +62,12 @@ impl StoreQueries {
     /// What a store holds: all that was acknowledged before `asked`, a position of the journal.
     async fn snapshot(&self, store: &StoreKey, asked: Position) -> Result<Snapshot, PlanError> {
         let unavailable = |reason: String| PlanError::Unavailable { reason };
+        let failed = |error: TableError| match error {
+            TableError::Key(refusal) => PlanError::Locked { reason: refusal.to_string() },
+            other => unavailable(other.to_string()),
+        };
+        // Without its key a store takes nothing in: there is nothing to be waited for.
+        self.tables.require_key(store).await.map_err(failed)?;
         let (begun, name) = (self.clock.now(), format!("stores/{store}"));
         loop {
             let waited = self.clock.now().since(begun);
@@ -75,21 +81,33 @@ impl StoreQueries {
                 Some(_) | None => self.clock.sleep(LOOK_AGAIN).await,
             }
         }
-        let found = self.tables.snapshot(store).await.map_err(|error| unavailable(error.to_string()))?;
+        let found = self.tables.snapshot(store).await.map_err(failed)?;
         found.ok_or_else(|| unavailable(format!("{} has no table", store.arn())))
     }
 
-    /// The statement over what its stores hold.
+    /// The columns of a store that cannot be read now.
+    async fn empty(&self, store: &StoreKey) -> Result<Snapshot, PlanError> {
+        let unavailable = |reason: String| PlanError::Unavailable { reason };
+        let found = self.tables.empty_snapshot(store).await.map_err(|error| unavailable(error.to_string()))?;
+        found.ok_or_else(|| unavailable(format!("{} has no table", store.arn())))
+    }
+
+    /// The statement over what its stores hold, and those of them that have a KMS key.
     async fn planned(
         &self,
         statement: &str,
         stores: &[StoreKey],
-        asked: Position,
+        (asked, depth): (Position, Depth),
         now: Timestamp,
-    ) -> Result<Query, PlanError> {
-        let mut snapshots = Vec::new();
+    ) -> Result<(Query, Vec<(StoreKey, String)>), PlanError> {
+        let (mut snapshots, mut sealed_by) = (Vec::new(), Vec::new());
         for store in stores {
-            snapshots.push((store.id, self.snapshot(store, asked).await?));
+            let snapshot = match (self.snapshot(store, asked).await, depth) {
+                (Err(PlanError::Locked { .. }), Depth::Check) => self.empty(store).await?,
+                (snapshot, _) => snapshot?,
+            };
+            sealed_by.extend(snapshot.kms_key().map(|kms_key| (store.clone(), kms_key.to_owned())));
+            snapshots.push((store.id, snapshot));
         }
         let (engine, statement) = (Arc::clone(&self.engine), statement.to_owned());
         let planned = tokio::task::spawn_blocking(move || {
@@ -98,8 +116,16 @@ impl StoreQueries {
             engine.plan(&Statement::parse(&statement)?, tables, now)
         });
         let panicked = |panic: tokio::task::JoinError| PlanError::Unavailable { reason: panic.to_string() };
-        Ok(planned.await.map_err(panicked)?.map_err(invalid)?)
+        Ok((planned.await.map_err(panicked)?.map_err(invalid)?, sealed_by))
     }
+}
+
+/// What a statement is planned for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Depth {
+    /// To see whether it can be run: no rows are needed.
+    Check,
+    Run,
 }
 
 fn invalid(error: StatementError) -> InvalidStatement {
@@ -119,17 +145,19 @@ impl Engine for StoreQueries {
         now: Timestamp,
     ) -> Result<Box<dyn Execution>, PlanError> {
         // A query that runs again after a start must not miss what a table has yet to take from the journal.
-        let query = self.planned(statement, stores, self.feed.journal().tail(), now).await?;
-        Ok(Box::new(Running { columns: query.columns().to_vec(), state: State::Planned(Some(Box::new(query))) }))
+        let (query, sealed_by) = self.planned(statement, stores, (self.feed.journal().tail(), Depth::Run), now).await?;
+        let columns = query.columns().to_vec();
+        Ok(Box::new(Running { columns, sealed_by, state: State::Planned(Some(Box::new(query))) }))
     }
 
     async fn check(&self, statement: &str, stores: &[StoreKey], now: Timestamp) -> Result<(), PlanError> {
-        self.planned(statement, stores, Position::START, now).await.map(drop)
+        self.planned(statement, stores, (Position::START, Depth::Check), now).await.map(drop)
     }
 }
 
 struct Running {
     columns: Vec<String>,
+    sealed_by: Vec<(StoreKey, String)>,
     state: State,
 }
 
@@ -142,6 +170,10 @@ enum State {
 impl Execution for Running {
     fn columns(&self) -> &[String] {
         &self.columns
+    }
+
+    fn sealed_by(&self) -> Vec<(StoreKey, String)> {
+        self.sealed_by.clone()
     }
 
     async fn next(&mut self) -> Result<Option<Vec<Row>>, ExecutionError> {

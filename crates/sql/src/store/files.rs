@@ -32,6 +32,7 @@ use futures::{FutureExt, TryFutureExt};
 use opentrail_tables::SnapshotFile;
 use parking_lot::Mutex;
 
+use super::sealed::SealedFiles;
 use crate::statistics::ScanStatistics;
 
 /// What is to be read.
@@ -54,7 +55,8 @@ impl Scan<'_> {
         if self.files.is_empty() {
             return Ok(None);
         }
-        let store = Arc::new(LocalFileSystem::new_with_prefix(self.dir)?);
+        let local = LocalFileSystem::new_with_prefix(self.dir)?;
+        let store = SealedFiles::over(local, self.dir, &self.files, self.statistics.as_ref());
         let cache = state.runtime_env().cache_manager.get_file_metadata_cache();
         let readers = Readers {
             inner: CachedParquetFileReaderFactory::new(store, cache),
@@ -77,10 +79,7 @@ impl Scan<'_> {
         if let (true, Ok(rows)) = (counted, usize::try_from(rows)) {
             statistics.num_rows = Precision::Exact(rows);
         }
-        let files = self.files.iter().map(|file| {
-            let path = file.path.strip_prefix(self.dir).unwrap_or(&file.path);
-            PartitionedFile::new(path.to_string_lossy(), file.size_bytes)
-        });
+        let files = self.files.iter().map(|file| PartitionedFile::new(name_of(self.dir, file), file.size_bytes));
         let groups = FileGroup::new(files.collect()).split_files(state.config().target_partitions());
         let config = FileScanConfigBuilder::new(ObjectStoreUrl::local_filesystem(), Arc::new(source))
             .with_file_groups(groups)
@@ -90,6 +89,11 @@ impl Scan<'_> {
             .build();
         Ok(Some(DataSourceExec::from_data_source(config)))
     }
+}
+
+/// The file's path below the table's directory.
+pub(super) fn name_of(dir: &Path, file: &SnapshotFile) -> String {
+    file.path.strip_prefix(dir).unwrap_or(&file.path).to_string_lossy().into_owned()
 }
 
 /// Makes readers that count what they read.

@@ -5,13 +5,14 @@
 //! `eventjsonchecksum`, which files have only where they differ from what follows from the record, are made here.
 //!
 //! `provider` puts a scan together, `conditions` finds what else a condition says, `files` reads current files, `older` those
-//! of older layouts, `made` makes columns.
+//! of older layouts, `sealed` those of a store with a KMS key, `made` makes columns.
 
 mod conditions;
 mod files;
 mod made;
 mod older;
 mod provider;
+mod sealed;
 
 pub use provider::StoreTable;
 

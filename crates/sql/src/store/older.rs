@@ -1,15 +1,14 @@
 //! Files of older layouts, until the upkeep has rewritten them: what they lack is made of their records.
 
-use std::fs::File;
 use std::sync::Arc;
 
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::common::{DataFusionError, Result};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
-use datafusion::parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use datafusion::parquet::arrow::arrow_reader::ParquetRecordBatchReader;
 use datafusion::physical_plan::stream::RecordBatchReceiverStream;
 use datafusion::physical_plan::streaming::PartitionStream;
-use opentrail_tables::{Snapshot, SnapshotFile};
+use opentrail_tables::{Snapshot, SnapshotFile, TableError};
 use tokio::sync::mpsc::Sender;
 
 use super::provider::{kept_rows, retyped};
@@ -36,21 +35,32 @@ impl PartitionStream for Older {
     fn execute(&self, _: Arc<TaskContext>) -> SendableRecordBatchStream {
         let mut stream = RecordBatchReceiverStream::builder(Arc::clone(&self.stored), 2);
         let (file, sender) = (self.clone(), stream.tx());
-        stream.spawn_blocking(move || file.read(&sender));
+        stream.spawn(async move {
+            let rows = file.file.rows(ROWS).await.map_err(|error| file.failed(error))?;
+            let read = tokio::task::spawn_blocking(move || file.read(rows, &sender)).await;
+            read.map_err(|panic| DataFusionError::External(Box::new(panic)))?
+        });
         stream.build()
     }
 }
 
 impl Older {
+    fn failed(&self, error: TableError) -> DataFusionError {
+        if let (TableError::Key(refusal), Some(statistics)) = (&error, &self.statistics) {
+            statistics.refuse(refusal.to_string());
+        }
+        DataFusionError::Execution(format!("file {}: {error}", self.file.path.display()))
+    }
+
     /// Reads until nobody wants more.
-    fn read(&self, sender: &Sender<Result<datafusion::arrow::array::RecordBatch>>) -> Result<()> {
+    fn read(
+        &self,
+        reader: ParquetRecordBatchReader,
+        sender: &Sender<Result<datafusion::arrow::array::RecordBatch>>,
+    ) -> Result<()> {
         let path = &self.file.path;
         let failed =
             |error: &dyn std::fmt::Display| DataFusionError::Execution(format!("file {}: {error}", path.display()));
-        let file = File::open(path).map_err(|error| failed(&error))?;
-        let reader = ParquetRecordBatchReaderBuilder::try_new(file)
-            .and_then(|builder| builder.with_batch_size(ROWS).build())
-            .map_err(|error| failed(&error))?;
         if let Some(statistics) = &self.statistics {
             statistics.add(self.file.rows, self.file.size_bytes);
         }

@@ -45,6 +45,11 @@ impl StoreTable {
         Self { snapshot: Arc::new(snapshot), shown, stored }
     }
 
+    /// Whether the store has a KMS key.
+    pub(crate) fn is_sealed(&self) -> bool {
+        self.snapshot.kms_key().is_some()
+    }
+
     /// The first of its files whose bytes are not those that were written, by its path: what a query that failed may have
     /// met. Reads every file whole. Blocks.
     pub fn damaged_file(&self) -> Option<String> {

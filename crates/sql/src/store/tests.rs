@@ -15,8 +15,8 @@ use opentrail_catalog::MemoryCatalog;
 use opentrail_journal::{Journal, MemoryJournal, NewEntry};
 use opentrail_model::{AdvancedEventSelector, FieldSelector, SelectorField, Source, Timestamp};
 use opentrail_projection::Feed;
-use opentrail_runtime::{Clock, ManualClock, Shutdown, TaskGroup};
-use opentrail_stores::{EventDataStore, StoreChange, StoreKey};
+use opentrail_runtime::{Clock, ManualClock, Shutdown, SystemRandom, TaskGroup};
+use opentrail_stores::{DataKeys, EventDataStore, StoreChange, StoreKey};
 use opentrail_tables::{PrincipalTags, Tables, TablesDeps, TablesOptions};
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -67,11 +67,13 @@ impl World {
         let clock = Arc::new(ManualClock::new("2026-03-10T12:00:00Z".parse().unwrap()));
         let journal = Arc::new(MemoryJournal::default());
         let tasks = TaskGroup::new(Shutdown::new());
+        let keys = DataKeys::none(clock.clone(), Arc::new(SystemRandom));
         let deps = TablesDeps {
             catalog: Arc::new(MemoryCatalog::default()),
             feed: Feed::new(Arc::clone(&journal) as Arc<dyn Journal>),
             clock: clock.clone(),
             tags: Arc::new(NoTags),
+            keys,
             dir: dir.path().to_owned(),
             options: TablesOptions { flush_rows: FLUSHED, ..TablesOptions::default() },
             tasks: tasks.clone(),

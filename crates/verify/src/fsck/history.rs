@@ -17,6 +17,7 @@ const FORM: Form<'static> = Form {
     id: "event_id",
     begin: 0,
     owner: None,
+    seals: None,
 };
 
 /// Checks the table against itself and against what the journal lets one expect.

@@ -152,7 +152,8 @@ pub async fn fsck(
     let (stores, expected) = blocking({
         let (root, pace, documents) = (root.clone(), pace.clone(), Arc::clone(&documents));
         move || {
-            stores::check(&root, &documents, extent, &expected, &mut notes, &pace)?;
+            let keys = Keys::open(&root, documents.kms_keys.clone());
+            stores::check(&root, &documents, extent, &expected, &keys, &mut notes, &pace)?;
             Ok((notes, expected))
         }
     })

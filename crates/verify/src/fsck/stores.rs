@@ -7,12 +7,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
+use opentrail_model::Region;
+
 use super::catalog::{Documents, FILE};
 use super::expected::Expected;
 use super::journal::Extent;
 use super::report::{Notes, relative};
-use super::table::{self, Form};
+use super::table::{self, Form, Seals};
 use super::{Cancelled, Pace};
+use crate::seals::Keys;
 
 /// Checks the stores' tables against the documents, themselves and the journal.
 pub(super) fn check(
@@ -20,6 +23,7 @@ pub(super) fn check(
     documents: &Documents,
     journal: Extent,
     expected: &Expected,
+    keys: &Result<Keys, String>,
     notes: &mut Notes,
     pace: &Pace,
 ) -> Result<(), Cancelled> {
@@ -32,7 +36,8 @@ pub(super) fn check(
         notes.checked("tables", 1);
         let document = format!("{FILE}:store-tables/{key}");
         let mut parts = key.split('/');
-        let (Some(account), Some(_), Some(id), None) = (parts.next(), parts.next(), parts.next(), parts.next()) else {
+        let (Some(account), Some(region), Some(id), None) = (parts.next(), parts.next(), parts.next(), parts.next())
+        else {
             notes.damage(document, "its key names no store");
             continue;
         };
@@ -57,6 +62,8 @@ pub(super) fn check(
             }
             continue;
         }
+        let partition = region.parse::<Region>().map_or("aws", |region| region.partition());
+        let arn = format!("arn:{partition}:cloudtrail:{region}:{account}:eventdatastore/{id}");
         let form = Form {
             what: "an event data store",
             app_id: "opentrail-store",
@@ -66,6 +73,7 @@ pub(super) fn check(
             id: "eventid",
             begin: state.begin,
             owner: documents.stores.get(key).filter(|store| !store.shared_once).map(|_| account),
+            seals: Some(Seals { arn: &arn, keys }),
         };
         let found = table::check(root, &dir, form, journal, expected, notes, pace)?;
         if let Some(found) = found {

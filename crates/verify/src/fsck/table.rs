@@ -10,6 +10,7 @@ use arrow_array::cast::AsArray;
 use arrow_array::types::{Int64Type, TimestampMicrosecondType};
 use arrow_array::{Array, RecordBatch};
 use aws_lc_rs::digest::{Context, SHA256};
+use bytes::Bytes;
 use opentrail_model::{AccountId, Timestamp};
 use parquet::arrow::arrow_reader::{ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
 use percent_encoding::percent_decode_str;
@@ -19,6 +20,7 @@ use super::expected::{Expected, Members, hash};
 use super::journal::Extent;
 use super::report::{Notes, relative};
 use super::{Cancelled, Pace};
+use crate::seals::{DataKeyError, Keys, SealedFile};
 
 /// Rows decoded at once: a record has at most 1 MiB.
 const ROWS: usize = 256;
@@ -44,6 +46,23 @@ pub(super) struct Form<'a> {
     pub(super) begin: u64,
     /// Whose events alone it has; `None` for everybody's.
     pub(super) owner: Option<&'a str>,
+    /// The ARN that its data keys were made for, and what opens them; `None` for a table that is never sealed.
+    pub(super) seals: Option<Seals<'a>>,
+}
+
+/// What opens a table's sealed files.
+#[derive(Clone, Copy)]
+pub(super) struct Seals<'a> {
+    /// The store's ARN.
+    pub(super) arn: &'a str,
+    /// The data directory's keys; why there are none otherwise.
+    pub(super) keys: &'a Result<Keys, String>,
+}
+
+impl std::fmt::Debug for Seals<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Seals").field("arn", &self.arn).finish_non_exhaustive()
+    }
 }
 
 /// What the rows of a sound table are compared with next.
@@ -91,7 +110,7 @@ pub(super) fn check(
     let found = vec![false; expected.records().len()];
     let imported = state.positions.get(form.imported).and_then(|count| u64::try_from(*count).ok()).unwrap_or_default();
     let (seen, seen_imported) = (Positions::default(), Positions::default());
-    let mut rows = Rows { form, position, imported, seen, seen_imported, expected, found };
+    let mut rows = Rows { form, position, imported, seen, seen_imported, expected, found, unopened: None };
     let mut active = BTreeSet::new();
     for (path, added) in &state.files {
         notes.checked("files", 1);
@@ -101,6 +120,10 @@ pub(super) fn check(
         };
         active.insert(place.clone());
         check_file(root, &place, added, &mut rows, notes, pace)?;
+    }
+    if let Some((files, problem)) = &rows.unopened {
+        let text = "are sealed, and only their bytes were compared, not what is in them";
+        notes.remark(&name, format_args!("{files} of its files {text}: {problem}"));
     }
     notes.checked("files outside the table", count_others(dir, &active));
     Ok(Some(Found { position, found: rows.found, applications: state.positions }))
@@ -117,6 +140,8 @@ struct Rows<'a> {
     expected: &'a Expected,
     /// For each of the expected records.
     found: Vec<bool>,
+    /// How many files could not be looked into, and why not the first.
+    unopened: Option<(u64, String)>,
 }
 
 fn check_file(
@@ -135,10 +160,31 @@ fn check_file(
             return Ok(());
         }
     };
+    let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+    let is_sealed = stem.rsplit_once('-').is_some_and(|(stem, _)| stem.ends_with(".sealed"));
+    let sealed = match is_sealed.then(|| SealedFile::read(path)).transpose() {
+        Ok(sealed) => sealed,
+        Err(problem) => {
+            notes.damage(name, problem);
+            return Ok(());
+        }
+    };
+    // The log has the size of the plain bytes.
+    let size = sealed.as_ref().map_or(size, |sealed| sealed.plain_bytes);
     if i64::try_from(size) != Ok(added.size) {
         notes.damage(&name, format_args!("the file has {size} bytes, and {} by the table's log", added.size));
     }
     check_bytes(path, &name, notes, pace)?;
+    let text = match sealed.map(|sealed| opened(path, &sealed, rows, notes)).transpose() {
+        Ok(None) => None,
+        Ok(Some(Some(text))) => Some(text),
+        // Nothing is known of its rows.
+        Ok(Some(None)) => return Ok(()),
+        Err(problem) => {
+            notes.damage(name, problem);
+            return Ok(());
+        }
+    };
     let stats = match added.stats.as_deref().map(serde_json::from_str::<Stats>).transpose() {
         Ok(stats) => stats.unwrap_or_default(),
         Err(error) => {
@@ -148,7 +194,7 @@ fn check_file(
     };
     let day = path.parent().and_then(Path::file_name).unwrap_or_default().to_string_lossy();
     let day = day.strip_prefix("event_date=").unwrap_or_default().to_owned();
-    let mut reader = match guarded(|| open(path)) {
+    let mut reader = match guarded(|| text.map_or_else(|| open(path), open_text)) {
         Ok(reader) => reader,
         Err(error) => {
             notes.damage(name, format_args!("the file is no readable Parquet file: {error}"));
@@ -219,6 +265,39 @@ fn check_bytes(path: &Path, name: &str, notes: &mut Notes, pace: &Pace) -> Resul
         notes.damage(name, format_args!("its bytes are not those that were written: their SHA-256 is {found}"));
     }
     Ok(())
+}
+
+/// The plain bytes of a sealed file; `None` when the directory has not the key. What is wrong otherwise.
+fn opened(path: &Path, sealed: &SealedFile, rows: &mut Rows<'_>, notes: &mut Notes) -> Result<Option<Bytes>, String> {
+    notes.checked("sealed files", 1);
+    let Some(Seals { arn, keys }) = rows.form.seals else { return Err("a table as this one is never sealed".into()) };
+    let seal = sealed.seal(arn);
+    let mut unopened = |problem: String| {
+        let (files, _) = rows.unopened.get_or_insert((0, problem));
+        *files += 1;
+        Ok(None)
+    };
+    let key = match keys.as_ref().map(|keys| keys.data_key(&seal)) {
+        Ok(Ok(key)) => key,
+        Ok(Err(DataKeyError::Wrong(problem))) => return Err(problem.to_owned()),
+        Ok(Err(problem @ DataKeyError::NotHere(_))) => return unopened(problem.to_string()),
+        Err(problem) => return Err(problem.clone()),
+    };
+    // It is bound to its path in the table, without the checksum.
+    let part = |path: &Path| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let file = part(path);
+    let stem = file.rsplit_once('-').map_or(&*file, |(stem, _)| stem);
+    let bound = format!("{}/{stem}", part(path.parent().unwrap_or(path)));
+    let text = sealed.open(path, &key, &bound)?;
+    notes.checked("opened files", 1);
+    Ok(Some(text.into()))
+}
+
+fn open_text(text: Bytes) -> Result<ParquetRecordBatchReader, String> {
+    let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
+    ParquetRecordBatchReaderBuilder::try_new_with_options(text, options)
+        .and_then(|builder| builder.with_batch_size(ROWS).build())
+        .map_err(|error| error.to_string())
 }
 
 fn open(path: &Path) -> Result<ParquetRecordBatchReader, String> {

@@ -7,8 +7,8 @@ use opentrail_catalog::{Catalog, Change, Expect, SqliteCatalog};
 use opentrail_journal::{Journal, SegmentsJournal, SegmentsOptions};
 use opentrail_model::{AdvancedEventSelector, FieldSelector, Region, SelectorField, Source};
 use opentrail_projection::Feed;
-use opentrail_runtime::{ManualClock, Shutdown, TaskGroup};
-use opentrail_stores::{EventDataStore, StoreChange, StoreKey, Stores};
+use opentrail_runtime::{ManualClock, Shutdown, SystemRandom, TaskGroup};
+use opentrail_stores::{DataKeys, EventDataStore, StoreChange, StoreKey, Stores};
 use opentrail_tables::{ImportChunk, ImportedEvent, PrincipalTags, Tables, TablesDeps, TablesOptions};
 use opentrail_verify::Area;
 use serde_json::json;
@@ -59,6 +59,7 @@ async fn with_imported(events: u32) -> World {
         feed: Feed::new(Arc::clone(&journal)),
         clock: Arc::new(ManualClock::new(NOW)),
         tags: Arc::new(NoTags),
+        keys: DataKeys::none(Arc::new(ManualClock::new(NOW)), Arc::new(SystemRandom)),
         dir: world.path("tables/stores"),
         options: TablesOptions::default(),
         tasks: tasks.clone(),
