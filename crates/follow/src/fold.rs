@@ -54,6 +54,8 @@ impl Fold {
     pub async fn resume(&mut self) -> Result<Position, CatalogError> {
         if let Some(saved) = folded(&*self.catalog).await? {
             (self.saved, self.seen) = (saved, saved);
+            // A commit that was reported failed may have been kept: whoever waits for it hears of it here.
+            self.told.send_replace(saved);
         }
         Ok(self.saved)
     }

@@ -6,6 +6,7 @@ const MINUTE: &str = "2026-03-10T11:59:00Z";
 /// Files of several chunks, told of by messages that overlap; a message that is none.
 async fn world() -> World {
     let mut world = World::new();
+    world.source.start = crate::Start::At(time("2026-03-10T00:00:00Z"));
     let keys = ["a", "b", "c"].map(|unique| key(ELSEWHERE, "us-east-1", MINUTE, unique));
     for (key, records) in keys.iter().zip([1, 5, 2]) {
         world.put_log(key, records, ELSEWHERE).await;
