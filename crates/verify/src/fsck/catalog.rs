@@ -416,8 +416,12 @@ impl Documents {
             }
             "store-supervisor" => drop(parse::<u64>(body)?),
             "follow-fold" => self.followed = Some(parse(body)?),
-            "follow-files" => drop(parse::<FollowedFile>(body)?),
-            "follow-failures" => drop(parse::<FollowFailure>(body)?),
+            "follow-files" => {
+                let FollowedFile { .. } = parse(body)?;
+            }
+            "follow-failures" => {
+                let FollowFailure { .. } = parse(body)?;
+            }
             plain if PLAIN.contains(&plain) => {
                 let IgnoredAny = parse(body)?;
             }
