@@ -384,8 +384,10 @@ async fn wait_for_stop(failures: [&Shutdown; 3]) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// What is followed, and the queues that tell of it.
-fn sources(config: &Config, clock: &Arc<dyn Clock>) -> anyhow::Result<Vec<(Source, Option<Arc<dyn Queue>>)>> {
+/// What is followed, each with the queue that tells of it, if one does.
+type Sources = Vec<(Source, Option<Arc<dyn Queue>>)>;
+
+fn sources(config: &Config, clock: &Arc<dyn Clock>) -> anyhow::Result<Sources> {
     let queue = |section: &FollowSection| -> anyhow::Result<Option<Arc<dyn Queue>>> {
         let queue = section.queue.clone().map(|queue| SqsQueue::new(queue, Arc::clone(clock)));
         Ok(queue.transpose()?.map(|queue| Arc::new(queue) as _))
