@@ -24,6 +24,7 @@ TESTS = pathlib.Path(__file__).resolve().parent.parent
 sys.path += [str(TESTS / "crash"), str(TESTS / "system")]
 import stored  # noqa: E402
 from commands import opentrail, opentrail_offline  # noqa: E402
+from following import FakeQueue, key_at, put_log, s3_notice  # noqa: E402
 from importing import key_of, log_file, make_role, source, wait_for_import  # noqa: E402
 from opentrail_server import ACCOUNT, BUCKET_POLICY, REGION, Server, binary, record, wait_until  # noqa: E402
 from random_kills import Writer, judge  # noqa: E402
@@ -700,6 +701,58 @@ def last_refresh_is_whole(world, board):
     assert int(board.refreshes[-1]) > int(last)
 
 
+FOLLOW = """
+[[follow]]
+name = "followed"
+bucket = "followed"
+account = "{account}"
+start = "1day"
+poll = "100ms"
+sweep = "100ms"
+look_back = "3s"
+"""
+
+
+def followed(world):
+    """A bucket that the server follows from its next start on; what is put there is acknowledged."""
+    s3 = world.server.client("s3")
+    if "followed" not in [bucket["Name"] for bucket in s3.list_buckets()["Buckets"]]:
+        s3.create_bucket(Bucket="followed")
+    world.server.config.write_text(CONFIG + FOLLOW.format(account=ACCOUNT))
+
+
+def put_followed(world, queue):
+    ids, key = [str(uuid.uuid4()) for _ in range(3)], key_at(new_name().replace("-", ""), account=ACCOUNT)
+    put_log(world.s3, "followed", key, [json.dumps(record(i, "Followed")).encode() for i in ids])
+    world.acknowledged += ids
+    if queue is not None:
+        queue.send(s3_notice("followed", key))
+
+
+def notified(world):
+    """The same with a queue that tells of the files, and no look between."""
+    followed(world)
+    queue = FakeQueue()
+    section = f'[follow.queue]\nurl = "{queue.url}"\nwait = "0s"\naccess_key_id = "k"\nsecret_access_key = "s"\n'
+    config = world.server.config.read_text()
+    world.server.config.write_text(config.replace('poll = "100ms"\nsweep = "100ms"\n', 'poll = "100ms"\n') + section)
+    return queue
+
+
+def every_message_is_done_with(world, queue):
+    wait_until(lambda: not queue.messages, "the deletion of every message")
+    nothing_is_followed_any_more(world)
+    queue.close()
+
+
+def nothing_is_followed_any_more(world, _=None):
+    """What was put is taken by the server that was started after the kill; the steps of others do without."""
+    expected = {i for path in (world.server.data / "objects/followed").glob("**/*.json.gz")
+                for i in (event["eventID"] for event in json.loads(gzip.decompress(path.read_bytes()))["Records"])}  # fmt: skip
+    world.deliver(expected & set(world.acknowledged))
+    world.server.config.write_text(CONFIG)
+
+
 STEPS = [
     *[Step(at) for at in ["journal.write:9", "journal.written:9", "journal.synced:9", "journal.published:9"]],
     *[Step(at) for at in ["ingest.append:5", "ingest.appended:5"]],
@@ -751,6 +804,11 @@ STEPS = [
     *[Step(at, Object, upload_object, upload_can_be_completed) for at in
       ["objects.part-placed", "objects.completed"]],  # fmt: skip
     *[Step(at, Files, import_files, files_are_imported_once) for at in ["server.import-mark:2", "server.import-marked:2"]],
+    *[Step(at, followed, put_followed, nothing_is_followed_any_more) for at in
+      ["follow.take", "follow.take:2", "follow.taken", "follow.taken:2", "follow.fold", "follow.folded", "follow.folded:2", "follow.pass",
+       "follow.passed", "follow.passed:3"]],  # fmt: skip
+    *[Step(at, notified, put_followed, every_message_is_done_with, "queue") for at in
+      ["follow.taken:2", "follow.notified", "follow.notified:2"]],  # fmt: skip
 ]
 
 # Those of a directory's very first start.

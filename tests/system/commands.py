@@ -11,9 +11,9 @@ AWS = pathlib.Path(sys.executable).parent / "aws"
 
 
 def run(*command, environment, code=0, errors_too=False):
-    """Standard output, with `errors_too` standard error after it; fails unless the exit code is the expected one."""
+    """Standard output, with `errors_too` standard error after it; fails unless the exit code is the expected one, if one is."""
     done = subprocess.run([str(part) for part in command], env=environment, capture_output=True, text=True, timeout=300)
-    assert done.returncode == code, f"{command} ended with {done.returncode}:\n{done.stdout}\n{done.stderr}"
+    assert code is None or done.returncode == code, f"{command} ended with {done.returncode}:\n{done.stdout}\n{done.stderr}"
     return done.stdout + done.stderr if errors_too else done.stdout
 
 

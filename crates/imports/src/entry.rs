@@ -54,7 +54,8 @@ impl EntryErrorKind {
 }
 
 impl EntryError {
-    pub(crate) fn new(kind: EntryErrorKind, message: impl fmt::Display) -> Self {
+    /// An error of that kind; of a long message the beginning.
+    pub fn new(kind: EntryErrorKind, message: impl fmt::Display) -> Self {
         Self { kind, message: message.to_string().chars().take(MOST_CHARACTERS).collect() }
     }
 }
@@ -86,14 +87,19 @@ impl From<object_store::Error> for EntryError {
 
 /// How long a bucket that fails is asked again before that is believed.
 #[derive(Clone, Debug)]
-pub(crate) struct Patience {
-    pub(crate) clock: Arc<dyn Clock>,
-    pub(crate) limit: Duration,
+pub struct Patience {
+    /// Tells the time.
+    pub clock: Arc<dyn Clock>,
+    /// How long.
+    pub limit: Duration,
 }
 
 impl Patience {
     /// Asks until there is an answer that another try would not change, or the patience is at its end.
-    pub(crate) async fn ask<T, F>(&self, ask: impl Fn() -> F) -> Result<T, EntryError>
+    ///
+    /// # Errors
+    /// The last answer.
+    pub async fn ask<T, F>(&self, ask: impl Fn() -> F) -> Result<T, EntryError>
     where
         F: Future<Output = Result<T, object_store::Error>>,
     {

@@ -25,11 +25,12 @@ mod window;
 #[cfg(test)]
 mod tests;
 
-pub use entry::{EntryError, EntryErrorKind};
+pub use entry::{EntryError, EntryErrorKind, Patience};
 pub use error::ImportError;
 pub use import::{Failure, FailureStatus, Import, ImportKey, ImportStatus, Origin, Statistics};
 pub use imports::{Imports, ImportsDeps, ImportsOptions, NewImport};
 pub use log_file::{LogEvent, LogFileError, read_log_file};
+pub use reader::{Ahead, Reader};
 pub use seams::{Chunk, DestinationError, Destinations, Event, OriginError, Origins};
 pub use walk::{Cursor, Object, Scope, Step, Walk};
 pub use window::Window;

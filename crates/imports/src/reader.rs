@@ -21,7 +21,7 @@ const LEAST: u64 = 64 << 10;
 
 /// Reads objects of a bucket.
 #[derive(Clone, Debug)]
-pub(crate) struct Reader {
+pub struct Reader {
     store: Arc<dyn ObjectStore>,
     window: Window,
     patience: Patience,
@@ -35,7 +35,7 @@ pub(crate) struct Reader {
 
 /// An object that was read ahead, or was not.
 #[derive(Debug)]
-pub(crate) enum Ahead {
+pub enum Ahead {
     /// What it has, and the room that this takes.
     Read(Result<Vec<LogEvent>, EntryError>, Option<OwnedSemaphorePermit>),
     /// It is too large to wait for its turn: it is read when that comes.
@@ -43,7 +43,9 @@ pub(crate) enum Ahead {
 }
 
 impl Reader {
-    pub(crate) fn new(
+    /// A reader of what `store` has for `window`. What is read ahead takes `window_bytes` together; a file may have
+    /// `file_bytes`, compressed or not; as many are decompressed at once as `decoding` has permits.
+    pub fn new(
         store: Arc<dyn ObjectStore>,
         window: Window,
         patience: Patience,
@@ -57,7 +59,7 @@ impl Reader {
     }
 
     /// Reads an object before it is its turn, if there is room for it. Who asks first gets room first.
-    pub(crate) async fn ahead(&self, object: &Object) -> Ahead {
+    pub async fn ahead(&self, object: &Object) -> Ahead {
         let size = object.size.saturating_mul(EXPANSION).clamp(LEAST.min(self.most), self.most);
         if object.size > self.most {
             return Ahead::Later;
@@ -73,7 +75,10 @@ impl Reader {
     }
 
     /// The object, now that it is its turn.
-    pub(crate) async fn finish(&self, object: &Object, ahead: Ahead) -> Result<Vec<LogEvent>, EntryError> {
+    ///
+    /// # Errors
+    /// Why it cannot be read.
+    pub async fn finish(&self, object: &Object, ahead: Ahead) -> Result<Vec<LogEvent>, EntryError> {
         match ahead {
             Ahead::Read(read, _room) => read,
             // Those that are read ahead may have all permits, and do not go on meanwhile.

@@ -99,6 +99,8 @@ pub(crate) struct Arrived {
     pub(crate) records: u64,
     /// Of the first and the last record, if there is one.
     pub(crate) positions: Option<(Position, Position)>,
+    /// Of the last entry.
+    pub(crate) last: Position,
 }
 
 impl Future for Appending {
@@ -107,10 +109,10 @@ impl Future for Appending {
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let records = self.records;
         Poll::Ready(match ready!(Pin::new(&mut self.answer).poll(context)) {
-            Ok(Ok(Appended { first, .. })) => {
+            Ok(Ok(Appended { first, last })) => {
                 // A batch has consecutive positions, and its event stands behind its records.
                 let positions = records.checked_sub(1).map(|more| (first, Position(first.0 + more)));
-                Ok(Arrived { records, positions })
+                Ok(Arrived { records, positions, last })
             }
             Ok(Err(error)) => Err(error.to_string()),
             Err(_) => Err("appending was given up".into()),

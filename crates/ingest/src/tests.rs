@@ -13,6 +13,7 @@ use tokio::sync::Semaphore;
 use super::*;
 
 mod call;
+mod whole;
 
 const CALLER: &str = "111122223333";
 

@@ -112,6 +112,14 @@ crash_points! {
     ImportsEnd "imports.end" "An import's last chunk is settled; its end is not in the catalog."
     ImportsEnded "imports.ended" "An import's end is in the catalog."
 
+    FollowTake "follow.take" "Log files that are followed are read; nothing of them is in the journal."
+    FollowTaken "follow.taken" "A batch of followed log files' records and its mark are durable; the catalog does not know."
+    FollowFold "follow.fold" "Marks of followed log files were read in the journal; the catalog does not know."
+    FollowFolded "follow.folded" "Marks of followed log files are in the catalog; nobody was told."
+    FollowPass "follow.pass" "A folder was swept; that all of it is taken is not in the catalog."
+    FollowPassed "follow.passed" "That all of a folder is taken is in the catalog; its files are no more remembered."
+    FollowNotified "follow.notified" "Log files that messages name are taken and known; the messages are in their queue still."
+
     LakeStaged "lake.staged" "A commit of a table is written under another name."
     LakeCommitted "lake.committed" "A commit of a table has its name, which is not yet synced."
     LakeCheckpointStaged "lake.checkpoint-staged" "A checkpoint, or the pointer to it, is written under another name."

@@ -2,6 +2,7 @@
 
 mod client;
 mod federation;
+mod follow;
 mod fsck;
 mod import;
 mod import_into;
@@ -65,6 +66,8 @@ enum Command {
     Sql(sql::SqlArgs),
     /// Say where other engines read the tables of federated event data stores.
     Federation(federation::FederationArgs),
+    /// Say how followed buckets are doing.
+    Follow(follow::FollowArgs),
     /// Check delivered log files and digests: nothing altered, nothing missing.
     Verify(verify::VerifyArgs),
     /// Check the saved results of a query: that they are those that were signed.
@@ -138,6 +141,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Import(args) => block_on(import::run(args)),
         Command::Sql(args) => block_on(sql::run(args)),
         Command::Federation(args) => block_on(federation::run(args)),
+        Command::Follow(args) => block_on(follow::run(args)),
         Command::Verify(args) => block_on(verify::run(args)),
         Command::VerifyQueryResults(args) => block_on(verify_query_results::run(args)),
         Command::Fsck(args) => block_on(fsck::run(args)),

@@ -4,6 +4,7 @@
 //! Everything has a default: without a file the server runs. The reference is `docs/configuration.md`.
 
 mod environment;
+mod follow;
 mod generate;
 mod imports;
 mod queries;
@@ -16,6 +17,7 @@ use std::path::Path;
 use opentrail_identity::{AccountSpec, IdentityError};
 use toml::Table;
 
+pub(crate) use follow::{FollowSection, QueueSection};
 pub(crate) use generate::{GenerateSection, Protocol};
 pub(crate) use imports::ImportsSection;
 pub(crate) use queries::QueriesSection;
@@ -40,6 +42,7 @@ pub(crate) struct Config {
     pub(crate) ingest: IngestSection,
     pub(crate) gateways: Vec<GatewaySection>,
     pub(crate) destinations: Vec<DestinationSection>,
+    pub(crate) follow: Vec<FollowSection>,
     pub(crate) kms: Option<KmsSection>,
     pub(crate) accounts: Vec<AccountSpec>,
 }
@@ -63,6 +66,11 @@ impl fmt::Display for ConfigError {
 impl std::error::Error for ConfigError {}
 
 impl ConfigError {
+    /// One thing that is wrong.
+    pub(crate) fn of(key: String, problem: String) -> Self {
+        Self { problems: vec![Problem { key, problem }] }
+    }
+
     /// What is wrong with the accounts taken together, e.g. a name that is there twice.
     pub(crate) fn of_accounts(errors: Vec<IdentityError>) -> Self {
         let problem = |error: IdentityError| Problem { key: error.key, problem: error.problem.to_string() };
@@ -108,9 +116,17 @@ impl Config {
             ingest: IngestSection::read(&mut root),
             gateways: root.sections("gateway", |section| GatewaySection::read(section, directory)),
             destinations: root.sections("destination", DestinationSection::read),
+            follow: root.sections("follow", FollowSection::read),
             kms: KmsSection::read(&mut root),
             accounts: sections::accounts(&mut root, directory),
         };
+        let mut names = std::collections::HashSet::new();
+        for (index, section) in config.follow.iter().enumerate() {
+            if !names.insert(section.source.name.as_str()) {
+                let problem = format!("{:?} is the name of another [[follow]], too", section.source.name);
+                root.complain_of(format!("follow[{index}].name"), problem);
+            }
+        }
         root.finish();
         if problems.is_empty() { Ok(config) } else { Err(ConfigError { problems }) }
     }
@@ -118,8 +134,11 @@ impl Config {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use std::time::Duration;
+
+    use opentrail_follow::Start;
+
+    use super::*;
 
     fn load(text: &str, environment: &[(&str, &str)]) -> Result<Config, ConfigError> {
         let mut table = text.parse().unwrap();
@@ -208,6 +227,48 @@ mod tests {
         ];
         let config = load("", &set).unwrap();
         assert_eq!(config.gateways[0].region.as_str(), "garage");
+    }
+
+    #[test]
+    fn a_followed_bucket_has_a_name_an_account_and_where_it_begins() {
+        let keys = |text: &str| -> Vec<String> {
+            let error = load(text, &[]).unwrap_err();
+            error.problems.iter().map(|problem| problem.key.clone()).collect()
+        };
+        assert_eq!(keys("[[follow]]"), ["follow[0].name", "follow[0].bucket", "follow[0].account"]);
+        let least = "[[follow]]\nname = \"aws\"\nbucket = \"logs\"\naccount = \"100000000001\"\n";
+        let odd = "prefix = \"a/AWSLogs\"\norganization = \"x\"\naccounts = [\"1\"]\nregions = [\"us east\"]\n\
+                   start = \"soon\"\nlook_back = \"1ms\"\ncolour = 1\n";
+        let wrong = ["prefix", "organization", "accounts", "regions", "start", "look_back", "colour"];
+        assert_eq!(keys(&format!("{least}{odd}")), wrong.map(|key| format!("follow[0].{key}")));
+        assert_eq!(keys(&format!("{least}{least}")), ["follow[1].name"]);
+        assert_eq!(keys(&least.replace("aws", "A/b")), ["follow[0].name"]);
+
+        let source = |more: &str| load(&format!("{least}{more}"), &[]).unwrap().follow.remove(0).source;
+        let plain = source("");
+        assert_eq!((plain.prefix.as_str(), plain.start), ("", Start::Back(Duration::from_secs(3600))));
+        assert_eq!((plain.poll, plain.look_back), (Duration::from_secs(60), Duration::from_secs(86_400)));
+        let given = source(
+            "prefix = \"/p/q/\"\naccounts = [\"111122223333\"]\nregions = \"us-east-1,eu-west-1\"\nstart = \"2026-01-02T03:04:05Z\"",
+        );
+        assert_eq!((given.prefix.as_str(), given.accounts.len(), given.regions.len()), ("p/q", 1, 2));
+        assert_eq!(given.start, Start::At("2026-01-02T03:04:05Z".parse().unwrap()));
+    }
+
+    #[test]
+    fn a_queue_has_a_url_and_a_key_to_sign_with() {
+        let follow = "[[follow]]\nname = \"aws\"\nbucket = \"logs\"\naccount = \"100000000001\"\n[follow.queue]\n";
+        let error = load(&format!("{follow}url = \"logs\"\nwait = \"21s\"\ncolour = 1"), &[]).unwrap_err();
+        let keys: Vec<_> = error.problems.iter().map(|problem| problem.key.as_str()).collect();
+        let wrong = ["url", "access_key_id", "secret_access_key", "wait", "colour"];
+        assert_eq!(keys, wrong.map(|key| format!("follow[0].queue.{key}")));
+        let url = "url = \"https://sqs.eu-west-1.amazonaws.com/111122223333/logs\"";
+        let text = format!("{follow}{url}\naccess_key_id = \"k\"\nsecret_access_key = \"s3cret\"");
+        let section = load(&text, &[]).unwrap().follow.remove(0);
+        let queue = section.queue.unwrap();
+        assert_eq!(queue.endpoint.to_string(), "https://sqs.eu-west-1.amazonaws.com/");
+        assert_eq!((queue.wait, section.source.sweep), (Duration::from_secs(20), Duration::from_secs(3600)));
+        assert!(!format!("{queue:?}").contains("s3cret"));
     }
 
     #[test]

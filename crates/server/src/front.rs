@@ -5,6 +5,7 @@
 
 mod answer;
 mod authenticate;
+mod follow;
 mod gather;
 mod json_api;
 mod listener;
@@ -20,6 +21,7 @@ use http::{Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use metrics_exporter_prometheus::PrometheusHandle;
 use opentrail_api::Services;
+use opentrail_follow::Follow;
 use opentrail_ingest::Ingest;
 use opentrail_kms::Kms;
 use opentrail_recorder::TlsDetails;
@@ -44,6 +46,7 @@ pub(crate) struct Parts {
     pub(crate) s3: EmbeddedS3,
     pub(crate) ingest: Ingest,
     pub(crate) recording: Recording,
+    pub(crate) follow: Follow,
     /// Calls under way, which go on when their client is gone.
     pub(crate) calls: TaskGroup,
     pub(crate) metrics: PrometheusHandle,
@@ -78,6 +81,9 @@ impl Front {
         }
         let (head, body) = request.into_parts();
         let service = sigv4::credential(&head).map(|credential| credential.service);
+        if head.uri.path() == follow::PATH {
+            return follow::answer(parts, peer, head).await;
+        }
         let path_is_records = head.uri.path() == records::PATH;
         match service.as_deref() {
             _ if path_is_records => records::answer(parts, peer, head, body).await,

@@ -14,6 +14,7 @@ use opentrail_api::{JournalChange, Quotas, Services, Turns};
 use opentrail_catalog::{Catalog, SqliteCatalog};
 use opentrail_dashboards::{Dashboards, DashboardsDeps};
 use opentrail_delivery::{Delivery, DeliveryDeps, DeliverySettings, PublicKeys, Signer};
+use opentrail_follow::{Follow, FollowDeps, FollowOptions, Queue, Source};
 use opentrail_gateway::{Gateway, GatewayConfig, VpcEndpoint};
 use opentrail_generate::{Embedded, Generator};
 use opentrail_history::{History, HistoryOptions};
@@ -35,12 +36,12 @@ use tracing::{info, warn};
 
 use crate::boot::{self, DataDir, RootKey};
 use crate::cli::{OK, ServeArgs};
-use crate::config::{Config, ConfigError, GatewaySection, VpcEndpointSection};
+use crate::config::{Config, ConfigError, FollowSection, GatewaySection, VpcEndpointSection};
 use crate::front::{EmbeddedS3, Front, Listener, Parts};
 use crate::wiring::{
-    ExternalKms, GatewayPolicy, GatewayPort, ImportBuckets, KmsKeys, LakeKms, LanguageModel, OrganizationMembers,
-    Recording, RingSealer, StoreAccess, StoreKeys, StoreQueries, StoreTables, TableBuckets, TrailBuckets,
-    client_config, server_config,
+    ExternalKms, FollowProjection, FollowSurroundings, GatewayPolicy, GatewayPort, ImportBuckets, KmsKeys, LakeKms,
+    LanguageModel, OrganizationMembers, Recording, RingSealer, SqsQueue, StoreAccess, StoreKeys, StoreQueries,
+    StoreTables, TableBuckets, TrailBuckets, client_config, server_config,
 };
 
 /// How long each part may take to stop before the next is stopped all the same.
@@ -122,6 +123,13 @@ pub(crate) async fn serve(args: ServeArgs) -> anyhow::Result<u8> {
         OnError::Log,
         history.clone().run_maintenance(projections.shutdown().clone()),
     );
+    let sources = sources(&config, &clock)?;
+    let (follow, fold) = Follow::open(Arc::clone(&catalog), Arc::clone(&clock), journal.tail(), sources).await?;
+    if let Some(fold) = fold {
+        let folding =
+            run(FollowProjection(fold), Arc::clone(&feed), Arc::clone(&clock), projections.shutdown().clone());
+        projections.spawn("follow marks", OnError::ShutDown, folding);
+    }
     let delivery = Delivery::start(DeliveryDeps {
         catalog: Arc::clone(&catalog),
         feed: Arc::clone(&feed),
@@ -207,6 +215,13 @@ pub(crate) async fn serve(args: ServeArgs) -> anyhow::Result<u8> {
         tasks: intake.clone(),
     })
     .await?;
+    let surroundings = FollowSurroundings {
+        buckets: Arc::clone(&trail_buckets),
+        embedded: store.clone(),
+        keys: store_keys.clone(),
+        trails: trails.clone(),
+        directory: Arc::clone(&directory),
+    };
     let origins = ImportBuckets {
         buckets: trail_buckets,
         embedded: store.clone(),
@@ -267,6 +282,15 @@ pub(crate) async fn serve(args: ServeArgs) -> anyhow::Result<u8> {
         quotas: args.aws_quotas.then(|| Quotas::new(Arc::clone(&clock))),
         turns,
     };
+    for (index, section) in config.follow.iter().enumerate() {
+        let account = section.source.account;
+        if directory.account(account).is_none() {
+            let problem = format!("this server has no account {account}");
+            return Err(ConfigError::of(format!("follow[{index}].account"), problem).into());
+        }
+    }
+    let ingest = Ingest::new(Arc::clone(&journal), Arc::clone(&clock), window)
+        .with_max_decoded_bytes(config.ingest.max_decoded_bytes);
     let access = StoreAccess { directory: Arc::clone(&directory), clock: Arc::clone(&clock) };
     let tls = config.tls.as_ref().map(server_config).transpose()?;
     let listener = Listener::bind(args.listen, tls)
@@ -275,9 +299,9 @@ pub(crate) async fn serve(args: ServeArgs) -> anyhow::Result<u8> {
     let address = listener.address()?;
     let front = Front::new(Parts {
         s3: EmbeddedS3::new(store, Arc::new(access), config.s3_domains.clone())?,
-        ingest: Ingest::new(Arc::clone(&journal), Arc::clone(&clock), window)
-            .with_max_decoded_bytes(config.ingest.max_decoded_bytes),
+        ingest: ingest.clone(),
         recording: recording.clone(),
+        follow: follow.clone(),
         calls: intake.clone(),
         services,
         kms,
@@ -300,6 +324,12 @@ pub(crate) async fn serve(args: ServeArgs) -> anyhow::Result<u8> {
         trim::run(Arc::clone(&feed), Arc::clone(&clock), config.journal.hold_back, projections.shutdown().clone()),
     );
     projections.spawn("key uses", OnError::Log, iam.run(Arc::clone(&clock), projections.shutdown().clone()));
+    follow.start(FollowDeps {
+        ingest,
+        surroundings: Arc::new(surroundings),
+        options: FollowOptions::default(),
+        tasks: intake.clone(),
+    });
     front.set_ready(true);
     let scheme = if config.tls.is_some() { "https" } else { "http" };
     banner::print(scheme, address, &args.data_dir, &gateways);
@@ -352,6 +382,17 @@ async fn wait_for_stop(failures: [&Shutdown; 3]) -> anyhow::Result<()> {
         () = c.begun() => warn!("stopping, since a vital part failed"),
     }
     Ok(())
+}
+
+/// What is followed, each with the queue that tells of it, if one does.
+type Sources = Vec<(Source, Option<Arc<dyn Queue>>)>;
+
+fn sources(config: &Config, clock: &Arc<dyn Clock>) -> anyhow::Result<Sources> {
+    let queue = |section: &FollowSection| -> anyhow::Result<Option<Arc<dyn Queue>>> {
+        let queue = section.queue.clone().map(|queue| SqsQueue::new(queue, Arc::clone(clock)));
+        Ok(queue.transpose()?.map(|queue| Arc::new(queue) as _))
+    };
+    config.follow.iter().map(|section| Ok((section.source.clone(), queue(section)?))).collect()
 }
 
 /// Everybody whom this server knows: the accounts of the configuration, and the root keys.

@@ -87,7 +87,7 @@ async fn put(
         (caller, futures::stream::iter(body.pieces).map(Ok).right_stream(), room)
     };
     let account = caller.principal.account;
-    let authorized = authorize(&parts, &peer, &caller);
+    let authorized = authorize(&parts, &peer, &caller, ACTION);
     let call = Call { parts: &parts, peer: &peer, head: &head, caller: &caller, request_id: &request_id, started };
     if let Err(denied) = authorized {
         call.record(Err(&denied)).await?;
@@ -122,7 +122,7 @@ async fn put(
 /// `GET /v1/records?import=ID`: whether the file of that id was put to its end.
 async fn is_imported(parts: &Parts, peer: &Peer, head: &Head) -> Result<bool, Exception> {
     let caller = identify(parts, head)?;
-    authorize(parts, peer, &caller)?;
+    authorize(parts, peer, &caller, ACTION)?;
     let id = head.uri.query().and_then(|query| query.strip_prefix("import=")).unwrap_or_default();
     let key = format!("{}/{}", caller.principal.account, checked_id(id)?);
     let found = parts.services.catalog.get(IMPORTED, &key).await;
@@ -152,7 +152,7 @@ fn scope_service(head: &Head) -> &'static str {
 }
 
 /// Who calls with a body that is not signed.
-fn identify(parts: &Parts, head: &Head) -> Result<Caller, Exception> {
+pub(super) fn identify(parts: &Parts, head: &Head) -> Result<Caller, Exception> {
     authenticate(&parts.services, head, BodyHash::Unsigned, scope_service(head)).map_err(refused)
 }
 
@@ -162,13 +162,18 @@ fn refused(refusal: Refusal) -> Exception {
 }
 
 /// That the caller may.
-fn authorize(parts: &Parts, peer: &Peer, Caller { principal, region }: &Caller) -> Result<(), Exception> {
+pub(super) fn authorize(
+    parts: &Parts,
+    peer: &Peer,
+    Caller { principal, region }: &Caller,
+    action: &str,
+) -> Result<(), Exception> {
     let context = Context::new()
         .with("aws:SourceIp", peer.ip.to_string())
         .with("aws:SecureTransport", peer.tls.is_some().to_string())
         .with("aws:RequestedRegion", region.as_str());
     let request = AccessRequest {
-        action: ACTION,
+        action,
         resource: "*",
         context: &context,
         resource_policy: None,
@@ -177,7 +182,7 @@ fn authorize(parts: &Parts, peer: &Peer, Caller { principal, region }: &Caller) 
     match parts.services.directory.authorize(principal, &request) {
         Decision::Allowed => Ok(()),
         denied => {
-            let message = denied.message(principal, ACTION, "*", false);
+            let message = denied.message(principal, action, "*", false);
             Err(Exception { status: StatusCode::FORBIDDEN, ..Exception::access_denied(message) })
         }
     }

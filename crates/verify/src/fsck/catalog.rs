@@ -22,10 +22,13 @@ pub(super) const FILE: &str = "catalog.sqlite";
 const LOG: &str = "catalog.sqlite-wal";
 
 /// Kinds of documents that nothing else on the disk follows from: they must be JSON.
-const PLAIN: [&str; 15] = [
+const PLAIN: [&str; 18] = [
     "channels",
     "dashboard-refreshes",
     "dashboards",
+    "follow-folders",
+    "follow-sources",
+    "follow-totals",
     "generated-queries",
     "iam-accounts",
     "iam-aliases",
@@ -58,6 +61,24 @@ pub(super) struct Documents {
     pub(super) stores: BTreeMap<String, Store>,
     pub(super) tables: BTreeMap<String, Table>,
     pub(super) imports: BTreeMap<String, Import>,
+    /// Through which position the journal's marks of followed log files are documents.
+    pub(super) followed: Option<u64>,
+}
+
+/// `follow-files`: a followed log file of which records were taken.
+#[derive(Debug, Deserialize)]
+struct FollowedFile {
+    #[serde(rename = "records")]
+    _records: u64,
+    #[serde(rename = "done")]
+    _done: bool,
+}
+
+/// `follow-failures`: a followed log file that cannot be read.
+#[derive(Debug, Deserialize)]
+struct FollowFailure {
+    #[serde(rename = "attempts")]
+    _attempts: u32,
 }
 
 /// `imports`: how far an import into a store is.
@@ -394,6 +415,13 @@ impl Documents {
                 }
             }
             "store-supervisor" => drop(parse::<u64>(body)?),
+            "follow-fold" => self.followed = Some(parse(body)?),
+            "follow-files" => {
+                let FollowedFile { .. } = parse(body)?;
+            }
+            "follow-failures" => {
+                let FollowFailure { .. } = parse(body)?;
+            }
             plain if PLAIN.contains(&plain) => {
                 let IgnoredAny = parse(body)?;
             }

@@ -18,6 +18,7 @@ mod catalog;
 mod delivery;
 mod delta;
 mod expected;
+mod follow;
 mod history;
 mod journal;
 mod lock;
@@ -134,6 +135,7 @@ pub async fn fsck(
 
     let mut notes = Notes::new(Area::Catalog);
     let documents = Arc::new(catalog::check(&root, &mut notes).await?);
+    follow::check(extent, &documents, &mut notes);
     let catalog = notes;
 
     let mut notes = Notes::new(Area::History);

@@ -1,0 +1,4 @@
+mod faults;
+mod finding;
+mod hearing;
+mod world;
