@@ -65,26 +65,32 @@ impl Taking<'_> {
     /// # Errors
     /// When journal or catalog fails. What was taken until then stays taken.
     pub(crate) async fn take(&mut self, files: Vec<Found>) -> Result<(), TakeError> {
+        let mut last = None;
+        let taken = self.take_all(files, &mut last).await;
+        // Whoever looks next, after an error too, must find what was taken: else a file would be taken twice.
+        if let Some(last) = last {
+            self.folded.wait_for(|folded| *folded >= last).await.map_err(|_| TakeError::Stopping)?;
+        }
+        taken
+    }
+
+    /// Takes the files; `last` gets where the mark of the last chunk is.
+    async fn take_all(&self, files: Vec<Found>, last: &mut Option<Position>) -> Result<(), TakeError> {
         let reader = &self.reader.clone();
         let read = stream::iter(files).map(|found| async move {
             let ahead = reader.ahead(&found.object).await;
             (found, ahead)
         });
         let mut read = Box::pin(read.buffered(READING));
-        let (mut chunk, mut failed, mut last) = (Chunk::default(), Vec::new(), None);
+        let (mut chunk, mut failed) = (Chunk::default(), Vec::new());
         while let Some((found, ahead)) = read.next().await {
             match reader.finish(&found.object, ahead).await {
-                Ok(events) => self.add(&mut chunk, &mut last, &found, events).await?,
+                Ok(events) => self.add(&mut chunk, last, &found, events).await?,
                 Err(error) => failed.push((found, error)),
             }
         }
-        self.append(&mut chunk, &mut last).await?;
-        self.fail(failed).await?;
-        // Whoever looks next must find what was taken: else a file would be taken twice.
-        if let Some(last) = last {
-            self.folded.wait_for(|folded| *folded >= last).await.map_err(|_| TakeError::Stopping)?;
-        }
-        Ok(())
+        self.append(&mut chunk, last).await?;
+        Ok(self.fail(failed).await?)
     }
 
     async fn add(
