@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use arrow_array::builder::{Int64Builder, StringBuilder, TimestampMicrosecondBuilder};
 use arrow_array::cast::AsArray;
-use arrow_array::{Array, ArrayRef, BinaryArray, RecordBatch, UInt32Array, new_null_array};
+use arrow_array::{Array, ArrayRef, BinaryArray, RecordBatch, UInt32Array, make_array, new_null_array};
 use arrow_schema::{ArrowError, DataType, Field, Schema};
 use arrow_select::take::take;
 use opentrail_event::EventBatch;
@@ -102,8 +102,10 @@ pub(crate) struct Rows {
 
 /// The rows as the table of a store of this kind has them, in their order.
 pub(crate) fn rows(kind: Kind, batch: &EventBatch, kept: &[Kept]) -> Result<Rows, ArrowError> {
+    let is_all = kept.len() == batch.len() && kept.iter().zip(0..).all(|(kept, row)| kept.row == row);
     let indices: UInt32Array = kept.iter().map(|kept| u32::try_from(kept.row).ok()).collect();
-    let taken = |column: &dyn Array| take(column, &indices, None);
+    let taken =
+        |column: &dyn Array| if is_all { Ok(make_array(column.to_data())) } else { take(column, &indices, None) };
     let mut position = Int64Builder::with_capacity(kept.len());
     let mut received = times(kept.len());
     let mut time = times(kept.len());

@@ -7,8 +7,9 @@ use std::sync::Arc;
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Int64Type, TimestampMicrosecondType};
 use arrow_array::{RecordBatch, UInt32Array};
-use arrow_schema::{DataType, Field, Schema};
+use arrow_schema::{ArrowError, DataType, Field, Schema};
 use arrow_select::concat::concat_batches;
+use arrow_select::interleave::interleave_record_batch;
 use arrow_select::take::take_record_batch;
 use opentrail_lake::{DataFile, write_sealed_file};
 use opentrail_model::Timestamp;
@@ -27,6 +28,8 @@ const LAYOUT_KEY: &str = "opentrail.store.layout";
 const GROUP_ROWS: usize = 128 << 10;
 /// Rows written at once.
 const BLOCK_ROWS: usize = 1024;
+/// Fewer rows than these are not worth another file.
+const LEAST_ROWS: usize = 4 << 10;
 /// Raw records compressed together.
 const RAW_PAGE_BYTES: usize = 256 << 10;
 
@@ -42,6 +45,8 @@ pub(crate) enum Effort {
     /// The file will stay.
     Thorough,
 }
+
+const DAY_MICROS: i64 = 86_400_000_000;
 
 /// Where a row stands in a file.
 pub(crate) type Place = (i64, i64);
@@ -63,41 +68,82 @@ pub(crate) fn day_of(time: Timestamp) -> String {
 pub(crate) struct Days {
     name: String,
     kind: Kind,
-    all: RecordBatch,
-    /// The rows of each day, in order.
-    days: Vec<(String, Vec<u32>)>,
+    batches: Vec<RecordBatch>,
+    /// Each the rows of a day, in order, or some of them.
+    parts: Vec<Part>,
 }
 
+#[derive(Debug)]
+struct Part {
+    day: String,
+    /// Which of the day's parts it is.
+    number: usize,
+    rows: Vec<RowOf>,
+}
+
+/// A batch and a row of it.
+type RowOf = (usize, usize);
+
 impl Days {
-    /// The rows, whatever their order, for files called `name`.
-    pub(crate) fn of(name: &str, kind: Kind, batches: &[RecordBatch]) -> Result<Self, TableError> {
-        let failed = |reason: String| TableError::Damaged { file: name.to_owned(), reason };
-        let all = concat_batches(&Columns::of(kind).stored, batches).map_err(|error| failed(error.to_string()))?;
-        let places = places(&all).ok_or_else(|| failed("rows in memory have not a store's columns".into()))?;
-        let mut days: BTreeMap<String, Vec<u32>> = BTreeMap::new();
-        for (row, (time, _)) in places.iter().enumerate() {
-            let day = day_of(Timestamp::from_millis(time.div_euclid(1000)));
-            days.entry(day).or_default().push(u32::try_from(row).unwrap_or(u32::MAX));
+    /// The rows of some batches, whatever their order, for files called `name`.
+    pub(crate) fn of(name: &str, kind: Kind, batches: Vec<RecordBatch>) -> Result<Self, TableError> {
+        let reason = || "rows in memory have not a store's columns".to_owned();
+        let of = |batch| places(batch).ok_or_else(|| TableError::Damaged { file: name.to_owned(), reason: reason() });
+        let places = batches.iter().map(of).collect::<Result<Vec<_>, _>>()?;
+        let mut days: BTreeMap<i64, Vec<RowOf>> = BTreeMap::new();
+        for (batch, places) in places.iter().enumerate() {
+            for (row, (time, _)) in places.iter().enumerate() {
+                days.entry(time.div_euclid(DAY_MICROS)).or_default().push((batch, row));
+            }
         }
-        days.values_mut().for_each(|rows| rows.sort_unstable_by_key(|row| places[*row as usize]));
-        Ok(Self { name: name.to_owned(), kind, all, days: days.into_iter().collect() })
+        let part = |(day, mut rows): (i64, Vec<RowOf>)| {
+            rows.sort_unstable_by_key(|(batch, row)| places[*batch][*row]);
+            Part { day: day_of(Timestamp::from_millis(day * (DAY_MICROS / 1000))), number: 0, rows }
+        };
+        let parts = days.into_iter().map(part).collect();
+        Ok(Self { name: name.to_owned(), kind, batches, parts })
     }
 
-    /// How many days there are.
+    /// Divides the days that have more than their share of rows, so that as many as `writers` have the same to do.
+    pub(crate) fn divided(mut self, writers: usize) -> Self {
+        let rows: usize = self.batches.iter().map(RecordBatch::num_rows).sum();
+        let share = rows.div_ceil(writers).max(LEAST_ROWS);
+        let divide = |Part { day, rows, .. }: Part| {
+            let rows_of_part = rows.len().div_ceil(rows.len().div_ceil(share)).max(1);
+            let parts = rows.chunks(rows_of_part).enumerate();
+            parts.map(|(number, rows)| Part { day: day.clone(), number, rows: rows.to_vec() }).collect::<Vec<_>>()
+        };
+        self.parts = self.parts.into_iter().flat_map(divide).collect();
+        self
+    }
+
+    /// How many files there are to be written.
     pub(crate) fn len(&self) -> usize {
-        self.days.len()
+        self.parts.len()
     }
 
-    /// Writes the file of the day with this number, sealed if there is a key. Blocks.
+    /// Writes the file with this number, sealed if there is a key. Blocks.
     pub(crate) fn write(&self, dir: &Path, number: usize, key: Option<&DataKey>) -> Result<DataFile, TableError> {
-        let Self { name, kind, all, days } = self;
-        let (day, rows) = &days[number];
+        let Part { day, number, rows } = &self.parts[number];
+        let name = if *number == 0 { self.name.clone() } else { format!("{}-{number}", self.name) };
         let blocks = rows.chunks(BLOCK_ROWS).map(|rows| {
-            let failed = |reason: String| TableError::Damaged { file: name.clone(), reason };
-            let rows = UInt32Array::from(rows.to_vec());
-            take_record_batch(all, &rows).map_err(|error| failed(error.to_string()))
+            let failed = |error: ArrowError| TableError::Damaged { file: name.clone(), reason: error.to_string() };
+            self.block(rows).map_err(failed)
         });
-        write(dir, Named { day, name, kind: *kind, effort: Effort::Quick, key }, blocks)
+        write(dir, Named { day, name: &name, kind: self.kind, effort: Effort::Quick, key }, blocks)
+    }
+
+    fn block(&self, rows: &[RowOf]) -> Result<RecordBatch, ArrowError> {
+        let (batch, start) = rows[0];
+        // Events mostly come as they happened.
+        if rows.iter().zip(start..).all(|(row, at)| *row == (batch, at)) {
+            return Ok(self.batches[batch].slice(start, rows.len()));
+        }
+        if rows.iter().all(|row| row.0 == batch) {
+            let rows: UInt32Array = rows.iter().map(|row| u32::try_from(row.1).ok()).collect();
+            return take_record_batch(&self.batches[batch], &rows);
+        }
+        interleave_record_batch(&self.batches.iter().collect::<Vec<_>>(), rows)
     }
 }
 
@@ -109,7 +155,9 @@ pub(crate) fn write_days(
     batches: &[RecordBatch],
     key: Option<&DataKey>,
 ) -> Result<Vec<DataFile>, TableError> {
-    let days = Days::of(name, kind, batches)?;
+    let all = concat_batches(&Columns::of(kind).stored, batches);
+    let all = all.map_err(|error| TableError::Damaged { file: name.to_owned(), reason: error.to_string() })?;
+    let days = Days::of(name, kind, vec![all])?;
     (0..days.len()).map(|day| days.write(dir, day, key)).collect()
 }
 

@@ -180,10 +180,10 @@ impl StoreTable {
         Ok(batches)
     }
 
-    /// Writes the rows to a file per day, several at a time.
+    /// Writes the rows to files, each of a day, several at a time.
     async fn write(&self, name: String, batches: Vec<RecordBatch>) -> Result<Vec<DataFile>, TableError> {
         let (kind, dir, key) = (self.kind, self.dir.clone(), self.data_key().await?.map(Arc::new));
-        let days = Arc::new(blocking(move || Days::of(&name, kind, &batches)).await?);
+        let days = Arc::new(blocking(move || Days::of(&name, kind, batches)).await?.divided(processors()));
         let writers = (0..processors().min(days.len())).map(|writer| {
             let (days, dir, key) = (Arc::clone(&days), dir.clone(), key.clone());
             blocking(move || {
