@@ -24,6 +24,7 @@ mod lists;
 mod operators;
 mod plan;
 mod relations;
+mod repeats;
 mod rewrite;
 mod rows;
 mod statement;

@@ -23,6 +23,7 @@ use crate::error::RunError;
 use crate::functions::tally::bytes_of;
 use crate::leash::Leash;
 use crate::plan::Query;
+use crate::repeats;
 use crate::statistics::{ScanStatistics, Statistics};
 use crate::text::text;
 
@@ -135,7 +136,7 @@ async fn produce(
     sender: &Sender<Message>,
 ) -> Result<(), RunError> {
     let plan = query.state.query_planner().create_physical_plan(&query.plan, &query.state).await?;
-    let plan = leash.hold(plan)?;
+    let plan = leash.hold(repeats::exploit(plan)?)?;
     *running.lock() = Some(Arc::clone(&plan));
     let mut batches = execute_stream(plan, query.state.task_ctx())?;
     while let Some(batch) = batches.try_next().await? {

@@ -263,6 +263,10 @@ fn date_add(a: &Arguments) -> Result<ArrayRef> {
 
 fn date_trunc(a: &Arguments) -> Result<ArrayRef> {
     let (units, times) = (a.text(0)?, a.micros(1)?);
+    if let (true, Some(unit)) = (units.is_constant(), units.at(0)) {
+        let unit = Unit::of(unit)?;
+        return Ok(in_type(a, (0..a.rows).map(|row| floor(unit, times.at(row)?))));
+    }
     let mut values = Vec::with_capacity(a.rows);
     for row in 0..a.rows {
         values.push(match (units.at(row), times.at(row)) {

@@ -7,8 +7,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use datafusion::arrow::datatypes::{DataType, SchemaRef};
+use datafusion::arrow::datatypes::{DataType, Schema, SchemaRef};
 use datafusion::catalog::Session;
+use datafusion::common::config::TableParquetOptions;
 use datafusion::common::stats::Precision;
 use datafusion::common::{DFSchema, Result, Statistics};
 use datafusion::datasource::listing::PartitionedFile;
@@ -34,6 +35,7 @@ use opentrail_model::Timestamp;
 use opentrail_tables::SnapshotFile;
 use parking_lot::Mutex;
 
+use super::narrow::Narrow;
 use super::provider::TIME;
 use super::sealed::SealedFiles;
 use crate::statistics::ScanStatistics;
@@ -63,32 +65,38 @@ impl Scan<'_> {
         let local = LocalFileSystem::new_with_prefix(self.dir)?;
         let store = SealedFiles::over(local, self.dir, &self.files, self.statistics.as_ref());
         let cache = state.runtime_env().cache_manager.get_file_metadata_cache();
+        let narrow = Arc::new(Narrow::new(self.stored, self.columns, &self.conditions)?);
         let readers = Readers {
             inner: CachedParquetFileReaderFactory::new(store, cache),
             dir: self.dir.to_owned(),
+            narrow: Arc::clone(&narrow),
             statistics: self.statistics.clone(),
             groups: Arc::default(),
         };
-        let mut source = ParquetSource::new(self.stored)
+        // Of texts, maps and records those that pass are decoded, and none beside them.
+        let mut options = TableParquetOptions::default();
+        options.global.force_filter_selections = true;
+        let mut source = ParquetSource::new(Arc::clone(&narrow.schema))
+            .with_table_parquet_options(options)
             .with_pushdown_filters(self.exact || self.is_wide())
             .with_enable_page_index(true)
             .with_bloom_filter_on_read(true)
             .with_parquet_file_reader_factory(Arc::new(readers));
         if let Some(condition) = conjunction(self.conditions.clone()) {
-            let schema = DFSchema::try_from(Arc::clone(self.stored))?;
+            let schema = DFSchema::try_from(Arc::clone(&narrow.schema))?;
             source = source.with_predicate(state.create_physical_expr(condition, &schema)?);
         }
-        let mut statistics = Statistics::new_unknown(self.stored);
+        let mut statistics = Statistics::new_unknown(&narrow.schema);
         let counted = self.files.iter().all(|file| file.rows > 0);
         let rows: u64 = self.files.iter().map(|file| file.rows).sum();
         if let (true, Ok(rows)) = (counted, usize::try_from(rows)) {
             statistics.num_rows = Precision::Exact(rows);
         }
-        let time = self.stored.index_of(TIME)?;
+        let time = narrow.schema.index_of(TIME).ok();
         let files = self.files.iter().map(|file| {
             let found = PartitionedFile::new(name_of(self.dir, file), file.size_bytes);
-            match file.times {
-                Some(times) => found.with_statistics(Arc::new(self.times(time, times))),
+            match time.zip(file.times) {
+                Some((column, times)) => found.with_statistics(Arc::new(of_times(&narrow.schema, column, times))),
                 None => found,
             }
         });
@@ -99,7 +107,7 @@ impl Scan<'_> {
         let groups = groups.into_iter().map(FileGroup::new).collect();
         let config = FileScanConfigBuilder::new(ObjectStoreUrl::local_filesystem(), Arc::new(source))
             .with_file_groups(groups)
-            .with_projection_indices(Some(self.columns.to_vec()))?
+            .with_projection_indices(Some(narrow.shown.clone()))?
             .with_statistics(statistics)
             .with_limit(self.limit)
             .build();
@@ -114,17 +122,17 @@ impl Scan<'_> {
         let mut types = self.columns.iter().map(|column| self.stored.field(*column).data_type());
         types.any(|of| matches!(of, DataType::List(_) | DataType::Map(..) | DataType::Utf8 | DataType::Binary))
     }
+}
 
-    /// What is known of a file with events of these times.
-    fn times(&self, column: usize, (first, last): (Timestamp, Timestamp)) -> Statistics {
-        let micros = |time: Timestamp| {
-            Precision::Inexact(ScalarValue::TimestampMicrosecond(Some(time.as_millis().saturating_mul(1000)), None))
-        };
-        let mut statistics = Statistics::new_unknown(self.stored);
-        let times = &mut statistics.column_statistics[column];
-        (times.min_value, times.max_value, times.null_count) = (micros(first), micros(last), Precision::Exact(0));
-        statistics
-    }
+/// What is known of a file whose events have these times in a column.
+fn of_times(schema: &Schema, column: usize, (first, last): (Timestamp, Timestamp)) -> Statistics {
+    let micros = |time: Timestamp| {
+        Precision::Inexact(ScalarValue::TimestampMicrosecond(Some(time.as_millis().saturating_mul(1000)), None))
+    };
+    let mut statistics = Statistics::new_unknown(schema);
+    let times = &mut statistics.column_statistics[column];
+    (times.min_value, times.max_value, times.null_count) = (micros(first), micros(last), Precision::Exact(0));
+    statistics
 }
 
 /// The file's path below the table's directory.
@@ -137,6 +145,7 @@ pub(super) fn name_of(dir: &Path, file: &SnapshotFile) -> String {
 struct Readers {
     inner: CachedParquetFileReaderFactory,
     dir: PathBuf,
+    narrow: Arc<Narrow>,
     statistics: Option<Arc<ScanStatistics>>,
     groups: Arc<Mutex<Groups>>,
 }
@@ -164,7 +173,7 @@ impl ParquetFileReaderFactory for Readers {
         let path = self.dir.join(file.object_meta.location.as_ref());
         let inner = self.inner.create_reader(partition_index, file, metadata_size_hint, metrics)?;
         let (statistics, groups) = (self.statistics.clone(), Arc::clone(&self.groups));
-        Ok(Box::new(Reader { inner, path, statistics, groups }))
+        Ok(Box::new(Reader { inner, path, narrow: Arc::clone(&self.narrow), statistics, groups }))
     }
 }
 
@@ -181,6 +190,7 @@ impl Group {
 struct Reader {
     inner: Box<dyn AsyncFileReader + Send>,
     path: PathBuf,
+    narrow: Arc<Narrow>,
     statistics: Option<Arc<ScanStatistics>>,
     groups: Arc<Mutex<Groups>>,
 }
@@ -223,7 +233,8 @@ impl AsyncFileReader for Reader {
     ) -> BoxFuture<'a, Result<Arc<ParquetMetaData>, ParquetError>> {
         let named = self.named();
         async move {
-            let metadata = self.inner.get_metadata(options).await.map_err(named)?;
+            let metadata = self.inner.get_metadata(options).await.and_then(|whole| self.narrow.of(whole));
+            let metadata = metadata.map_err(named)?;
             let groups = || metadata.row_groups().iter().map(Group::of).collect();
             self.groups.lock().entry(self.path.clone()).or_insert_with(groups);
             Ok(metadata)

@@ -69,12 +69,17 @@ impl StoreTable {
         self.snapshot.oldest().is_some_and(|oldest| !kept(oldest))
     }
 
-    /// The rows in memory that are kept.
-    fn recent(&self) -> Result<Vec<RecordBatch>> {
+    /// The rows in memory that are kept: these columns, and perhaps their times.
+    fn recent(&self, columns: &[usize]) -> Result<(SchemaRef, Vec<RecordBatch>)> {
+        let time = self.stored.index_of(TIME)?;
+        let more = (!columns.contains(&time)).then_some(time);
+        let columns: Vec<usize> = columns.iter().copied().chain(more).collect();
+        let schema = Arc::new(self.stored.project(&columns)?);
         let kept = |batch: &RecordBatch| -> Result<RecordBatch> {
-            Ok(kept_rows(&retyped(batch, &self.stored)?, self.oldest())?)
+            Ok(kept_rows(&retyped(&batch.project(&columns)?, &schema)?, self.oldest())?)
         };
-        self.snapshot.recent().iter().map(kept).collect()
+        let rows = self.snapshot.recent().iter().map(kept).collect::<Result<_>>()?;
+        Ok((schema, rows))
     }
 
     /// Files, current and older, that have rows which pass the filters as far as their times tell.
@@ -145,13 +150,13 @@ impl TableProvider for StoreTable {
             let stored = Arc::clone(&self.stored);
             plans.push(Arc::new(StreamingTableExec::try_new(stored, streams, Some(&columns), [], false, limit)?));
         }
-        let recent = self.recent()?;
+        let (schema, recent) = self.recent(&columns)?;
         let rows: usize = recent.iter().map(RecordBatch::num_rows).sum();
         if rows > 0 {
             if let Some(statistics) = &statistics {
                 statistics.add(rows as u64, 0);
             }
-            plans.push(MemorySourceConfig::try_new_exec(&[recent], Arc::clone(&self.stored), Some(columns.clone()))?);
+            plans.push(MemorySourceConfig::try_new_exec(&[recent], schema, Some((0..columns.len()).collect()))?);
         }
         let plan: Arc<dyn ExecutionPlan> = match plans.len() {
             0 => Arc::new(EmptyExec::new(Arc::new(self.stored.project(&columns)?))),
@@ -182,12 +187,24 @@ fn read_as(schema: &Schema) -> SchemaRef {
     let field = |field: &Arc<Field>| {
         let data_type = match (field.name().as_str(), field.data_type()) {
             (TIME, _) => DataType::Timestamp(TimeUnit::Microsecond, None),
-            (name, DataType::Utf8) if !made::is_made(name) => DataType::Utf8View,
-            _ => return Arc::clone(field),
+            (name, _) if made::is_made(name) => return Arc::clone(field),
+            _ => return with_views(field),
         };
         Arc::new(field.as_ref().clone().with_data_type(data_type))
     };
     Arc::new(Schema::new(schema.fields().iter().map(field).collect::<Vec<_>>()))
+}
+
+/// The field with all of its texts as views.
+fn with_views(field: &Arc<Field>) -> Arc<Field> {
+    let data_type = match field.data_type() {
+        DataType::Utf8 => DataType::Utf8View,
+        DataType::Struct(fields) => DataType::Struct(fields.iter().map(with_views).collect()),
+        DataType::List(element) => DataType::List(with_views(element)),
+        DataType::Map(entries, sorted) => DataType::Map(with_views(entries), *sorted),
+        _ => return Arc::clone(field),
+    };
+    Arc::new(field.as_ref().clone().with_data_type(data_type))
 }
 
 /// The rows with the types of `schema`, whose columns they have.
