@@ -197,12 +197,12 @@ class OpenTrail:
     def __init__(self, server, store):
         self.cloudtrail, self.store = server.client("cloudtrail"), store
 
-    def ask(self, statement, pause=0.001):
+    def ask(self, statement):
         """The query, and how many rows it has."""
         query = self.cloudtrail.start_query(QueryStatement=statement.format_map({"t": self.store}))["QueryId"]
         while True:
             # Who asks takes a processor, too.
-            time.sleep(pause)
+            time.sleep(0.02)
             answer = self.cloudtrail.get_query_results(QueryId=query)
             if answer["QueryStatus"] not in ("QUEUED", "RUNNING"):
                 assert answer["QueryStatus"] == "FINISHED", answer
@@ -211,7 +211,7 @@ class OpenTrail:
     def compared(self, statement):
         """How many rows there are, how long it took to make them, as DescribeQuery says, and how long until they were here."""
         begun = time.monotonic()
-        query, rows = self.ask(statement, pause=0.02)
+        query, rows = self.ask(statement)
         whole = time.monotonic() - begun
         took = self.cloudtrail.describe_query(QueryId=query)["QueryStatistics"]["ExecutionTimeInMillis"]
         return rows, took / 1000, whole

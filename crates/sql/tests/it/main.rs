@@ -7,6 +7,7 @@ mod functions;
 mod generated;
 mod hostile;
 mod made_records;
+mod mutated;
 mod queries;
 mod shapes;
 mod support;
