@@ -129,9 +129,9 @@ async fn both(statement: &str, parts: Vec<Vec<RecordBatch>>, memory_bytes: usize
     let config = SessionConfig::new().with_target_partitions(2).with_batch_size(512);
     let context = SessionContext::new_with_config_rt(config, runtime);
     context.register_table("t", Arc::new(MemTable::try_new(schema(), parts).unwrap())).unwrap();
-    let frame = context.sql(statement).await.unwrap();
-    let plain = frame.create_physical_plan().await.unwrap();
-    let exploited = exploit(Arc::clone(&plain)).unwrap();
+    // A plan runs once.
+    let plan = async || context.sql(statement).await.unwrap().create_physical_plan().await.unwrap();
+    let (plain, exploited) = (plan().await, exploit(plan().await).unwrap());
     let shown = displayable(&*exploited).indent(false).to_string();
     let rendered = async |plan| {
         let batches = collect(plan, context.task_ctx()).await.unwrap();

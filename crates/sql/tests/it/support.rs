@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use std::sync::{Arc, LazyLock};
 
 use datafusion::arrow::array::RecordBatch;
-use datafusion::arrow::datatypes::{DataType, FieldRef, Schema, SchemaRef};
+use datafusion::arrow::compute::cast;
+use datafusion::arrow::datatypes::{DataType, FieldRef, Schema};
 use datafusion::arrow::json::ReaderBuilder;
 use datafusion::catalog::TableProvider;
 use datafusion::datasource::MemTable;
@@ -155,19 +156,22 @@ pub(crate) fn real_records() -> &'static [Value] {
     &RECORDS
 }
 
-/// Lake's columns as stores of that kind give them: texts of their own as views.
-fn schema(kind: Kind) -> SchemaRef {
-    let columns = lakes_columns(kind, std::iter::empty()).schema();
-    let given = |field: &FieldRef| match (field.data_type(), field.name().starts_with("eventjson")) {
-        (DataType::Utf8, false) => Arc::new(field.as_ref().clone().with_data_type(DataType::Utf8View)),
-        _ => Arc::clone(field),
+/// A column as stores give it: its texts are views, but for those that are made of the record.
+fn given(field: &FieldRef) -> FieldRef {
+    let data_type = match field.data_type() {
+        _ if field.name().starts_with("eventjson") => return Arc::clone(field),
+        DataType::Utf8 => DataType::Utf8View,
+        DataType::Struct(fields) => DataType::Struct(fields.iter().map(given).collect()),
+        DataType::List(item) => DataType::List(given(item)),
+        DataType::Map(entries, sorted) => DataType::Map(given(entries), *sorted),
+        _ => return Arc::clone(field),
     };
-    Arc::new(Schema::new(columns.fields().iter().map(given).collect::<Vec<_>>()))
+    Arc::new(field.as_ref().clone().with_data_type(data_type))
 }
 
-/// `records` in Lake's schema.
+/// `records` in Lake's schema, as stores of that kind give it.
 fn batch(kind: Kind, records: &[Value]) -> RecordBatch {
-    let schema = schema(kind);
+    let schema = lakes_columns(kind, std::iter::empty()).schema();
     let rows: Vec<Value> = records
         .iter()
         .map(|record| {
@@ -178,7 +182,11 @@ fn batch(kind: Kind, records: &[Value]) -> RecordBatch {
         .collect();
     let mut decoder = ReaderBuilder::new(Arc::clone(&schema)).with_batch_size(1 << 20).build_decoder().unwrap();
     decoder.serialize(&rows).unwrap();
-    decoder.flush().unwrap().unwrap_or_else(|| RecordBatch::new_empty(schema))
+    let rows = decoder.flush().unwrap().unwrap_or_else(|| RecordBatch::new_empty(Arc::clone(&schema)));
+    let given = Schema::new(schema.fields().iter().map(given).collect::<Vec<_>>());
+    let columns = rows.columns().iter().zip(given.fields());
+    let columns = columns.map(|(column, field)| cast(column, field.data_type()).unwrap()).collect();
+    RecordBatch::try_new(Arc::new(given), columns).unwrap()
 }
 
 /// What of `value` fits the type: members by their names in lower case, map values as text.
@@ -200,7 +208,7 @@ fn shape(value: &Value, of: &DataType) -> Value {
             let texts = members.iter().filter_map(|(key, value)| Some((key.clone(), json!(plain(value)?))));
             Value::Object(texts.collect())
         }
-        (DataType::Utf8 | DataType::Utf8View, value) => plain(value).map_or(Value::Null, Value::String),
+        (DataType::Utf8, value) => plain(value).map_or(Value::Null, Value::String),
         (DataType::Boolean, Value::Bool(_)) | (DataType::Float64 | DataType::Int32, Value::Number(_)) => value.clone(),
         (DataType::Timestamp(..), Value::String(text)) => {
             text.parse::<Timestamp>().map_or(Value::Null, |_| value.clone())

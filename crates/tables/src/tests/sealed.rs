@@ -220,7 +220,7 @@ async fn what_was_there_before_the_key_is_sealed_by_the_upkeep() {
         files.iter().map(opentrail_lake::DataFile::is_sealed).collect::<Vec<_>>()
     };
     assert_eq!(seals().await.iter().filter(|sealed| **sealed).count(), 1);
-    assert_eq!(with_text(&found.dir, "opentrail.store.layout").len(), 1, "what tells a plain file");
+    assert_eq!(with_text(&found.dir, "opentrail.store.layout").len(), 2, "what tells a plain file");
     assert_eq!(positions(&world, &found).await.unwrap(), all, "both are read");
     maintain(&found, &world.options, &*world.clock, false).await.unwrap();
     assert_eq!(seals().await, [true, true]);
