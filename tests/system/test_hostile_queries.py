@@ -64,9 +64,9 @@ def test_hostile_queries_fail_while_others_are_answered(server):
     ids = put(server)
     # On a slow machine the time is up before the memory is.
     hostile = [(sql, {"FAILED", "TIMED_OUT"}) for sql in BOMBS] + [(sql, {"TIMED_OUT"}) for sql in ENDLESS]
-    # Some at a time, as an account may have ten.
-    for start in range(0, len(hostile), 4):
-        some = hostile[start : start + 4]
+    # Two at a time, as there are threads for them.
+    for start in range(0, len(hostile), 2):
+        some = hostile[start : start + 2]
         begun = [cloudtrail.start_query(QueryStatement=sql.format(store))["QueryId"] for sql, _ in some]
         ids += put(server)
         found = run(cloudtrail, f"SELECT eventID FROM {store} WHERE eventName = 'Probe'")
@@ -74,7 +74,7 @@ def test_hostile_queries_fail_while_others_are_answered(server):
         for query, (sql, ends) in zip(begun, some, strict=True):
             described = wait_for(cloudtrail, query)
             assert described["QueryStatus"] in ends, (sql, described)
-    assert most_memory(server) < 3 * GIB
+    assert most_memory(server) < 4 * GIB
 
 
 def test_text_that_is_too_much_is_refused(server):

@@ -55,14 +55,12 @@ fn after<'a>(text: &'a str, value: &LazyValue<'a>) -> &'a str {
     &text[raw.as_ptr().addr() - text.as_ptr().addr() + raw.len()..]
 }
 
-/// Calls `each` for every element of the array, in order, up to the first byte that is no JSON. Says whether that was behind the
-/// last one.
-pub fn elements<'a>(array: &'a str, mut each: impl FnMut(&LazyValue<'a>)) -> bool {
+/// Calls `each` for every element of the array, in order, up to the first byte that is no JSON.
+pub fn elements<'a>(array: &'a str, mut each: impl FnMut(&LazyValue<'a>)) {
     for element in to_array_iter(array) {
-        let Ok(element) = element else { return false };
+        let Ok(element) = element else { return };
         each(&element);
     }
-    true
 }
 
 /// The last member called `name`.

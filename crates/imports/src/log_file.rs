@@ -1,16 +1,13 @@
 //! One log file: its bytes become events, or it fails as a whole.
 
-use std::borrow::Cow;
 use std::io::Read;
 
 use bytes::Bytes;
 use flate2::read::MultiGzDecoder;
-use opentrail_event::json;
 use opentrail_ingest::envelope;
 use opentrail_model::{AccountId, Timestamp};
 use serde::Deserialize;
 use serde_json::value::RawValue;
-use sonic_rs::JsonValueTrait;
 
 /// An event of a log file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -67,41 +64,18 @@ struct Document<'a> {
 /// The first reason found. Uncompressed, the file may have `limit_bytes` bytes; no more than that is held.
 pub fn read_log_file(compressed: &[u8], limit_bytes: usize) -> Result<Vec<LogEvent>, LogFileError> {
     let text = decompress(compressed, limit_bytes)?;
-    let records = match records_of(&text) {
-        Some(records) => records,
-        None => {
-            let document: Document<'_> =
-                serde_json::from_slice(&text).map_err(|error| LogFileError::Document { reason: error.to_string() })?;
-            document.records.into_iter().map(RawValue::get).collect()
-        }
-    };
-    let event = |(index, record): (usize, &str)| {
+    let document: Document<'_> =
+        serde_json::from_slice(&text).map_err(|error| LogFileError::Document { reason: error.to_string() })?;
+    let event = |(index, record): (usize, &RawValue)| {
         let odd = |reason: String| LogFileError::Event { index, reason };
-        let raw = text.slice_ref(record.as_bytes());
+        let raw = text.slice_ref(record.get().as_bytes());
         let found = envelope(&raw).map_err(|error| odd(error.to_string()))?;
         let time = found.event_time.as_deref().ok_or_else(|| odd("it has no eventTime".to_owned()))?;
         let time = time.parse().map_err(|_| odd(format!("its eventTime {time:?} is no time")))?;
         let account = found.account;
         Ok(LogEvent { raw, time, account })
     };
-    records.into_iter().enumerate().map(event).collect()
-}
-
-/// Where the records are in a document that has nothing else, as CloudTrail writes it; `None` for any other. What they are
-/// themselves is not looked at.
-fn records_of(text: &[u8]) -> Option<Vec<&str>> {
-    let (mut names, mut records, mut whole) = (0, Vec::new(), false);
-    let is_object = json::members(str::from_utf8(text).ok()?, |name, value| {
-        names += 1;
-        if let ("Records", true, Cow::Borrowed(list)) = (name, value.is_array(), value.as_raw_cow()) {
-            whole = json::elements(list, |record| {
-                if let Cow::Borrowed(record) = record.as_raw_cow() {
-                    records.push(record);
-                }
-            });
-        }
-    });
-    (is_object && whole && names == 1).then_some(records)
+    document.records.into_iter().enumerate().map(event).collect()
 }
 
 fn decompress(compressed: &[u8], limit_bytes: usize) -> Result<Bytes, LogFileError> {

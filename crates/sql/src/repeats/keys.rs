@@ -12,6 +12,8 @@ const NULL: Key = Key::MAX;
 
 /// So many rows of a batch tell how its values come.
 const SEEN_ROWS: usize = 128;
+/// So many groups are found without asking the table.
+const LATELY: usize = 1 << 8;
 
 /// Texts so long stand in their views.
 const INLINE_BYTES: u32 = 12;
@@ -129,6 +131,8 @@ pub(super) struct Table<const W: usize> {
     groups: HashTable<u32>,
     /// Those of the groups.
     keys: Vec<[Key; W]>,
+    /// Those found last, each where some bits of its keys say: most columns have few values.
+    lately: Vec<Option<([Key; W], usize)>>,
     seeds: [u64; 2],
     /// The keys of the rows in hand, of one column after the other.
     columns: [Vec<Key>; W],
@@ -139,12 +143,14 @@ impl<const W: usize> Table<W> {
         // Whoever writes events does not know which keys meet.
         let random = RandomState::new();
         let seeds = [random.hash_one(0), random.hash_one(1)];
-        Self { groups: HashTable::new(), keys: Vec::new(), seeds, columns: std::array::from_fn(|_| Vec::new()) }
+        let columns = std::array::from_fn(|_| Vec::new());
+        Self { groups: HashTable::new(), keys: Vec::new(), lately: vec![None; LATELY], seeds, columns }
     }
 
     fn clear(&mut self) {
         self.groups.clear();
         self.keys.clear();
+        self.lately.fill(None);
     }
 
     fn number(&mut self, columns: &[ArrayRef], numbers: &mut Vec<usize>, mut first: impl FnMut(usize)) {
@@ -170,8 +176,8 @@ impl<const W: usize> Table<W> {
         let mut group = 0;
         for row in 0..rows {
             if !(in_runs && row > 0 && is_as_before(row)) {
-                let known = self.keys.len();
-                group = self.group(key(row));
+                let (known, key) = (self.keys.len(), key(row));
+                group = self.group(key);
                 if group == known {
                     first(row);
                 }
@@ -183,6 +189,18 @@ impl<const W: usize> Table<W> {
 
     #[inline]
     fn group(&mut self, key: [Key; W]) -> usize {
+        let place = place_of(&key);
+        match &self.lately[place] {
+            Some((known, group)) if are_same(known, &key) => *group,
+            _ => {
+                let group = self.find(key);
+                self.lately[place] = Some((key, group));
+                group
+            }
+        }
+    }
+
+    fn find(&mut self, key: [Key; W]) -> usize {
         let Self { groups, keys, seeds, .. } = self;
         let hash = hash(&key, *seeds);
         if let Some(group) = groups.find(hash, |group| are_same(&keys[*group as usize], &key)) {
@@ -193,6 +211,12 @@ impl<const W: usize> Table<W> {
         groups.insert_unique(hash, group, |group| self::hash(&keys[*group as usize], *seeds));
         group as usize
     }
+}
+
+/// Where a group is among the latest.
+fn place_of<const W: usize>(keys: &[Key; W]) -> usize {
+    let bits = keys.iter().fold(0, |bits: u64, key| bits.rotate_left(5) ^ *key as u64 ^ (key >> 64) as u64);
+    (bits.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> (u64::BITS - LATELY.ilog2())) as usize
 }
 
 /// Word by word: keys that were just put together are not yet where a comparison of memory would look for them.
