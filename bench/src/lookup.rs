@@ -54,6 +54,7 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
         ("ResourceName", "many", Box::new(|n| records.resource(with_bucket(n)))),
         ("ResourceName", "none", Box::new(|n| format!("nothing-{n}"))),
     ];
+    let mut all = Times::default();
     for (attribute, kind, value) in cases {
         let (mut times, mut found, mut first) = (Times::default(), 0, None);
         for sample in 0..args.samples {
@@ -64,6 +65,7 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
             let started = Instant::now();
             let answer: Value = server.lookup(&input).await?;
             times.add(started.elapsed());
+            all.add(started.elapsed());
             first.get_or_insert(started.elapsed());
             found += answer["Events"].as_array().map_or(0, Vec::len);
         }
@@ -74,5 +76,6 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
             found as f64 / args.samples as f64
         );
     }
+    println!("lookup {:<13} {:<13} {}", "all cases", "", all.line());
     Ok(())
 }

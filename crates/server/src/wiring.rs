@@ -10,6 +10,7 @@ mod imports;
 mod kms_keys;
 mod language_model;
 mod members;
+mod memory;
 mod object_keys;
 mod query_engine;
 mod recording;

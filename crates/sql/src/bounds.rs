@@ -2,6 +2,7 @@
 
 use std::thread;
 
+use crate::crew;
 use crate::error::StatementError;
 
 /// Levels of the parser's recursion; each parenthesis costs a few.
@@ -35,7 +36,10 @@ pub(crate) fn on_deep_stack<T: Send>(
     thread::scope(|scope| {
         let builder = thread::Builder::new().name("sql-plan".to_owned()).stack_size(STACK_BYTES);
         let thread = builder
-            .spawn_scoped(scope, work)
+            .spawn_scoped(scope, || {
+                crew::lower_priority();
+                work()
+            })
             .map_err(|error| StatementError::TooComplex(format!("cannot be planned now: {error}")))?;
         // A panic is a bug of the planner below; the statement is refused and the server lives on.
         thread.join().unwrap_or_else(|_| Err(StatementError::TooComplex("cannot be planned".to_owned())))

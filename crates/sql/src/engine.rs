@@ -10,9 +10,9 @@ use datafusion::execution::memory_pool::{FairSpillPool, MemoryPool};
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::execution::session_state::SessionState;
 use datafusion::prelude::SessionConfig;
-use tokio::runtime::{Builder, Runtime};
-use tokio::task::AbortHandle;
 
+use crate::crew::Crews;
+use crate::functions::tally::Room;
 use crate::statistics::ScanStatistics;
 
 /// The bounds of all queries together.
@@ -24,8 +24,12 @@ pub struct EngineOptions {
     pub spill_directory: PathBuf,
     /// Bytes in that directory.
     pub spill_bytes: u64,
-    /// Threads of all queries together, and the partitions of one.
+    /// Threads, and partitions, of each query.
     pub threads: usize,
+    /// Bytes that the process may have in use: where it has more, values that grow by megabytes fail their query.
+    pub process_bytes: usize,
+    /// How many it has in use.
+    pub in_use: fn() -> usize,
 }
 
 /// The engine cannot be set up.
@@ -48,7 +52,7 @@ pub struct Engine {
     /// The same memory, and nothing on disk.
     unspilled: Arc<RuntimeEnv>,
     config: SessionConfig,
-    workers: Arc<Workers>,
+    crews: Arc<Crews>,
 }
 
 impl Engine {
@@ -67,7 +71,15 @@ impl Engine {
         let mut config = SessionConfig::new().with_target_partitions(options.threads).with_information_schema(false);
         // Rows keep the types that functions tell apart.
         config.options_mut().sql_parser.map_string_types_to_utf8view = false;
-        Ok(Self { runtime, unspilled, config, workers: Arc::new(Workers::new(options.threads)?) })
+        Ok(Self {
+            runtime,
+            unspilled,
+            config,
+            crews: Arc::new(
+                Crews::new(options.threads, Room::new(options.process_bytes, options.in_use))
+                    .map_err(DataFusionError::from)?,
+            ),
+        })
     }
 
     /// A session that knows no table, whose scans count in `statistics`.
@@ -83,51 +95,7 @@ impl Engine {
             .build()
     }
 
-    pub(crate) fn workers(&self) -> &Arc<Workers> {
-        &self.workers
-    }
-}
-
-/// Threads for the work of queries alone. Their priority is low and they are no workers of the server's runtime:
-/// however much queries compute, records are taken and calls answered.
-#[derive(Debug)]
-pub(crate) struct Workers(Option<Runtime>);
-
-/// Stack of a worker: expressions are evaluated as deep as they are nested.
-const STACK_BYTES: usize = 32 << 20;
-
-/// Below everything else of the process.
-const NICENESS: i32 = 10;
-
-impl Workers {
-    fn new(threads: usize) -> Result<Self, DataFusionError> {
-        let runtime = Builder::new_multi_thread()
-            .worker_threads(threads.max(1))
-            .max_blocking_threads(threads.max(1) * 4)
-            .thread_name("sql-query")
-            .thread_stack_size(STACK_BYTES)
-            .on_thread_start(|| {
-                // On Linux this is the calling thread's. Without it queries still run, only less politely.
-                if let Err(error) = rustix::process::setpriority_process(None, NICENESS) {
-                    tracing::debug!(%error, "a query thread keeps its priority");
-                }
-            })
-            .enable_all()
-            .build()?;
-        Ok(Self(Some(runtime)))
-    }
-
-    pub(crate) fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) -> AbortHandle {
-        let runtime = self.0.as_ref().expect("the runtime is taken on drop only");
-        runtime.spawn(work).abort_handle()
-    }
-}
-
-impl Drop for Workers {
-    /// A runtime must not be waited for in async code; its tasks end at their next batch.
-    fn drop(&mut self) {
-        if let Some(runtime) = self.0.take() {
-            runtime.shutdown_background();
-        }
+    pub(crate) fn crews(&self) -> &Arc<Crews> {
+        &self.crews
     }
 }

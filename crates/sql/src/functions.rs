@@ -4,6 +4,7 @@ mod cast;
 mod collections;
 mod json;
 mod lambdas;
+mod listagg;
 mod maps;
 mod regexes;
 mod scalar;
@@ -168,7 +169,11 @@ fn make() -> Functions {
     for function in SessionStateDefaults::default_aggregate_functions() {
         for name in function.aliases().iter().map(String::as_str).chain([function.name()]) {
             if AGGREGATE.iter().any(|(_, known)| *known == name) {
-                aggregate.insert(name.to_owned(), Arc::clone(&function));
+                let function = match name {
+                    "string_agg" => Arc::new(listagg::bounded(&function)),
+                    _ => Arc::clone(&function),
+                };
+                aggregate.insert(name.to_owned(), function);
             }
         }
     }

@@ -3,7 +3,7 @@
 //! A task ends where it yields, and a plan yields where it reads. A join whose inputs are read pairs their rows for hours
 //! without reading again. So each gives way as a scan does for every batch it makes, and asks before it judges pairs whether
 //! the query is still wanted: a condition that no pair meets makes no batch. So does each column that is computed, and is
-//! weighed besides.
+//! weighed besides. Whatever reads or multiplies rows yields the processor between batches.
 
 use std::cell::Cell;
 use std::fmt;
@@ -27,8 +27,9 @@ use datafusion::physical_plan::projection::{ProjectionExec, ProjectionExpr};
 use datafusion::physical_plan::unnest::UnnestExec;
 use datafusion::physical_plan::windows::WindowAggExec;
 
-use crate::functions::tally::{bytes_of, exhausted};
-use crate::weighed::{Above, Weighed};
+use crate::functions::tally::{Room, bytes_of, exhausted};
+use crate::weighed::{Above, PIECE_BYTES, Weighed};
+use crate::yielding::Yielding;
 
 /// So many joins above one another give way. Each spends a unit of what a task may do before it must yield (128 of
 /// Tokio's), for every batch that passes through all of them: with more joins than units no batch would arrive.
@@ -36,7 +37,7 @@ const MOST_GIVING_WAY: usize = 32;
 
 /// Whether a query's rows are still wanted. Cheap to clone.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Leash(Arc<AtomicBool>);
+pub(crate) struct Leash(pub(crate) Arc<AtomicBool>);
 
 impl Leash {
     /// Nobody wants the rows any more.
@@ -62,6 +63,9 @@ impl Leash {
         let below = above + usize::from(multiplies);
         let children: Result<Vec<_>> =
             plan.children().into_iter().map(|child| self.hold_below(Arc::clone(child), below)).collect();
+        if plan.children().is_empty() {
+            return Ok(Arc::new(Yielding::new(plan)));
+        }
         let plan = replace_children_if_necessary(plan, children?)?;
         let held: Arc<dyn ExecutionPlan> = if let Some(join) = plan.downcast_ref::<NestedLoopJoinExec>() {
             let filter = join.filter().map(|filter| self.hold_filter(filter));
@@ -89,6 +93,7 @@ impl Leash {
             plan
         };
         let gives_way = multiplies && above < MOST_GIVING_WAY;
+        let held: Arc<dyn ExecutionPlan> = if multiplies { Arc::new(Yielding::new(held)) } else { held };
         Ok(if gives_way { Arc::new(CooperativeExec::new(held)) } else { held })
     }
 
@@ -113,7 +118,7 @@ impl Leash {
 }
 
 /// Constants of so many bytes do not stand in all rows of a batch at once.
-const LARGE: usize = 8 << 10;
+pub(crate) const LARGE: usize = 8 << 10;
 
 /// Bytes of all columns that are computed for a batch. A choice.
 const COMPUTED_BYTES: usize = 512 << 20;
@@ -138,7 +143,15 @@ impl Weighing {
         };
         let before = if self == Self::First { 0 } else { COMPUTED.get() };
         COMPUTED.set(before.saturating_add(bytes));
-        if COMPUTED.get() > COMPUTED_BYTES { Err(exhausted()) } else { Ok(()) }
+        if COMPUTED.get() > COMPUTED_BYTES {
+            return Err(exhausted());
+        }
+        match value {
+            // It does not stand in all rows yet.
+            ColumnarValue::Scalar(_) => Room::check(bytes),
+            ColumnarValue::Array(_) if bytes >= PIECE_BYTES => Room::check(bytes),
+            ColumnarValue::Array(_) => Ok(()),
+        }
     }
 }
 

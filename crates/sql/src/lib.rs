@@ -13,6 +13,7 @@
 
 mod bounds;
 mod check;
+mod crew;
 mod dialect;
 mod engine;
 mod equality;
@@ -33,6 +34,7 @@ mod store;
 mod text;
 mod types;
 mod weighed;
+mod yielding;
 
 pub use engine::{Engine, EngineError, EngineOptions};
 pub use error::{Location, RunError, StatementError};

@@ -16,7 +16,8 @@ use datafusion::sql::sqlparser::ast::Statement as Parsed;
 use opentrail_model::Timestamp;
 use uuid::Uuid;
 
-use crate::engine::{Engine, Spilling, Workers};
+use crate::crew::Crews;
+use crate::engine::{Engine, Spilling};
 use crate::equality::order_maps;
 use crate::error::StatementError;
 use crate::functions::{self, Functions};
@@ -36,7 +37,7 @@ pub struct Query {
     pub(crate) columns: Vec<String>,
     pub(crate) state: SessionState,
     pub(crate) statistics: Arc<ScanStatistics>,
-    pub(crate) workers: Arc<Workers>,
+    pub(crate) crews: Arc<Crews>,
 }
 
 impl std::fmt::Debug for Query {
@@ -94,7 +95,7 @@ impl Engine {
             Ok((plan, columns))
         });
         let (plan, columns) = result.map_err(|error| locate(error, statement))?;
-        Ok(Query { plan, columns, state, statistics, workers: Arc::clone(self.workers()) })
+        Ok(Query { plan, columns, state, statistics, crews: Arc::clone(self.crews()) })
     }
 }
 

@@ -6,6 +6,8 @@ use datafusion::arrow::array::{ArrayRef, RecordBatch};
 use datafusion::arrow::compute::cast;
 use datafusion::arrow::datatypes::DataType;
 use datafusion::common::stats::Precision;
+use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
+use datafusion::logical_expr::{Expr, LogicalPlan};
 use datafusion::physical_plan::coalesce_partitions::CoalescePartitionsExec;
 use datafusion::physical_plan::coop::CooperativeExec;
 use datafusion::physical_plan::filter::FilterExec;
@@ -21,11 +23,13 @@ use tokio::task::AbortHandle;
 
 use crate::error::RunError;
 use crate::functions::tally::bytes_of;
-use crate::leash::Leash;
+use crate::leash::{LARGE, Leash};
 use crate::plan::Query;
 use crate::repeats;
 use crate::statistics::{ScanStatistics, Statistics};
 use crate::text::text;
+use crate::weighed::PIECE_BYTES;
+use crate::yielding::Yielding;
 
 /// Rows that are text at a time: a row may have a record of a quarter megabyte.
 const CHUNK: usize = 256;
@@ -43,7 +47,7 @@ type Row = Vec<Option<String>>;
 #[derive(Debug)]
 pub struct Rows {
     rows: Receiver<Message>,
-    task: AbortHandle,
+    task: Option<AbortHandle>,
     scanned: Arc<ScanStatistics>,
     plan: Arc<Mutex<Option<Arc<dyn ExecutionPlan>>>>,
     leash: Leash,
@@ -64,10 +68,11 @@ impl Rows {
         let scanned = Arc::clone(&query.statistics);
         let plan = Arc::new(Mutex::new(None));
         let running = Arc::clone(&plan);
-        let workers = Arc::clone(&query.workers);
+        let crews = Arc::clone(&query.crews);
         let leash = Leash::default();
         let (held, read) = (leash.clone(), Arc::clone(&scanned));
-        let task = workers.spawn(async move {
+        let refused = sender.clone();
+        let task = crews.spawn(async move {
             let last = match produce(query, &held, &running, &sender).await {
                 Ok(()) => Message::End,
                 Err(error) => {
@@ -78,6 +83,11 @@ impl Rows {
             // Nobody listens to a query that was dropped.
             _ = sender.send(last).await;
         });
+        let task = task.inspect_err(|error| {
+            // The channel is empty.
+            _ = refused.try_send(Message::Failed(RunError::Internal(format!("no threads: {error}"))));
+        });
+        let task = task.ok();
         Self { rows, task, scanned, plan, leash, is_complete: false }
     }
 
@@ -125,16 +135,21 @@ impl Rows {
 impl Drop for Rows {
     fn drop(&mut self) {
         self.leash.cut();
-        self.task.abort();
+        if let Some(task) = &self.task {
+            task.abort();
+        }
     }
 }
 
 async fn produce(
-    query: Query,
+    mut query: Query,
     leash: &Leash,
     running: &Mutex<Option<Arc<dyn ExecutionPlan>>>,
     sender: &Sender<Message>,
 ) -> Result<(), RunError> {
+    let config = std::mem::take(query.state.config_mut());
+    let rows = rows_at_a_time(&query.plan)?.min(config.batch_size());
+    *query.state.config_mut() = config.with_batch_size(rows);
     let plan = query.state.query_planner().create_physical_plan(&query.plan, &query.state).await?;
     let plan = leash.hold(repeats::exploit(plan)?)?;
     *running.lock() = Some(Arc::clone(&plan));
@@ -150,6 +165,23 @@ async fn produce(
         }
     }
     Ok(())
+}
+
+/// So many that large constants, beside all of them at once, stay small: operators fill batches up to this number.
+fn rows_at_a_time(plan: &LogicalPlan) -> Result<usize, RunError> {
+    let mut bytes = 0_usize;
+    plan.apply_with_subqueries(|node| {
+        node.apply_expressions(|expr| {
+            expr.apply(|part| {
+                if let Expr::Literal(constant, _) = part {
+                    bytes =
+                        bytes.saturating_add(Some(constant.size()).filter(|bytes| *bytes >= LARGE).unwrap_or_default());
+                }
+                Ok(TreeNodeRecursion::Continue)
+            })
+        })
+    })?;
+    Ok((PIECE_BYTES / bytes.max(1)).max(1))
 }
 
 fn render(batch: &RecordBatch) -> Result<Vec<Row>, RunError> {
@@ -179,7 +211,8 @@ fn has_events(plan: &Arc<dyn ExecutionPlan>) -> bool {
         || plan.downcast_ref::<UnionExec>().is_some()
         || plan.downcast_ref::<RepartitionExec>().is_some()
         || plan.downcast_ref::<CoalescePartitionsExec>().is_some()
-        || plan.downcast_ref::<CooperativeExec>().is_some();
+        || plan.downcast_ref::<CooperativeExec>().is_some()
+        || plan.downcast_ref::<Yielding>().is_some();
     passes && children.into_iter().all(has_events)
 }
 
@@ -191,4 +224,66 @@ fn rows_of(plan: &Arc<dyn ExecutionPlan>) -> u64 {
         _ => None,
     };
     counted.or_else(known).unwrap_or_default() as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::time::Duration;
+
+    use opentrail_model::Timestamp;
+
+    use super::*;
+    use crate::{Engine, EngineOptions, Statement};
+
+    /// Whatever a query computes, others have threads of their own; and it ends once nobody wants its rows.
+    #[tokio::test]
+    async fn an_endless_query_keeps_nobody_waiting_and_ends_when_it_is_dropped() {
+        let numbers = "UNNEST(sequence(1, 10000))";
+        let spill = tempfile::tempdir().unwrap();
+        let options = EngineOptions {
+            memory_bytes: 1 << 30,
+            spill_directory: spill.path().to_owned(),
+            spill_bytes: 0,
+            threads: 1,
+            process_bytes: usize::MAX,
+            in_use: || 0,
+        };
+        let engine = Engine::new(&options).unwrap();
+        let run = |sql: &str| {
+            let statement = Statement::parse(sql).unwrap();
+            engine.plan(&statement, BTreeMap::new(), Timestamp::EPOCH).unwrap().run()
+        };
+        for endless in [
+            // A nested loop, whose condition no pair meets.
+            format!(
+                "SELECT count(*) FROM {numbers} a(x), {numbers} b(y), {numbers} c(z), {numbers} d(w) WHERE x + y + z + w < 0"
+            ),
+            // Pairs without a condition.
+            format!("SELECT sum(x * y) FROM {numbers} a(x), {numbers} b(y), {numbers} c(z), {numbers} d(w)"),
+            // A hash join of one key, whose condition no pair meets.
+            format!(
+                "SELECT count(*) FROM (SELECT x, x % 1 AS k FROM {numbers} a(x) CROSS JOIN {numbers} c(z)) a \
+                 JOIN (SELECT y, y % 1 AS k FROM {numbers} b(y) CROSS JOIN {numbers} d(w)) b ON a.k = b.k AND a.x + b.y < 0"
+            ),
+            // The same with all pairs.
+            format!(
+                "SELECT sum(x * y) FROM (SELECT x, x % 1 AS k FROM {numbers} a(x)) a \
+                 JOIN (SELECT y, y % 1 AS k FROM {numbers} b(y) CROSS JOIN {numbers} d(w)) b ON a.k = b.k"
+            ),
+        ] {
+            let mut rows = run(&endless);
+            assert!(tokio::time::timeout(Duration::from_millis(500), rows.next()).await.is_err(), "{endless}");
+            let ran = tokio::time::timeout(Duration::from_secs(20), run("SELECT 1").next()).await;
+            assert_eq!(ran.expect(&endless).unwrap().map(|rows| rows.len()), Some(1));
+            let held = Arc::downgrade(&rows.leash.0);
+            drop(rows);
+            let ended = async {
+                while held.strong_count() > 0 {
+                    tokio::time::sleep(Duration::from_millis(5)).await;
+                }
+            };
+            tokio::time::timeout(Duration::from_secs(20), ended).await.expect(&endless);
+        }
+    }
 }

@@ -18,8 +18,14 @@ use futures::{StreamExt, TryStreamExt, stream};
 
 use crate::functions::tally::{CALL_BYTES, bytes_of, exhausted};
 
-/// What a window adds to each row, at least.
-const ROW_BYTES: usize = 16;
+/// What a window makes of each row besides: its value, in a vector that doubles as it grows, and then in a column.
+const ROW_BYTES: usize = 200;
+
+/// Batches that a window keeps, and joins to one.
+const COPIES: usize = 2;
+
+/// Rows come so many bytes at a time, about, once they are repeated or widened: several operators hold some each. A choice.
+pub(crate) const PIECE_BYTES: usize = 8 << 20;
 
 /// The rows of `input`, weighed for the operator above.
 #[derive(Debug)]
@@ -89,13 +95,13 @@ impl ExecutionPlan for Weighed {
                 // Given back with the stream, which whoever keeps the rows keeps as long.
                 let kept = MemoryConsumer::new("rows of a window").register(context.memory_pool());
                 let weighed = input.and_then(move |batch| {
-                    let fits = kept.try_grow(batch.get_array_memory_size() + batch.num_rows() * ROW_BYTES);
+                    let fits = kept.try_grow(batch.get_array_memory_size() * COPIES + batch.num_rows() * ROW_BYTES);
                     std::future::ready(fits.map(|()| batch))
                 });
                 Box::pin(RecordBatchStreamAdapter::new(schema, weighed))
             }
             Above::Widens(bytes) => {
-                let rows = (CALL_BYTES / bytes.max(&1)).max(1);
+                let rows = (PIECE_BYTES / bytes.max(&1)).max(1);
                 let slices = input.flat_map(move |batch| {
                     let slices: Vec<Result<RecordBatch>> = match batch {
                         Ok(batch) if batch.num_rows() > rows => {
@@ -130,7 +136,8 @@ fn parts(batch: &RecordBatch, lists: &[usize]) -> Result<Vec<RecordBatch>> {
     let others = batch.columns().iter().enumerate().filter(|(column, _)| !lists.contains(column));
     let repeated = others.map(|(_, column)| bytes_of(column)).sum::<usize>().saturating_mul(most);
     match batch.num_rows() {
-        _ if repeated <= CALL_BYTES => Ok(vec![batch.clone()]),
+        _ if repeated <= PIECE_BYTES => Ok(vec![batch.clone()]),
+        0 | 1 if repeated <= CALL_BYTES => Ok(vec![batch.clone()]),
         0 | 1 => Err(exhausted()),
         rows => {
             let mut halves = parts(&batch.slice(0, rows / 2), lists)?;

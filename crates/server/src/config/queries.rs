@@ -10,7 +10,7 @@ const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 pub(crate) struct QueriesSection {
     /// `queries.running`: how many run at a time, of all accounts together (twice as many for those that have none running). Default 4.
     pub(crate) running: u64,
-    /// `queries.threads`: the threads of all of them together. Default: one per processor.
+    /// `queries.threads`: the threads of each. Default: one per processor.
     pub(crate) threads: u64,
     /// `queries.memory_bytes`: the memory of all of them together. Default 1 GiB.
     pub(crate) memory_bytes: u64,

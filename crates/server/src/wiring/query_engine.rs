@@ -15,6 +15,7 @@ use opentrail_tables::{Snapshot, TableError, Tables};
 use tracing::error;
 use uuid::Uuid;
 
+use super::memory;
 use crate::config::QueriesSection;
 
 /// How long a store is waited for that has no table yet: when it is new.
@@ -22,6 +23,8 @@ const OPENING: Duration = Duration::from_secs(10);
 /// How long a store is waited for that has not taken in what the journal has: after a start, or under more load than it
 /// bears.
 const CATCHING_UP: Duration = Duration::from_secs(2 * 60);
+/// What the rest of the server takes at most, with some room. A choice.
+const REST_BYTES: usize = 1 << 30;
 const LOOK_AGAIN: Duration = Duration::from_millis(5);
 
 /// Runs the statements of queries over the tables of event data stores.
@@ -50,11 +53,14 @@ impl StoreQueries {
             std::fs::remove_dir_all(spill).with_context(unusable)?;
         }
         std::fs::create_dir_all(spill).with_context(unusable)?;
+        let memory_bytes = usize::try_from(section.memory_bytes).unwrap_or(usize::MAX);
         let options = EngineOptions {
-            memory_bytes: usize::try_from(section.memory_bytes).unwrap_or(usize::MAX),
+            memory_bytes,
             spill_directory: spill.to_owned(),
             spill_bytes: section.spill_bytes,
             threads: usize::try_from(section.threads).unwrap_or(usize::MAX),
+            process_bytes: memory_bytes.saturating_add(REST_BYTES),
+            in_use: memory::in_use,
         };
         Ok(Self { engine: Arc::new(opentrail_sql::Engine::new(&options)?), tables, feed, clock })
     }

@@ -289,7 +289,14 @@ async fn statements_of_lake_read_no_more_than_they_must() {
     let world = three_days().await;
     let directory = tempfile::tempdir().unwrap();
     let spill_directory = directory.path().to_owned();
-    let options = EngineOptions { memory_bytes: 64 << 20, spill_directory, spill_bytes: 1 << 20, threads: 2 };
+    let options = EngineOptions {
+        memory_bytes: 64 << 20,
+        spill_directory,
+        spill_bytes: 1 << 20,
+        threads: 2,
+        process_bytes: usize::MAX,
+        in_use: || 0,
+    };
     let engine = Engine::new(&options).unwrap();
     let id = store().key.id;
     for (condition, expected, read) in [

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use opentrail_sql::{RunError, Statement, StatementError};
 use proptest::prelude::*;
 
-use crate::support::{Failure, STORE, engine, engine_with, query, real_records, run, shared};
+use crate::support::{Failure, STORE, engine, query, real_records, run, shared};
 
 fn refusal(sql: &str) -> String {
     match Statement::parse(&sql.replace("{eds}", STORE)) {
@@ -170,46 +170,102 @@ async fn a_query_beyond_memory_fails_alone() {
     assert_eq!(small.rows.len(), 1);
 }
 
+/// Bytes that the process has in memory, and the most it had since the last call.
+#[cfg(target_os = "linux")]
+fn memory() -> (usize, usize) {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let bytes = |name: &str| {
+        let line = status.lines().find(|line| line.starts_with(name)).unwrap();
+        line.split_whitespace().nth(1).unwrap().parse::<usize>().unwrap() << 10
+    };
+    let found = (bytes("VmRSS:"), bytes("VmHWM:"));
+    std::fs::write("/proc/self/clear_refs", "5").unwrap();
+    found
+}
+
+/// Values that grow out of short text: each query fails in words of Lake's, soon, and the process stays small.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn values_that_grow_without_end_fail_the_query_and_nothing_else() {
+    let million = "rpad('x', 1000000, 'y')";
+    let thousand = "UNNEST(sequence(1, 1000)) AS n(i)";
+    let doubling = |start: &str, next: &str, times: usize| {
+        let next = |n: usize| format!(", a{n} AS (SELECT {} AS x FROM a{})", next, n - 1);
+        format!(
+            "WITH a0 AS (SELECT {start} AS x){} SELECT length(x) FROM a{times}",
+            (1..=times).map(next).collect::<String>()
+        )
+    };
+    let many = |column: &str, times: usize| {
+        let column = |n: usize| format!("{} AS c{n}", column.replace("{n}", &n.to_string()));
+        (0..times).map(column).collect::<Vec<_>>().join(", ")
+    };
+    let exhausted = [
+        "SELECT length(rpad('x', 2000000000, 'y'))".to_owned(),
+        "SELECT length(lpad('x', 2000000000, 'yz'))".to_owned(),
+        format!("SELECT length(replace({million}, 'y', {million}))"),
+        format!("SELECT length(regexp_replace({million}, 'y', {million}))"),
+        format!("SELECT length(regexp_replace({million}, '(y)', rpad('$1', 2000, '$1')))"),
+        format!("SELECT length(array_join(repeat({million}, 10000), ','))"),
+        "SELECT cardinality(repeat(repeat(repeat('x', 10000), 10000), 10000))".to_owned(),
+        format!("SELECT cardinality(repeat({million}, 10000))"),
+        "SELECT cardinality(flatten(transform(sequence(1, 10000), x -> sequence(1, 10000))))".to_owned(),
+        format!("SELECT cardinality(transform(sequence(1, 10000), x -> {million}))"),
+        format!("SELECT cardinality(transform(sequence(1, 10000), x -> concat(v, 'x'))) FROM (SELECT {million} AS v)"),
+        "SELECT cardinality(transform(sequence(1, 10000), a -> transform(sequence(1, 10000), b -> \
+            transform(sequence(1, 10000), c -> a + b + c))))"
+            .to_owned(),
+        "SELECT reduce(sequence(1, 10000), 'x', (s, x) -> s || s, s -> length(s))".to_owned(),
+        doubling("rpad('x', 1000, 'y')", "x || x", 12),
+        doubling("rpad('x', 1000, 'y')", "concat(x, x, x)", 8),
+        doubling("sequence(1, 10000)", "concat(x, x)", 12).replace("length(x)", "cardinality(x)"),
+        // Rows beside a large value, and large values in many columns.
+        format!("SELECT max(v) FROM (SELECT {million} AS v) CROSS JOIN UNNEST(sequence(1, 10000)) AS t(i)"),
+        format!("SELECT {} FROM {thousand}", many("sequence(i + {n}, i + {n} + 9999)", 60)),
+        format!("SELECT {} FROM (SELECT {million} AS v)", many("repeat(v, 100 + {n})", 60)),
+        // Groups and windows over far too many rows.
+        format!(
+            "SELECT length(listagg(v, ',')) FROM (SELECT rpad('x', 1000, 'y') AS v FROM {thousand}, UNNEST(sequence(1, 10000)) AS m(j))"
+        ),
+        format!(
+            "SELECT cardinality(array_agg(v)) FROM (SELECT rpad(cast(j AS varchar), 1000, 'y') AS v FROM {thousand}, UNNEST(sequence(1, 10000)) AS m(j))"
+        ),
+        format!(
+            "SELECT max(c) FROM (SELECT count(*) OVER () AS c FROM {thousand}, UNNEST(sequence(1, 10000)) AS m(j), UNNEST(sequence(1, 10000)) AS o(k))"
+        ),
+    ];
+    let failed = [
+        ("SELECT sequence(1, 1000000000)".to_owned(), "at most 10000"),
+        ("SELECT repeat('x', 1000000000)".to_owned(), "from 0 to 10000"),
+        (format!("SELECT levenshtein_distance({million}, reverse({million}))"), "pairs of characters"),
+        ("SELECT regexp_like('x', '(x{1000}){1000}')".to_owned(), "too large"),
+        ("SELECT regexp_like('x', rpad('x', 1000000, 'y?'))".to_owned(), "too large"),
+    ];
+    let failed = failed.iter().map(|(sql, message)| (sql, Some(*message)));
+    let (engine, _directory) = engine(256 << 20);
+    for (sql, message) in exhausted.iter().map(|sql| (sql, None)).chain(failed) {
+        let (before, _) = memory();
+        let result = run(&engine, &Statement::parse(sql).unwrap(), &[]).await;
+        match (&result, message) {
+            (Err(Failure::Run(RunError::Exhausted)), None) => {}
+            (Err(error @ (Failure::Run(RunError::Failed(_)) | Failure::Statement(_))), Some(message)) => {
+                assert!(error.to_string().contains(message), "{sql}: {error}");
+            }
+            (Err(error), _) => panic!("{sql}: {error:?}"),
+            (Ok(table), _) => panic!("{sql}: {} rows", table.rows.len()),
+        }
+        let grown = memory().1.saturating_sub(before);
+        assert!(grown < 2 << 30, "{sql}: {} MiB", grown >> 20);
+    }
+    let small = run(&engine, &Statement::parse("SELECT rpad('x', 3, 'y')").unwrap(), &[]).await.unwrap();
+    assert_eq!(small.rows, [[Some("xyy".to_owned())]]);
+}
+
 #[test]
 fn calls_that_grow_are_counted() {
     let calls = |times: usize| format!("SELECT {}", vec!["rpad('x', 9, 'y')"; times].join(", "));
     assert!(Statement::parse(&calls(64)).is_ok());
     assert!(refusal(&calls(65)).contains("more than 64 times"));
-}
-
-/// One thread: while the first query computes there is none for the second.
-#[tokio::test]
-async fn a_dropped_query_ends() {
-    let numbers = "UNNEST(sequence(1, 10000))";
-    for endless in [
-        // A nested loop, whose condition no pair meets.
-        format!(
-            "SELECT count(*) FROM {numbers} a(x), {numbers} b(y), {numbers} c(z), {numbers} d(w) WHERE x + y + z + w < 0"
-        ),
-        // Pairs without a condition.
-        format!("SELECT sum(x * y) FROM {numbers} a(x), {numbers} b(y), {numbers} c(z), {numbers} d(w)"),
-        // A hash join of one key, whose condition no pair meets.
-        format!(
-            "SELECT count(*) FROM (SELECT x, x % 1 AS k FROM {numbers} a(x) CROSS JOIN {numbers} c(z)) a \
-             JOIN (SELECT y, y % 1 AS k FROM {numbers} b(y) CROSS JOIN {numbers} d(w)) b ON a.k = b.k AND a.x + b.y < 0"
-        ),
-        // The same with all pairs.
-        format!(
-            "SELECT sum(x * y) FROM (SELECT x, x % 1 AS k FROM {numbers} a(x)) a \
-             JOIN (SELECT y, y % 1 AS k FROM {numbers} b(y) CROSS JOIN {numbers} d(w)) b ON a.k = b.k"
-        ),
-    ] {
-        let (engine, directory) = engine_with(1 << 30, 1);
-        let statement = Statement::parse(&endless).unwrap();
-        let query = engine.plan(&statement, std::collections::BTreeMap::new(), crate::support::now()).unwrap();
-        let mut rows = query.run();
-        assert!(tokio::time::timeout(Duration::from_millis(500), rows.next()).await.is_err(), "{endless}");
-        drop(rows);
-        let statement = Statement::parse("SELECT 1").unwrap();
-        let ran = tokio::time::timeout(Duration::from_secs(20), run(&engine, &statement, &[])).await;
-        assert_eq!(ran.expect(&endless).unwrap().rows.len(), 1);
-        drop((engine, directory));
-    }
 }
 
 /// Records are taken before queries compute: the threads of queries are of low priority.

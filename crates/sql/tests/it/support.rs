@@ -67,7 +67,9 @@ pub(crate) fn engine(memory_bytes: usize) -> (Engine, tempfile::TempDir) {
 pub(crate) fn engine_with(memory_bytes: usize, threads: usize) -> (Engine, tempfile::TempDir) {
     let directory = tempfile::tempdir().unwrap();
     let spill_directory = directory.path().to_owned();
-    let options = EngineOptions { memory_bytes, spill_directory, spill_bytes: 64 << 20, threads };
+    let (process_bytes, in_use) = (usize::MAX, || 0);
+    let options =
+        EngineOptions { memory_bytes, spill_directory, spill_bytes: 64 << 20, threads, process_bytes, in_use };
     (Engine::new(&options).unwrap(), directory)
 }
 
