@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
+use std::thread;
 
 use datafusion::arrow::datatypes::DataType;
 use datafusion::catalog::TableProvider;
@@ -90,8 +91,10 @@ impl Engine {
             let plan = planner.sql_statement_to_plan(Parsed::Query(Box::new(query)))?;
             let fields: Vec<String> = plan.schema().fields().iter().map(|field| field.name().clone()).collect();
             let columns = headings(&written, &fields);
-            // Types are checked here.
-            let plan = state.optimize(&order_maps(compare_lists(plan)?)?)?;
+            let plan = order_maps(compare_lists(plan)?)?;
+            // Types are checked here. Whoever waits for the processor does not wait for all the rules.
+            let plan = state.analyzer().execute_and_check(plan, state.config_options(), |_, _| thread::yield_now())?;
+            let plan = state.optimizer().optimize(plan, &state, |_, _| thread::yield_now())?;
             Ok((plan, columns))
         });
         let (plan, columns) = result.map_err(|error| locate(error, statement))?;

@@ -169,7 +169,7 @@ mod tests {
         second.add_all(HALF).unwrap();
         assert!(is_exhausted(&second.add_all(STEP_BYTES).unwrap_err()));
         // Little is not asked for.
-        Tally::default().add(VALUE_BYTES).unwrap();
+        Tally::default().add(STEP_BYTES - 1).unwrap();
         drop(first);
         second.add_all(HALF - STEP_BYTES).unwrap();
         drop(second);
