@@ -117,12 +117,14 @@ mod tests {
     use std::thread;
     use std::time::Duration;
 
+    use tokio::runtime::Handle;
+
     use super::*;
 
     const SOON: Duration = Duration::from_secs(20);
 
-    fn crews_of(threads: usize) -> Crews {
-        Crews::new(threads, Room::new(usize::MAX, || 0)).unwrap()
+    fn crews() -> Crews {
+        Crews::new(1, Room::new(usize::MAX, || 0)).unwrap()
     }
 
     /// The thread that does this work, once the crew is back.
@@ -139,18 +141,18 @@ mod tests {
 
     #[test]
     fn a_crew_works_for_the_next_statement() {
-        let crews = crews_of(1);
+        let crews = crews();
         assert_eq!(thread_of(&crews), thread_of(&crews));
     }
 
     #[test]
     fn a_crew_with_work_left_is_not_used_again() {
-        let crews = crews_of(1);
+        let crews = crews();
         let (sender, receiver) = mpsc::channel::<()>();
         let statement = async move {
             // Dropped with the threads.
             let sender = sender;
-            tokio::spawn(async move {
+            Handle::current().spawn(async move {
                 let _sender = sender;
                 std::future::pending::<()>().await;
             });
