@@ -173,9 +173,10 @@ fn rows_at_a_time(plan: &LogicalPlan) -> Result<usize, RunError> {
     plan.apply_with_subqueries(|node| {
         node.apply_expressions(|expr| {
             expr.apply(|part| {
-                if let Expr::Literal(constant, _) = part {
-                    bytes =
-                        bytes.saturating_add(Some(constant.size()).filter(|bytes| *bytes >= LARGE).unwrap_or_default());
+                if let Expr::Literal(constant, _) = part
+                    && constant.size() >= LARGE
+                {
+                    bytes = bytes.saturating_add(constant.size());
                 }
                 Ok(TreeNodeRecursion::Continue)
             })

@@ -61,15 +61,16 @@ pub(crate) fn now() -> Timestamp {
 }
 
 pub(crate) fn engine(memory_bytes: usize) -> (Engine, tempfile::TempDir) {
-    engine_with(memory_bytes, 2)
-}
-
-pub(crate) fn engine_with(memory_bytes: usize, threads: usize) -> (Engine, tempfile::TempDir) {
     let directory = tempfile::tempdir().unwrap();
     let spill_directory = directory.path().to_owned();
-    let (process_bytes, in_use) = (usize::MAX, || 0);
-    let options =
-        EngineOptions { memory_bytes, spill_directory, spill_bytes: 64 << 20, threads, process_bytes, in_use };
+    let options = EngineOptions {
+        memory_bytes,
+        spill_directory,
+        spill_bytes: 64 << 20,
+        threads: 2,
+        process_bytes: usize::MAX,
+        in_use: || 0,
+    };
     (Engine::new(&options).unwrap(), directory)
 }
 
