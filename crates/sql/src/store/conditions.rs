@@ -4,11 +4,13 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use datafusion::arrow::array::{ArrayRef, BooleanArray, TimestampMicrosecondArray, UInt64Array};
+use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::catalog::Session;
 use datafusion::common::pruning::PruningStatistics;
-use datafusion::common::{Column, DFSchema};
+use datafusion::common::{Column, DFSchema, Result};
 use datafusion::logical_expr::expr::InList;
 use datafusion::logical_expr::{BinaryExpr, Expr, Operator};
+use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_optimizer::pruning::PruningPredicateBuilder;
 use datafusion::scalar::ScalarValue;
 use opentrail_model::Timestamp;
@@ -19,19 +21,28 @@ use super::provider::{TIME, column};
 /// Columns of their own with what parts of `useridentity` hold, statistics and Bloom filters included.
 const IDENTITY: [(&str, &str); 2] = [("arn", "userarn"), ("accesskeyid", "accesskeyid")];
 
-/// For each file, whether it may have rows that pass the filters, by the times of its events.
-pub(super) fn wanted(files: &[SnapshotFile], state: &dyn Session, shown: &DFSchema, filters: &[Expr]) -> Vec<bool> {
+/// For each file, whether it may have rows that meet the conditions, by the times of its events.
+pub(super) fn wanted(files: &[SnapshotFile], shown: &SchemaRef, conditions: &[Arc<dyn PhysicalExpr>]) -> Vec<bool> {
     let mut wanted = vec![true; files.len()];
-    for filter in filters {
-        // What cannot be judged here is judged where rows are read.
-        let Ok(condition) = state.create_physical_expr(filter.clone(), shown) else { continue };
-        let pruned = PruningPredicateBuilder::new().with_file_schema(Arc::clone(shown.inner())).try_build(condition);
+    for condition in conditions {
+        let condition = Arc::clone(condition);
+        let pruned = PruningPredicateBuilder::new().with_file_schema(Arc::clone(shown)).try_build(condition);
         let pruned = pruned.and_then(|condition| condition.prune(&Times(files)));
         if let Ok(pruned) = pruned {
             wanted.iter_mut().zip(pruned).for_each(|(wanted, may)| *wanted &= may);
         }
     }
     wanted
+}
+
+/// The filters that can be judged by what is known of files. Others are judged where rows are read.
+pub(super) fn physical(
+    state: &dyn Session,
+    schema: &SchemaRef,
+    filters: &[Expr],
+) -> Result<Vec<Arc<dyn PhysicalExpr>>> {
+    let schema = DFSchema::try_from(Arc::clone(schema))?;
+    Ok(filters.iter().filter_map(|filter| state.create_physical_expr(filter.clone(), &schema).ok()).collect())
 }
 
 /// What files say of their events' times.

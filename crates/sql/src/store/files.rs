@@ -9,11 +9,12 @@ use std::sync::Arc;
 use bytes::Bytes;
 use datafusion::arrow::datatypes::{DataType, Schema, SchemaRef};
 use datafusion::catalog::Session;
-use datafusion::common::config::TableParquetOptions;
 use datafusion::common::stats::Precision;
 use datafusion::common::{DFSchema, Result, Statistics};
 use datafusion::datasource::listing::PartitionedFile;
-use datafusion::datasource::physical_plan::parquet::CachedParquetFileReaderFactory;
+use datafusion::datasource::physical_plan::parquet::{
+    CachedParquetFileReaderFactory, ParquetAccessPlan, RowGroupAccess,
+};
 use datafusion::datasource::physical_plan::{
     FileGroup, FileScanConfigBuilder, ParquetFileReaderFactory, ParquetSource,
 };
@@ -30,15 +31,19 @@ use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::metrics::ExecutionPlanMetricsSet;
 use datafusion::scalar::ScalarValue;
 use futures::future::BoxFuture;
-use futures::{FutureExt, TryFutureExt};
+use futures::{FutureExt, StreamExt, TryFutureExt, future, stream};
 use opentrail_model::Timestamp;
 use opentrail_tables::SnapshotFile;
 use parking_lot::Mutex;
 
+use super::blooms::{Blooms, Wanted};
 use super::narrow::Narrow;
 use super::provider::TIME;
 use super::sealed::SealedFiles;
 use crate::statistics::ScanStatistics;
+
+/// Files that are asked at the same time whether they have a value.
+const FILES_AT_ONCE: usize = 8;
 
 /// What is to be read.
 pub(super) struct Scan<'a> {
@@ -52,13 +57,15 @@ pub(super) struct Scan<'a> {
     pub(super) conditions: Vec<Expr>,
     /// Whether they must be.
     pub(super) exact: bool,
+    /// Files without these may be left out, too.
+    pub(super) wanted: &'a [Wanted],
     pub(super) limit: Option<usize>,
     pub(super) statistics: Option<Arc<ScanStatistics>>,
 }
 
 impl Scan<'_> {
     /// `None` when there is no file.
-    pub(super) fn plan(self, state: &dyn Session) -> Result<Option<Arc<dyn ExecutionPlan>>> {
+    pub(super) async fn plan(self, state: &dyn Session) -> Result<Option<Arc<dyn ExecutionPlan>>> {
         if self.files.is_empty() {
             return Ok(None);
         }
@@ -66,6 +73,11 @@ impl Scan<'_> {
         let store = SealedFiles::over(local, self.dir, &self.files, self.statistics.as_ref());
         let cache = state.runtime_env().cache_manager.get_file_metadata_cache();
         let narrow = Arc::new(Narrow::new(self.stored, self.columns, &self.conditions)?);
+        let blooms = Blooms { store: &*store, cache: Arc::clone(&cache), wanted: self.wanted };
+        let files = self.left(&narrow.schema, &blooms).await;
+        if files.is_empty() {
+            return Ok(None);
+        }
         let readers = Readers {
             inner: CachedParquetFileReaderFactory::new(store, cache),
             dir: self.dir.to_owned(),
@@ -73,37 +85,23 @@ impl Scan<'_> {
             statistics: self.statistics.clone(),
             groups: Arc::default(),
         };
-        // Of texts, maps and records those that pass are decoded, and none beside them.
-        let mut options = TableParquetOptions::default();
-        options.global.force_filter_selections = true;
         let mut source = ParquetSource::new(Arc::clone(&narrow.schema))
-            .with_table_parquet_options(options)
             .with_pushdown_filters(self.exact || self.is_wide())
             .with_enable_page_index(true)
-            .with_bloom_filter_on_read(true)
+            .with_bloom_filter_on_read(self.wanted.is_empty())
             .with_parquet_file_reader_factory(Arc::new(readers));
         if let Some(condition) = conjunction(self.conditions.clone()) {
             let schema = DFSchema::try_from(Arc::clone(&narrow.schema))?;
             source = source.with_predicate(state.create_physical_expr(condition, &schema)?);
         }
         let mut statistics = Statistics::new_unknown(&narrow.schema);
-        let counted = self.files.iter().all(|file| file.rows > 0);
-        let rows: u64 = self.files.iter().map(|file| file.rows).sum();
-        if let (true, Ok(rows)) = (counted, usize::try_from(rows)) {
+        if let Some(rows) = files.iter().map(|(_, rows)| *rows).sum() {
             statistics.num_rows = Precision::Exact(rows);
         }
-        let time = narrow.schema.index_of(TIME).ok();
-        let files = self.files.iter().map(|file| {
-            let found = PartitionedFile::new(name_of(self.dir, file), file.size_bytes);
-            match time.zip(file.times) {
-                Some((column, times)) => found.with_statistics(Arc::new(of_times(&narrow.schema, column, times))),
-                None => found,
-            }
-        });
         // Dealt out, so that each has the newest first.
-        let mut groups = vec![Vec::new(); state.config().target_partitions().clamp(1, self.files.len())];
+        let mut groups = vec![Vec::new(); state.config().target_partitions().clamp(1, files.len())];
         let count = groups.len();
-        files.enumerate().for_each(|(number, file)| groups[number % count].push(file));
+        files.into_iter().enumerate().for_each(|(number, (file, _))| groups[number % count].push(file));
         let groups = groups.into_iter().map(FileGroup::new).collect();
         let config = FileScanConfigBuilder::new(ObjectStoreUrl::local_filesystem(), Arc::new(source))
             .with_file_groups(groups)
@@ -116,8 +114,35 @@ impl Scan<'_> {
 }
 
 impl Scan<'_> {
+    /// The files that may have what is wanted, each with how many rows are read of it, if that is known.
+    async fn left(&self, schema: &Schema, blooms: &Blooms<'_>) -> Vec<(PartitionedFile, Option<usize>)> {
+        let time = schema.index_of(TIME).ok();
+        let look = |file: &SnapshotFile| {
+            let found = PartitionedFile::new(name_of(self.dir, file), file.size_bytes);
+            let found = match time.zip(file.times) {
+                Some((column, times)) => found.with_statistics(Arc::new(of_times(schema, column, times))),
+                None => found,
+            };
+            let rows = usize::try_from(file.rows).ok().filter(|rows| *rows > 0);
+            async move {
+                if self.wanted.is_empty() {
+                    return Some((found, rows));
+                }
+                match blooms.ask(&found).await {
+                    Some(may) if may.iter().any(|may| !may) => {
+                        let access = |may: &bool| if *may { RowGroupAccess::Scan } else { RowGroupAccess::Skip };
+                        let groups = ParquetAccessPlan::new(may.iter().map(access).collect());
+                        may.contains(&true).then(|| (found.with_extension(groups), None))
+                    }
+                    _ => Some((found, rows)),
+                }
+            }
+        };
+        stream::iter(self.files.iter().map(look)).buffered(FILES_AT_ONCE).filter_map(future::ready).collect().await
+    }
+
     /// Whether it pays to decode columns for those rows only that pass the filters: where a row has a list, a map or a record.
-    /// What else there is decodes faster than rows are picked.
+    /// What else there is decodes faster than rows are picked; and where many pass, the reader decodes all and picks then.
     fn is_wide(&self) -> bool {
         let mut types = self.columns.iter().map(|column| self.stored.field(*column).data_type());
         types.any(|of| matches!(of, DataType::List(_) | DataType::Map(..) | DataType::Utf8 | DataType::Binary))

@@ -8,9 +8,10 @@ use datafusion::arrow::compute::{cast, filter_record_batch};
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use datafusion::arrow::error::ArrowError;
 use datafusion::catalog::{Session, TableProvider};
-use datafusion::common::{Column, DFSchema, Result};
+use datafusion::common::{Column, Result};
 use datafusion::datasource::memory::MemorySourceConfig;
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType, lit};
+use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::empty::EmptyExec;
 use datafusion::physical_plan::projection::ProjectionExec;
@@ -21,7 +22,7 @@ use opentrail_model::Timestamp;
 use opentrail_tables::{Snapshot, SnapshotFile};
 
 use super::older::Older;
-use super::{conditions, files, made};
+use super::{blooms, conditions, files, made};
 use crate::statistics::ScanStatistics;
 
 /// When an event happened.
@@ -82,13 +83,12 @@ impl StoreTable {
         Ok((schema, rows))
     }
 
-    /// Files, current and older, that have rows which pass the filters as far as their times tell.
-    fn chosen(&self, state: &dyn Session, filters: &[Expr]) -> Result<(Vec<SnapshotFile>, Vec<SnapshotFile>)> {
+    /// Files, current and older, that have rows which meet the conditions as far as their times tell.
+    fn chosen(&self, conditions: &[Arc<dyn PhysicalExpr>]) -> (Vec<SnapshotFile>, Vec<SnapshotFile>) {
         let all = self.snapshot.files();
-        let schema = DFSchema::try_from(Arc::clone(&self.shown))?;
-        let wanted = conditions::wanted(all, state, &schema, filters);
+        let wanted = conditions::wanted(all, &self.shown, conditions);
         let chosen = all.iter().zip(wanted).filter(|(_, wanted)| *wanted).map(|(file, _)| file.clone());
-        Ok(chosen.partition(SnapshotFile::is_current))
+        chosen.partition(SnapshotFile::is_current)
     }
 }
 
@@ -118,10 +118,13 @@ impl TableProvider for StoreTable {
         let wanted = Arc::new(self.shown.project(projection.unwrap_or(&all))?);
         let columns = made::sources(&wanted, &self.stored)?;
         let statistics = state.config().get_extension::<ScanStatistics>();
-        let (current, older) = self.chosen(state, filters)?;
+        let implied = conditions::implied(filters);
+        let mut conditions = conditions::physical(state, &self.shown, filters)?;
+        let (current, older) = self.chosen(&conditions);
+        conditions.extend(conditions::physical(state, &self.stored, &implied)?);
+        let texts = blooms::wanted(&conditions);
         let mut plans: Vec<Arc<dyn ExecutionPlan>> = Vec::new();
         let (cut, whole): (Vec<_>, Vec<_>) = current.into_iter().partition(|file| self.is_cut(file));
-        let implied = conditions::implied(filters);
         for (files, kept) in [(whole, None), (cut, self.oldest())] {
             let exact = kept.is_some();
             let kept =
@@ -134,10 +137,11 @@ impl TableProvider for StoreTable {
                 columns: &columns,
                 conditions,
                 exact,
+                wanted: &texts,
                 limit,
                 statistics: statistics.clone(),
             };
-            plans.extend(scan.plan(state)?);
+            plans.extend(scan.plan(state).await?);
         }
         if !older.is_empty() {
             let stream = |file| {

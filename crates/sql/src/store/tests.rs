@@ -65,6 +65,10 @@ fn store() -> EventDataStore {
 
 impl World {
     async fn new(store: EventDataStore) -> Self {
+        Self::flushing(store, FLUSHED).await
+    }
+
+    async fn flushing(store: EventDataStore, flush_rows: usize) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let clock = Arc::new(ManualClock::new("2026-03-10T12:00:00Z".parse().unwrap()));
         let journal = Arc::new(MemoryJournal::default());
@@ -77,7 +81,7 @@ impl World {
             tags: Arc::new(NoTags),
             keys,
             dir: dir.path().to_owned(),
-            options: TablesOptions { flush_rows: FLUSHED, ..TablesOptions::default() },
+            options: TablesOptions { flush_rows, ..TablesOptions::default() },
             tasks: tasks.clone(),
         };
         let tables = Tables::start(deps).await.unwrap();
@@ -218,6 +222,28 @@ async fn conditions_leave_out_files_and_row_groups() {
         "files are filtered where they are read:\n{plan}"
     );
     assert!(!scan.contains("responseelements"), "only what is asked for is read:\n{plan}");
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_a_file_with_several_row_groups_those_without_a_value_are_not_read() {
+    const GROUP: usize = 128 << 10;
+    let rows = GROUP + FLUSHED;
+    let mut world = World::flushing(store(), rows).await;
+    let id =
+        |n| format!(r#"{{"eventTime":"2026-03-09T10:00:00Z","eventCategory":"Management","eventID":"id-{n:06}"}}"#);
+    world.take((0..rows).map(id)).await;
+    while world.tables.snapshot(&store().key).await.unwrap().unwrap().files().is_empty() {
+        tokio::task::yield_now().await;
+    }
+    let count = async |ids: &str| {
+        let (rows, read) = world.ask(&format!("SELECT count(*), min(eventid) FROM t WHERE eventid IN ({ids})")).await;
+        (rows[0][0].parse::<usize>().unwrap(), read as usize)
+    };
+    assert_eq!(count("'id-000000'").await, (1, GROUP));
+    assert_eq!(count("'id-131100'").await, (1, FLUSHED));
+    assert_eq!(count("'id-000000', 'id-131100'").await, (2, rows));
+    assert_eq!(count("'id-200000'").await, (0, 0));
     world.end().await;
 }
 
