@@ -8,6 +8,7 @@ mod import;
 mod import_into;
 pub(crate) mod output;
 mod sql;
+mod tail;
 mod verify;
 mod verify_query_results;
 
@@ -44,6 +45,7 @@ const EXAMPLES: &str = "Examples:
   AWS_SHARED_CREDENTIALS_FILE=opentrail-data/credentials \\
     aws --endpoint-url http://127.0.0.1:4590 cloudtrail lookup-events
   opentrail sql 'SELECT eventName, count(*) FROM my-store GROUP BY 1' --endpoint-url http://127.0.0.1:4590
+  opentrail tail --errors --endpoint-url http://127.0.0.1:4590
   opentrail verify opentrail-data/objects/my-logs --endpoint-url http://127.0.0.1:4590
   opentrail import ./downloaded-trail --endpoint-url http://127.0.0.1:4590";
 
@@ -64,6 +66,8 @@ enum Command {
     Import(import::ImportArgs),
     /// Ask event data stores of a running server in SQL.
     Sql(sql::SqlArgs),
+    /// Print events as they become durable.
+    Tail(tail::TailArgs),
     /// Say where other engines read the tables of federated event data stores.
     Federation(federation::FederationArgs),
     /// Say how followed buckets are doing.
@@ -140,6 +144,7 @@ pub(crate) fn main() -> ExitCode {
         }
         Command::Import(args) => block_on(import::run(args)),
         Command::Sql(args) => block_on(sql::run(args)),
+        Command::Tail(args) => block_on(tail::run(args)),
         Command::Federation(args) => block_on(federation::run(args)),
         Command::Follow(args) => block_on(follow::run(args)),
         Command::Verify(args) => block_on(verify::run(args)),

@@ -9,8 +9,10 @@ mod follow;
 mod gather;
 mod json_api;
 mod listener;
+mod own_call;
 mod records;
 mod s3;
+mod tail;
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -24,13 +26,16 @@ use opentrail_api::Services;
 use opentrail_follow::Follow;
 use opentrail_ingest::Ingest;
 use opentrail_kms::Kms;
+use opentrail_projection::Feed;
 use opentrail_recorder::TlsDetails;
 use opentrail_runtime::TaskGroup;
 use opentrail_wire::sigv4;
+use tokio::sync::Semaphore;
 
 pub(crate) use answer::Body;
 pub(crate) use listener::Listener;
 pub(crate) use s3::EmbeddedS3;
+pub(crate) use tail::MOST_WATCHERS;
 
 use crate::wiring::Recording;
 
@@ -47,6 +52,12 @@ pub(crate) struct Parts {
     pub(crate) ingest: Ingest,
     pub(crate) recording: Recording,
     pub(crate) follow: Follow,
+    /// The journal, for those who watch events come.
+    pub(crate) feed: Arc<Feed>,
+    /// How many they may be at once.
+    pub(crate) watchers: Arc<Semaphore>,
+    /// What judges their conditions.
+    pub(crate) sql: Arc<opentrail_sql::Engine>,
     /// Calls under way, which go on when their client is gone.
     pub(crate) calls: TaskGroup,
     pub(crate) metrics: PrometheusHandle,
@@ -84,9 +95,11 @@ impl Front {
         if head.uri.path() == follow::PATH {
             return follow::answer(parts, peer, head).await;
         }
-        let path_is_records = head.uri.path() == records::PATH;
+        let path = head.uri.path();
+        let (path_is_records, path_is_tail) = (path == records::PATH, path == tail::PATH);
         match service.as_deref() {
             _ if path_is_records => records::answer(parts, peer, head, body).await,
+            _ if path_is_tail => tail::answer(parts, peer, head, body).await,
             Some("s3") => s3::answer(parts, peer, head, body).await,
             Some(_) => json_api::answer(parts, peer, head, body).await,
             None if json_api::looks_like_one(&head) => json_api::answer(parts, peer, head, body).await,

@@ -32,12 +32,13 @@ use opentrail_runtime::{Clock, CrashPoint, OnError, Random, Shutdown, SystemCloc
 use opentrail_stores::{Channels, DataKeys, ResourcePolicies, StoreKms, Stores};
 use opentrail_trails::{Buckets, Trail, TrailChange, Trails};
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::Semaphore;
 use tracing::{info, warn};
 
 use crate::boot::{self, DataDir, RootKey};
 use crate::cli::{OK, ServeArgs};
 use crate::config::{Config, ConfigError, FollowSection, GatewaySection, VpcEndpointSection};
-use crate::front::{EmbeddedS3, Front, Listener, Parts};
+use crate::front::{EmbeddedS3, Front, Listener, MOST_WATCHERS, Parts};
 use crate::wiring::{
     ExternalKms, FollowProjection, FollowSurroundings, GatewayPolicy, GatewayPort, ImportBuckets, KmsKeys, LakeKms,
     LanguageModel, OrganizationMembers, Recording, RingSealer, SqsQueue, StoreAccess, StoreKeys, StoreQueries,
@@ -196,6 +197,7 @@ pub(crate) async fn serve(args: ServeArgs) -> anyhow::Result<u8> {
     );
     let (spill, feed_of_stores) = (data.join("spill"), Arc::clone(&feed));
     let engine = StoreQueries::new(&config.queries, &spill, tables.clone(), feed_of_stores, Arc::clone(&clock))?;
+    let sql = engine.engine();
     let queries = Queries::open(QueriesDeps {
         catalog: Arc::clone(&catalog),
         engine: Arc::new(engine),
@@ -302,6 +304,9 @@ pub(crate) async fn serve(args: ServeArgs) -> anyhow::Result<u8> {
         ingest: ingest.clone(),
         recording: recording.clone(),
         follow: follow.clone(),
+        feed: Arc::clone(&feed),
+        watchers: Arc::new(Semaphore::new(MOST_WATCHERS)),
+        sql,
         calls: intake.clone(),
         services,
         kms,

@@ -2,7 +2,8 @@
 //!
 //! [`Statement::parse`] takes one `SELECT` in Trino's spelling, with stores named by their bare ids, and refuses
 //! everything else; [`Engine::plan`] finds its columns and functions in the stores' tables; [`Query::run`] gives
-//! [`Rows`], whose values are text in Lake's forms. [`StoreTable`] is the table of a store's snapshot. Nothing here
+//! [`Rows`], whose values are text in Lake's forms. [`StoreTable`] is the table of a store's snapshot. A
+//! [`Condition`] is asked of events that are in no store. Nothing here
 //! knows a catalog, an API or a journal, and no statement reaches a file, the network or a table that the caller has
 //! not handed in.
 //!
@@ -13,6 +14,7 @@
 
 mod bounds;
 mod check;
+mod condition;
 mod crew;
 mod dialect;
 mod engine;
@@ -36,6 +38,7 @@ mod types;
 mod weighed;
 mod yielding;
 
+pub use condition::Condition;
 pub use engine::{Engine, EngineError, EngineOptions};
 pub use error::{Location, RunError, StatementError};
 pub use plan::Query;

@@ -8,6 +8,7 @@ use std::sync::{Arc, OnceLock};
 use arrow_array::RecordBatch;
 use arrow_schema::{ArrowError, SchemaRef};
 use bytes::Bytes;
+use opentrail_event::EventBatch;
 use opentrail_lake::{DataFile, LakeError, SealedFile, SealedReader};
 use opentrail_model::Timestamp;
 use opentrail_stores::{DataKeys, Kind, StoreKey};
@@ -15,10 +16,11 @@ use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchR
 use serde::Deserialize;
 
 use crate::TableError;
-use crate::columns::{DAY, LAYOUT, layout_of, upgrade};
+use crate::columns::{self, DAY, Kept, LAYOUT, layout_of, upgrade};
 use crate::error::blocking;
 use crate::file::day_of;
 use crate::schema::Columns;
+use crate::selection::time_of;
 use crate::table::StoreTable;
 
 /// A store's events at one moment: the files of one version of its table, and the rows that were in memory then. No event
@@ -200,6 +202,20 @@ impl Snapshot {
         let kept = |file: &&SnapshotFile| first_day.as_ref().is_none_or(|first| file.day >= *first);
         let files = all.iter().filter(kept).cloned().collect();
         Ok(Self { kind: table.kind, kms_key, dir: table.dir.clone(), files, recent, oldest })
+    }
+
+    /// Events of a batch, those of these rows, as a store of CloudTrail events would hold them that takes them all.
+    ///
+    /// # Errors
+    /// When they are too large for a store's columns.
+    ///
+    /// # Panics
+    /// If there is no such row.
+    pub fn of_events(batch: &EventBatch, rows: &[usize]) -> Result<Self, ArrowError> {
+        let kept = |row: &usize| Kept { row: *row, time: time_of(batch.event(*row)), shown: None };
+        let kept: Vec<Kept> = rows.iter().map(kept).collect();
+        let (kind, recent) = (Kind::CloudTrail, vec![columns::rows(Kind::CloudTrail, batch, &kept)?.batch]);
+        Ok(Self { kind, kms_key: None, dir: PathBuf::new(), files: Vec::new(), recent, oldest: None })
     }
 
     pub(crate) fn empty(table: &StoreTable) -> Self {

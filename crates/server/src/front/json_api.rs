@@ -191,7 +191,7 @@ fn reads(operation: &str) -> bool {
     verb && operation != "GetSessionToken"
 }
 
-async fn collect(body: Incoming) -> Result<Bytes, Exception> {
+pub(super) async fn collect(body: Incoming) -> Result<Bytes, Exception> {
     let collected = Limited::new(body, MAX_BODY).collect();
     match tokio::time::timeout(BODY_TIMEOUT, collected).await {
         Ok(Ok(body)) => Ok(body.to_bytes()),

@@ -9,9 +9,7 @@ use hyper::body::{Body as _, Incoming};
 use opentrail_catalog::{Change, Expect};
 use opentrail_identity::{AccessRequest, Context, Decision};
 use opentrail_ingest::{AccountRule, Arrival, Encoding, IngestError, Report, Room, Whose};
-use opentrail_journal::NewEntry;
-use opentrail_model::{AccountId, Source, Timestamp};
-use opentrail_recorder::Recorded;
+use opentrail_model::{AccountId, Source};
 use opentrail_runtime::CrashPoint;
 use opentrail_wire::sigv4::{self, UNSIGNED_PAYLOAD};
 use opentrail_wire::{Exception, rest};
@@ -19,8 +17,8 @@ use serde_json::json;
 
 use super::authenticate::{BodyHash, Caller, Claim, Refusal, authenticate};
 use super::gather::{Gathered, gather};
+use super::own_call::{Operation, OwnCall};
 use super::{Body, Parts, Peer, answer};
-use crate::wiring::Recording;
 
 /// Where records are put.
 pub(super) const PATH: &str = "/v1/records";
@@ -88,14 +86,26 @@ async fn put(
     };
     let account = caller.principal.account;
     let authorized = authorize(&parts, &peer, &caller, ACTION);
-    let call = Call { parts: &parts, peer: &peer, head: &head, caller: &caller, request_id: &request_id, started };
+    let call = OwnCall {
+        parts: &parts,
+        peer: &peer,
+        head: &head,
+        caller: &caller,
+        request_id: &request_id,
+        started,
+        // Records come as often as data events do.
+        operation: Operation { name: "PutRecords", read_only: false, management: false },
+        parameters: json!({"import": head.headers.contains_key(IMPORT)}),
+    };
     if let Err(denied) = authorized {
         call.record(Err(&denied)).await?;
         return Err(denied);
     }
     let rule = account_rule(&parts, account);
     let event = |outcome: &Result<Report, IngestError>| match outcome {
-        Ok(report) => call.entry(Ok(report)),
+        Ok(report) => call.entry(Ok(json!({
+            "accepted": report.accepted, "duplicates": report.duplicates, "refused": report.refused_count,
+        }))),
         Err(error) => call.entry(Err(&exception(error))),
     };
     let report = match parts.ingest.put_records_of_call(body, encoding, source, rule, event).await {
@@ -144,7 +154,7 @@ fn checked_id(id: &str) -> Result<String, Exception> {
 }
 
 /// Requests may be signed for OpenTrail's own service or, as clients know that one, for CloudTrail.
-fn scope_service(head: &Head) -> &'static str {
+pub(super) fn scope_service(head: &Head) -> &'static str {
     match sigv4::credential(head) {
         Some(credential) if credential.service == "opentrail" => "opentrail",
         _ => "cloudtrail",
@@ -156,7 +166,7 @@ pub(super) fn identify(parts: &Parts, head: &Head) -> Result<Caller, Exception> 
     authenticate(&parts.services, head, BodyHash::Unsigned, scope_service(head)).map_err(refused)
 }
 
-fn refused(refusal: Refusal) -> Exception {
+pub(super) fn refused(refusal: Refusal) -> Exception {
     refusal.count();
     refusal.0.rest_exception()
 }
@@ -239,72 +249,5 @@ fn encoding(head: &Head) -> Result<Encoding, Exception> {
             "Content-Encoding {:?} is not one of gzip, zstd, identity.",
             String::from_utf8_lossy(other)
         ))),
-    }
-}
-
-/// One call under way, which is an event itself: a data event of OpenTrail, since records come as often as data events.
-struct Call<'a> {
-    parts: &'a Parts,
-    peer: &'a Peer,
-    head: &'a Head,
-    caller: &'a Caller,
-    request_id: &'a str,
-    started: Timestamp,
-}
-
-impl Call<'_> {
-    /// Makes the event durable by itself, for a call that put no records.
-    async fn record(&self, outcome: Result<&Report, &Exception>) -> Result<(), Exception> {
-        let recorded = vec![self.event(outcome)];
-        let appended = self.parts.recording.append_call(Vec::new(), recorded, self.started, Vec::new(), true).await;
-        appended.map_err(|error| Exception::service_unavailable(format!("The call could not be recorded: {error}.")))
-    }
-
-    /// The event as it goes into the journal.
-    fn entry(&self, outcome: Result<&Report, &Exception>) -> NewEntry {
-        Recording::entry(Source::Api, self.event(outcome), self.started)
-    }
-
-    fn event(&self, outcome: Result<&Report, &Exception>) -> Recorded {
-        let Caller { principal, .. } = self.caller;
-        let agent = self.head.headers.get(header::USER_AGENT).and_then(|agent| agent.to_str().ok());
-        let region = sigv4::credential(self.head).map(|credential| credential.region);
-        let mut event = json!({
-            "eventVersion": "1.11",
-            "userIdentity": principal.user_identity(),
-            "eventTime": self.started.to_iso(),
-            "eventSource": "opentrail.amazonaws.com",
-            "eventName": "PutRecords",
-            "awsRegion": region,
-            "sourceIPAddress": self.peer.ip.to_string(),
-            "userAgent": agent.unwrap_or_default(),
-        });
-        let fields = event.as_object_mut().expect("the event is an object");
-        if let Err(exception) = outcome {
-            fields.insert("errorCode".into(), json!(exception.name));
-            fields.insert("errorMessage".into(), json!(exception.message.chars().take(1000).collect::<String>()));
-        }
-        let elements = outcome.ok().map(|report| {
-            json!({"accepted": report.accepted, "duplicates": report.duplicates, "refused": report.refused_count})
-        });
-        let rest = json!({
-            "requestParameters": {"import": self.head.headers.contains_key(IMPORT)},
-            "responseElements": elements,
-            "requestID": self.request_id,
-            "eventID": self.parts.services.random.uuid(),
-            "readOnly": false,
-            "eventType": "AwsApiCall",
-            "managementEvent": false,
-            "recipientAccountId": principal.account,
-            "eventCategory": "Data",
-        });
-        fields.extend(rest.as_object().cloned().unwrap_or_default());
-        Recorded {
-            account: principal.account,
-            body: serde_json::to_vec(&event).expect("the event serializes to JSON").into(),
-            management: false,
-            operation: "PutRecords".into(),
-            event_source: "opentrail.amazonaws.com".into(),
-        }
     }
 }

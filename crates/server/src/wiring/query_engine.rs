@@ -65,6 +65,11 @@ impl StoreQueries {
         Ok(Self { engine: Arc::new(opentrail_sql::Engine::new(&options)?), tables, feed, clock })
     }
 
+    /// What runs statements, for whoever has tables of their own.
+    pub(crate) fn engine(&self) -> Arc<opentrail_sql::Engine> {
+        Arc::clone(&self.engine)
+    }
+
     /// What a store holds: all that was acknowledged before `asked`, a position of the journal.
     async fn snapshot(&self, store: &StoreKey, asked: Position) -> Result<Snapshot, PlanError> {
         let unavailable = |reason: String| PlanError::Unavailable { reason };
