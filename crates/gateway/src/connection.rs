@@ -24,6 +24,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 use tracing::debug;
 
+use crate::inbound::{self, Inbound};
 use crate::patience::{Activity, PatientExecutor, Taken};
 use crate::stall::{BoxError, PromptWrites};
 
@@ -72,7 +73,7 @@ impl Connection {
     /// Serves it until either side closes it.
     pub async fn serve<F, A, B>(self, stream: TcpStream, answer: F)
     where
-        F: Fn(Peer, Request<Incoming>) -> A,
+        F: Fn(Peer, Request<Inbound>) -> A,
         A: Future<Output = Response<B>> + Send + 'static,
         B: Body<Data = Bytes, Error: Into<BoxError>> + Send + Unpin + 'static,
     {
@@ -100,7 +101,7 @@ impl Connection {
     async fn converse<S, F, A, B>(self, stream: S, tls: Option<TlsDetails>, answer: F)
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-        F: Fn(Peer, Request<Incoming>) -> A,
+        F: Fn(Peer, Request<Inbound>) -> A,
         A: Future<Output = Response<B>> + Send + 'static,
         B: Body<Data = Bytes, Error: Into<BoxError>> + Send + Unpin + 'static,
     {
@@ -109,8 +110,13 @@ impl Connection {
         let activity = Arc::new(Activity::new());
         let service = service_fn(|request: Request<Incoming>| {
             let call = activity.begin();
+            let (request, rest) = inbound::watched(request);
             let answered = answer(peer.clone(), request);
-            async move { Ok::<_, std::convert::Infallible>(answered.await.map(|body| Taken::new(body, call))) }
+            async move {
+                let mut answer = answered.await;
+                rest.settle(&mut answer).await;
+                Ok::<_, std::convert::Infallible>(answer.map(|body| Taken::new(body, call)))
+            }
         });
         let builder = http_settings(&limits);
         let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service));

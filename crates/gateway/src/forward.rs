@@ -16,6 +16,7 @@ use crate::answer::{Framing, Refusal};
 use crate::call::Call;
 use crate::connection::Peer;
 use crate::gateway::Shared;
+use crate::inbound::Inbound;
 use crate::stall::{Prompt, Stalled};
 use crate::upstream::{RequestBody, SendError, Slot};
 use crate::{headers, vpc_endpoint};
@@ -25,7 +26,7 @@ pub(crate) type ResponseBody = Tapped<Either<Prompt<Incoming>, Full<Bytes>>>;
 
 /// Carries a call over and its answer back. Its record is made once the answer has been sent, or as soon as this future
 /// or the answer's body is dropped.
-pub(crate) async fn carry(shared: Arc<Shared>, peer: Peer, request: Request<Incoming>) -> Response<ResponseBody> {
+pub(crate) async fn carry(shared: Arc<Shared>, peer: Peer, request: Request<Inbound>) -> Response<ResponseBody> {
     // Never closed: it lives as long as the gateway, which never closes it.
     let permit = Arc::clone(&shared.calls).acquire_owned().await.expect("the semaphore of calls is never closed");
     let started = shared.clock.now();

@@ -22,6 +22,7 @@ use opentrail_recorder::tap::Tapped;
 
 use crate::config::GatewayConfig;
 use crate::headers::{KEEP_ALIVE, PROXY_CONNECTION};
+use crate::inbound::Inbound;
 use crate::stall::{BoxError, Prompt};
 use crate::vpc_endpoint::Reread;
 use dial::{Dial, Stash};
@@ -30,7 +31,7 @@ use streams::{Offer, Streams};
 pub(crate) use streams::Slot;
 
 /// A request's body on its way; the second kind is one that has nothing in it.
-pub(crate) type RequestBody = Either<Reread<Tapped<Prompt<Incoming>>>, Empty<Bytes>>;
+pub(crate) type RequestBody = Either<Reread<Tapped<Prompt<Inbound>>>, Empty<Bytes>>;
 
 /// How often a request that surely did not arrive is sent again.
 const REPEATS: usize = 3;

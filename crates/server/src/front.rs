@@ -20,10 +20,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode};
-use hyper::body::Incoming;
 use metrics_exporter_prometheus::PrometheusHandle;
 use opentrail_api::Services;
 use opentrail_follow::Follow;
+use opentrail_gateway::Inbound;
 use opentrail_ingest::Ingest;
 use opentrail_kms::Kms;
 use opentrail_projection::Feed;
@@ -83,7 +83,7 @@ impl Front {
     }
 
     /// Answers one request.
-    pub(crate) async fn answer(&self, peer: Peer, request: Request<Incoming>) -> Response<Body> {
+    pub(crate) async fn answer(&self, peer: Peer, request: Request<Inbound>) -> Response<Body> {
         let parts = &self.0;
         if request.method() == Method::GET
             && let Some(answer) = parts.unsigned(request.uri().path())

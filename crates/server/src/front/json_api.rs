@@ -6,8 +6,8 @@ use bytes::Bytes;
 use http::request::Parts as Head;
 use http::{Method, Response};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
-use hyper::body::Incoming;
 use opentrail_api::{Audited, Call, CallResult, RecordOrder, Reply};
+use opentrail_gateway::Inbound;
 use opentrail_journal::NewEntry;
 use opentrail_model::{Source, Timestamp};
 use opentrail_recorder::{Captured, Endpoint, Exchange, ServiceEvent};
@@ -32,7 +32,7 @@ pub(super) fn looks_like_one(head: &Head) -> bool {
 }
 
 /// Authenticates, lets the API answer, makes the event durable, answers.
-pub(super) async fn answer(parts: &Arc<Parts>, peer: Peer, head: Head, body: Incoming) -> Response<Body> {
+pub(super) async fn answer(parts: &Arc<Parts>, peer: Peer, head: Head, body: Inbound) -> Response<Body> {
     let services = &parts.services;
     let request_id = services.random.uuid().to_string();
     let service = sigv4::credential(&head).map_or_else(String::new, |credential| credential.service);
@@ -191,7 +191,7 @@ fn reads(operation: &str) -> bool {
     verb && operation != "GetSessionToken"
 }
 
-pub(super) async fn collect(body: Incoming) -> Result<Bytes, Exception> {
+pub(super) async fn collect(body: Inbound) -> Result<Bytes, Exception> {
     let collected = Limited::new(body, MAX_BODY).collect();
     match tokio::time::timeout(BODY_TIMEOUT, collected).await {
         Ok(Ok(body)) => Ok(body.to_bytes()),

@@ -5,8 +5,9 @@ use futures::{StreamExt, TryStreamExt};
 use http::request::Parts as Head;
 use http::{HeaderValue, Method, Response, StatusCode, header};
 use http_body_util::{BodyStream, LengthLimitError};
-use hyper::body::{Body as _, Incoming};
+use hyper::body::Body as _;
 use opentrail_catalog::{Change, Expect};
+use opentrail_gateway::Inbound;
 use opentrail_identity::{AccessRequest, Context, Decision};
 use opentrail_ingest::{AccountRule, Arrival, Encoding, IngestError, Report, Room, Whose};
 use opentrail_model::{AccountId, Source};
@@ -37,7 +38,7 @@ const BODY_TIMEOUT: Duration = Duration::from_secs(300);
 /// A record belongs to the account it names (`recipientAccountId`, else `userIdentity.accountId`) if that is the caller's.
 /// One that names another account of this server is refused; one that names an account this server does not hold is taken
 /// as the caller's, so that log files of AWS accounts can be brought in.
-pub(super) async fn answer(parts: &Arc<Parts>, peer: Peer, head: Head, body: Incoming) -> Response<Body> {
+pub(super) async fn answer(parts: &Arc<Parts>, peer: Peer, head: Head, body: Inbound) -> Response<Body> {
     let request_id = parts.services.random.uuid().to_string();
     let answered = match head.method {
         Method::POST => {
@@ -62,7 +63,7 @@ async fn put(
     parts: Arc<Parts>,
     peer: Peer,
     head: Head,
-    body: Incoming,
+    body: Inbound,
     request_id: String,
 ) -> Result<Report, Exception> {
     let encoding = encoding(&head)?;
@@ -219,13 +220,13 @@ async fn room(parts: &Parts, arrival: Arrival, encoding: Encoding) -> Result<Roo
 }
 
 /// The most that a body with a signature over it may turn out to have.
-fn most(body: &Incoming) -> Result<usize, Exception> {
+fn most(body: &Inbound) -> Result<usize, Exception> {
     let announced =
         body.size_hint().upper().map_or(MAX_SIGNED_BODY, |bytes| usize::try_from(bytes).unwrap_or(usize::MAX));
     if announced > MAX_SIGNED_BODY { Err(too_large()) } else { Ok(announced) }
 }
 
-async fn collect(body: Incoming) -> Result<Gathered, Exception> {
+async fn collect(body: Inbound) -> Result<Gathered, Exception> {
     match tokio::time::timeout(BODY_TIMEOUT, gather(body, MAX_SIGNED_BODY)).await {
         Ok(Ok(body)) => Ok(body),
         Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large()),

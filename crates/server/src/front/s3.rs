@@ -6,7 +6,7 @@ use anyhow::Context as _;
 use http::request::Parts as Head;
 use http::{HeaderMap, Request, Response, StatusCode};
 use http_body_util::BodyExt;
-use hyper::body::Incoming;
+use opentrail_gateway::Inbound;
 use opentrail_identity::Principal;
 use opentrail_model::{Region, Source, Timestamp};
 use opentrail_objects::{Access, ConditionKeys, RequestId, S3Service, Store};
@@ -45,7 +45,7 @@ impl EmbeddedS3 {
 }
 
 /// Lets the store answer (it authenticates and authorizes by itself) and records the call once its answer has ended.
-pub(super) async fn answer(parts: &Arc<Parts>, peer: Peer, head: Head, body: Incoming) -> Response<Body> {
+pub(super) async fn answer(parts: &Arc<Parts>, peer: Peer, head: Head, body: Inbound) -> Response<Body> {
     let services = &parts.services;
     let credential = opentrail_recorder::credential(&head.headers, &head.uri);
     let principal = credential.as_ref().and_then(|named| {

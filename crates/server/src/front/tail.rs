@@ -19,8 +19,9 @@ use futures::stream;
 use http::request::Parts as Head;
 use http::{HeaderValue, Method, Response, StatusCode, header};
 use http_body_util::{BodyExt, StreamBody};
-use hyper::body::{Frame, Incoming};
+use hyper::body::Frame;
 use opentrail_event::{Event, EventBatch};
+use opentrail_gateway::Inbound;
 use opentrail_journal::ReadError;
 use opentrail_model::Position;
 use opentrail_runtime::OnError;
@@ -53,7 +54,7 @@ const PARTS_AHEAD: usize = 4;
 const GATHERING: Duration = Duration::from_millis(100);
 
 /// Answers once it is known who calls and what for; events follow for as long as the client reads.
-pub(super) async fn answer(parts: &Arc<Parts>, peer: Peer, head: Head, body: Incoming) -> Response<Body> {
+pub(super) async fn answer(parts: &Arc<Parts>, peer: Peer, head: Head, body: Inbound) -> Response<Body> {
     let request_id = parts.services.random.uuid().to_string();
     let watching = parts.calls.shield(watch(Arc::clone(parts), peer, head, body, request_id.clone())).await;
     match watching.unwrap_or_else(|| Err(Exception::internal_failure())) {
@@ -80,7 +81,7 @@ async fn watch(
     parts: Arc<Parts>,
     peer: Peer,
     head: Head,
-    body: Incoming,
+    body: Inbound,
     request_id: String,
 ) -> Result<mpsc::Receiver<Bytes>, Exception> {
     if head.method != Method::POST {
