@@ -10,7 +10,7 @@ import pytest
 
 from accounts import OTHER, OTHER_ACCOUNT, READER
 from errors import refused
-from opentrail_server import ACCOUNT
+from opentrail_server import ACCOUNT, wait_until
 
 HOME = "us-east-1"  # where the bucket is
 CONTEXT = {"purpose": "test"}
@@ -271,11 +271,16 @@ def test_calls_are_recorded_without_their_secrets(server, client, kms, key, regi
     kms.decrypt(CiphertextBlob=sealed, EncryptionContext=CONTEXT)
     with refused("AccessDeniedException"):
         client("kms", region, READER).decrypt(CiphertextBlob=sealed, EncryptionContext=CONTEXT)
-    events = client("cloudtrail", region).lookup_events(
-        LookupAttributes=[{"AttributeKey": "EventSource", "AttributeValue": "kms.amazonaws.com"}])["Events"]  # fmt: skip
-    records = {}
-    for event in reversed(events):
-        records.setdefault(event["EventName"], []).append(json.loads(event["CloudTrailEvent"]))
+    def recorded():
+        events = client("cloudtrail", region).lookup_events(
+            LookupAttributes=[{"AttributeKey": "EventSource", "AttributeValue": "kms.amazonaws.com"}])["Events"]  # fmt: skip
+        records = {}
+        for event in reversed(events):
+            records.setdefault(event["EventName"], []).append(json.loads(event["CloudTrailEvent"]))
+        # Event history shows a call soon after its answer, and not with it.
+        return records if len(records.get("Decrypt", [])) == 2 else None
+
+    records = wait_until(recorded, "that both are seen")
     resource = {"accountId": ACCOUNT, "type": "AWS::KMS::Key", "ARN": key}
     [encrypt] = records["Encrypt"]
     assert encrypt["eventSource"] == "kms.amazonaws.com" and encrypt["readOnly"] is True
