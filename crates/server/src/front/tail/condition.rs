@@ -1,9 +1,10 @@
 use std::collections::BTreeMap;
+use std::fmt::Display;
 use std::sync::Arc;
 
 use opentrail_event::EventBatch;
 use opentrail_model::Timestamp;
-use opentrail_sql::{Condition, Engine, Query, RunError, StatementError, StoreTable};
+use opentrail_sql::{Condition, Engine, Query, StoreTable};
 use opentrail_tables::Snapshot;
 use opentrail_wire::Exception;
 
@@ -20,7 +21,7 @@ impl EventCondition {
     /// # Errors
     /// When the text is no condition upon an event data store's columns.
     pub(super) fn of(text: &str, parts: &Parts) -> Result<Self, Exception> {
-        let condition = Condition::parse(text).map_err(|error| invalid(&error))?;
+        let condition = Condition::parse(text).map_err(refused)?;
         let this = Self { engine: Arc::clone(&parts.sql), condition };
         let nothing = EventBatch::decode(parts.feed.journal().tail(), &[]);
         this.plan(&nothing, &[], parts.services.clock.now())?;
@@ -44,7 +45,7 @@ impl EventCondition {
         let planned = tokio::task::spawn_blocking(move || this.plan(&batch, &rows, now)).await;
         let mut rows = planned.map_err(|_| Exception::internal_failure())??.run();
         let mut records = Vec::new();
-        while let Some(some) = rows.next().await.map_err(|error| failed(&error))? {
+        while let Some(some) = rows.next().await.map_err(refused)? {
             records.extend(some.into_iter().filter_map(|row| row.into_iter().next().flatten()));
         }
         Ok(records)
@@ -55,14 +56,11 @@ impl EventCondition {
             Exception::validation(format!("The condition cannot be asked of these events: {error}."))
         })?;
         let tables = BTreeMap::from([(Condition::TABLE, Arc::new(StoreTable::new(events)) as _)]);
-        self.engine.plan(self.condition.statement(), tables, now).map_err(|error| invalid(&error))
+        self.engine.plan(self.condition.statement(), tables, now).map_err(refused)
     }
 }
 
-fn invalid(error: &StatementError) -> Exception {
-    Exception::validation(format!("Where: {error}"))
-}
-
-fn failed(error: &RunError) -> Exception {
+/// What is wrong with the condition, as the client wrote it or as it turned out to be.
+fn refused(error: impl Display) -> Exception {
     Exception::validation(format!("Where: {error}"))
 }
