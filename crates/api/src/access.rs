@@ -107,16 +107,7 @@ impl Context<'_> {
 
     /// The condition keys of the call. Those that follow from the caller are known to the directory.
     pub(crate) fn conditions(&self, access: Access<'_>) -> Conditions {
-        let now = self.now();
-        let mut conditions = Conditions::new()
-            .with("aws:SourceIp", self.call.source_ip.to_string())
-            .with("aws:CurrentTime", now.to_iso())
-            .with("aws:EpochTime", now.as_secs().to_string())
-            .with("aws:SecureTransport", self.call.secure_transport.to_string())
-            .with("aws:RequestedRegion", self.region().as_str());
-        if let Some(user_agent) = &self.call.user_agent {
-            conditions.insert("aws:UserAgent", user_agent);
-        }
+        let mut conditions = self.call.conditions(self.now());
         if let Some(external_id) = access.external_id {
             conditions.insert("cloudtrail:ExternalId", external_id);
         }

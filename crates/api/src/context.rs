@@ -1,5 +1,4 @@
 use std::fmt;
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,7 +9,7 @@ use opentrail_delivery::PublicKeys;
 use opentrail_generate::Generator;
 use opentrail_history::History;
 use opentrail_iam::Iam;
-use opentrail_identity::{Directory, Principal};
+use opentrail_identity::{Call, Directory};
 use opentrail_imports::Imports;
 use opentrail_keys::KeyRing;
 use opentrail_model::{AccountId, Region, Timestamp};
@@ -75,23 +74,6 @@ pub struct Services {
     pub quotas: Option<Quotas>,
     /// Keeps catalog and journal in the same order; [`Turns::default`] in a new process.
     pub turns: Turns,
-}
-
-/// An authenticated call.
-#[derive(Clone, Debug)]
-pub struct Call {
-    /// Who calls.
-    pub principal: Principal,
-    /// The Region that the request was signed for.
-    pub region: Region,
-    /// Goes into the answer and into the event.
-    pub request_id: String,
-    /// Where the call came from.
-    pub source_ip: IpAddr,
-    /// Whether it came over TLS.
-    pub secure_transport: bool,
-    /// The client's `User-Agent`.
-    pub user_agent: Option<String>,
 }
 
 /// The answer to a call, to be sent once the call's own event and `changes` are in the journal.

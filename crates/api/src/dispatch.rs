@@ -1,6 +1,7 @@
 use bytes::Bytes;
 use http::request::Parts;
 use http::{HeaderMap, Response};
+use opentrail_identity::Call;
 use opentrail_wire::cloudtrail::Operation;
 use opentrail_wire::cloudtrail_data::Operation as DataOperation;
 use opentrail_wire::{Exception, json, rest};
@@ -9,7 +10,7 @@ use tracing::error;
 
 use crate::audit::put_audit_events;
 use crate::channel::{create_channel, delete_channel, get_channel, list_channels, update_channel};
-use crate::context::{Call, Context, Outcome, Reply, Services};
+use crate::context::{Context, Outcome, Reply, Services};
 use crate::dashboard::{
     create_dashboard, delete_dashboard, get_dashboard, list_dashboards, start_dashboard_refresh, update_dashboard,
 };

@@ -3,7 +3,7 @@
 //! An operation is a file: `trail/create_trail.rs` parses, checks, changes and answers. [`cloudtrail`] and its like
 //! find it by name and frame its answer. Errors of the product become AWS errors in `error.rs` and nowhere else.
 //!
-//! Who calls is known before anything here runs: the server checks signatures, hands on a [`Call`], makes the call's
+//! Who calls is known before anything here runs: the server checks signatures, hands on a [`Call`](opentrail_identity::Call), makes the call's
 //! own event and the [`Reply`]'s changes durable, and only then answers.
 
 mod access;
@@ -34,7 +34,7 @@ mod trail;
 mod turn;
 
 pub use audit::{Audited, note_audited};
-pub use context::{Call, CallResult, JournalChange, RecordOrder, Reply, Services};
+pub use context::{CallResult, JournalChange, RecordOrder, Reply, Services};
 pub use dispatch::{BUILT, cloudtrail, cloudtrail_data};
 pub use federation::{FederatedTables, FederationConflict};
 pub use iam::iam;

@@ -10,6 +10,7 @@
 
 mod authorize;
 mod aws_policies;
+mod call;
 mod config;
 mod context;
 mod directory;
@@ -25,6 +26,7 @@ mod sts;
 
 pub use authorize::{AccessRequest, Decision, PolicyKind};
 pub use aws_policies::aws_policies;
+pub use call::Call;
 pub use config::{accounts_from_toml, policy_from_toml};
 pub use context::Context;
 pub use directory::{Credential, Directory, KeyError, Membership, Memberships, is_alias};

@@ -20,7 +20,7 @@ mod repository;
 mod tests;
 
 pub use access::{Conditions, Requester};
-pub use api::{Call, Reply, api};
+pub use api::{Reply, api};
 pub use context::EncryptionContext;
 pub use error::KmsError;
 pub use key::{Key, KeyId, KeyManager, KeyState, ParseKeyIdError, Rotation, Tag};

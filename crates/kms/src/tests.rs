@@ -3,7 +3,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use opentrail_catalog::MemoryCatalog;
-use opentrail_identity::{AccessKeySpec, AccountSpec, Directory, PolicySpec, Principal, Secret, UserSpec};
+use opentrail_identity::{AccessKeySpec, AccountSpec, Call, Directory, PolicySpec, Principal, Secret, UserSpec};
 use opentrail_keys::KeyRing;
 use opentrail_model::{AccountId, Region, Timestamp};
 use opentrail_runtime::{ManualClock, SystemRandom};
@@ -11,7 +11,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use crate::key::{DAY, KeyState, Rotation};
-use crate::{Call, Conditions, EncryptionContext, Kms, KmsError, Requester, api};
+use crate::{Conditions, EncryptionContext, Kms, KmsError, Requester, api};
 
 const NOW: Timestamp = Timestamp::from_secs(1_767_323_045);
 

@@ -1,6 +1,7 @@
 use bytes::Bytes;
 use http::request::Parts;
 use http::{Response, StatusCode};
+use opentrail_identity::Call;
 use opentrail_wire::Validate;
 use opentrail_wire::iam::{NOT_BUILT, Operation};
 use opentrail_wire::query::{self, IAM_NAMESPACE, Params};
@@ -14,7 +15,7 @@ use super::{
     Outcome, access_key, account, boundary, credential, group, login_profile, managed_policy, policies, policy_version,
     role, tag, user,
 };
-use crate::context::{Call, Context, Reply, Services};
+use crate::context::{Context, Reply, Services};
 
 const VERSION: &str = "2010-05-08";
 

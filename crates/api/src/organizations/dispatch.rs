@@ -1,5 +1,6 @@
 use bytes::Bytes;
 use http::{HeaderMap, Response};
+use opentrail_identity::Call;
 use opentrail_wire::organizations::{OTHERS, Operation};
 use opentrail_wire::{Exception, Validate, json};
 use serde::Serialize;
@@ -13,7 +14,7 @@ use super::{
     Outcome, account, create_account, delegate, features, handshake, invitation, organization, service_access, tag,
     unit,
 };
-use crate::context::{Call, CallResult, Context, Reply, Services};
+use crate::context::{CallResult, Context, Reply, Services};
 
 /// Errors that every operation can answer, beside those it declares.
 const COMMON: [&str; 4] =

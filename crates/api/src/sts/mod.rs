@@ -8,12 +8,12 @@ mod get_session_token;
 
 use bytes::Bytes;
 use http::request::Parts;
-use opentrail_identity::{Credentials, StsError};
+use opentrail_identity::{Call, Credentials, StsError};
 use opentrail_wire::query::{self, Params, STS_NAMESPACE, element};
 use opentrail_wire::sigv4::QueryError;
 use tracing::error;
 
-use crate::context::{Call, Context, Reply, Services};
+use crate::context::{Context, Reply, Services};
 
 /// What an action answers: the content of its `…Result` element.
 type Answer = Result<String, QueryError>;

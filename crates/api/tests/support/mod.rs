@@ -11,14 +11,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, StatusCode};
-use opentrail_api::{Call, FederatedTables, FederationConflict, JournalChange, RecordOrder, Reply, Services, Turns};
+use opentrail_api::{FederatedTables, FederationConflict, JournalChange, RecordOrder, Reply, Services, Turns};
 use opentrail_catalog::{Catalog, MemoryCatalog};
 use opentrail_dashboards::{Dashboards, DashboardsDeps};
 use opentrail_delivery::{PublicKeys, Signer};
 use opentrail_event::EventBatch;
 use opentrail_history::{History, HistoryOptions, HistoryProjection};
 use opentrail_iam::Iam;
-use opentrail_identity::{AccessKeySpec, AccountSpec, Directory, PolicySpec, RoleSpec, Sealer, Secret, UserSpec};
+use opentrail_identity::{AccessKeySpec, AccountSpec, Call, Directory, PolicySpec, RoleSpec, Sealer, Secret, UserSpec};
 use opentrail_imports::{Imports, ImportsDeps, ImportsOptions};
 use opentrail_journal::Entry;
 use opentrail_keys::KeyRing;

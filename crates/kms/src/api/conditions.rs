@@ -1,6 +1,6 @@
+use opentrail_identity::Call;
 use serde_json::Value;
 
-use super::Call;
 use crate::access::Conditions;
 use crate::kms::Kms;
 
@@ -15,16 +15,7 @@ const MEMBERS: [(&str, &str); 4] = [
 /// The condition keys of a call: where it comes from, and what its `body` says. A body that cannot be read has none of
 /// the latter, and is refused later.
 pub(super) fn conditions(kms: &Kms, call: &Call, body: &[u8]) -> Conditions {
-    let now = kms.now();
-    let mut conditions = Conditions::new()
-        .with("aws:SourceIp", call.source_ip.to_string())
-        .with("aws:CurrentTime", now.to_iso())
-        .with("aws:EpochTime", now.as_secs().to_string())
-        .with("aws:SecureTransport", call.secure_transport.to_string())
-        .with("aws:RequestedRegion", call.region.as_str());
-    if let Some(user_agent) = &call.user_agent {
-        conditions.insert("aws:UserAgent", user_agent);
-    }
+    let mut conditions = call.conditions(kms.now());
     let body: Value = serde_json::from_slice(body).unwrap_or_default();
     for (member, key) in MEMBERS {
         match &body[member] {

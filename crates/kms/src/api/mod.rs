@@ -9,11 +9,9 @@ mod policies;
 mod rotation;
 mod tags;
 
-use std::net::IpAddr;
-
 use bytes::Bytes;
 use http::{HeaderMap, Response};
-use opentrail_identity::{AccessRequest, Principal};
+use opentrail_identity::{AccessRequest, Call};
 use opentrail_model::{AccountId, Region};
 use opentrail_wire::kms::{OTHERS, Operation};
 use opentrail_wire::{Exception, Validate, json};
@@ -30,23 +28,6 @@ use crate::key::Key;
 use crate::kms::Kms;
 use crate::reference::Reference;
 use crate::repository::Found;
-
-/// An authenticated call.
-#[derive(Clone, Debug)]
-pub struct Call {
-    /// Who calls.
-    pub principal: Principal,
-    /// The Region that the request was signed for.
-    pub region: Region,
-    /// Goes into the answer and into the event.
-    pub request_id: String,
-    /// Where the call came from.
-    pub source_ip: IpAddr,
-    /// Whether it came over TLS.
-    pub secure_transport: bool,
-    /// The client's `User-Agent`.
-    pub user_agent: Option<String>,
-}
 
 /// The answer to a call.
 #[derive(Debug)]

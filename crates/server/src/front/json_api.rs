@@ -6,8 +6,9 @@ use bytes::Bytes;
 use http::request::Parts as Head;
 use http::{Method, Response};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
-use opentrail_api::{Audited, Call, CallResult, RecordOrder, Reply};
+use opentrail_api::{Audited, CallResult, RecordOrder, Reply};
 use opentrail_gateway::Inbound;
+use opentrail_identity::Call;
 use opentrail_journal::NewEntry;
 use opentrail_model::{Source, Timestamp};
 use opentrail_recorder::{Captured, Endpoint, Exchange, ServiceEvent};
@@ -89,7 +90,7 @@ async fn perform(
             return framing.refuse(&exception, &call.request_id);
         }
         "kms" => {
-            let answered = opentrail_kms::api(&parts.kms, &kms_call(&call), &head.headers, &body).await;
+            let answered = opentrail_kms::api(&parts.kms, &call, &head.headers, &body).await;
             resources = answered.resources;
             Reply::answer(answered.response)
         }
@@ -171,18 +172,6 @@ fn entries(audited: &Audited, received: Timestamp) -> Vec<NewEntry> {
 
 fn target(headers: &http::HeaderMap) -> &str {
     headers.get("x-amz-target").and_then(|value| value.to_str().ok()).unwrap_or_default()
-}
-
-/// The call as `kms` sees it.
-fn kms_call(call: &Call) -> opentrail_kms::Call {
-    opentrail_kms::Call {
-        principal: call.principal.clone(),
-        region: call.region.clone(),
-        request_id: call.request_id.clone(),
-        source_ip: call.source_ip,
-        secure_transport: call.secure_transport,
-        user_agent: call.user_agent.clone(),
-    }
 }
 
 /// Whether an operation only reads, by its verb. GetSessionToken gives credentials out.
