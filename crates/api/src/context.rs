@@ -17,7 +17,7 @@ use opentrail_organizations::Organizations;
 use opentrail_queries::Queries;
 use opentrail_runtime::{Clock, Random};
 use opentrail_stores::{Channels, ResourcePolicies, StoreChange, StoreKms, Stores};
-use opentrail_trails::{Buckets, TrailChange, Trails};
+use opentrail_trails::{Buckets, LogGroups, Topics, TrailChange, Trails};
 
 use crate::audit::Audited;
 use crate::error::ApiError;
@@ -54,6 +54,10 @@ pub struct Services {
     pub catalog: Arc<dyn Catalog>,
     /// Where trails can deliver to.
     pub buckets: Arc<dyn Buckets>,
+    /// What trails tell of their log files.
+    pub topics: Arc<dyn Topics>,
+    /// Where trails' events go, too.
+    pub log_groups: Arc<dyn LogGroups>,
     /// What LookupEvents reads.
     pub history: History,
     /// What ListPublicKeys reads.

@@ -11,7 +11,7 @@ use opentrail_model::ParseTrailNameError;
 use opentrail_queries::{InvalidStatement, PlanError, QueryError, ResultsError};
 use opentrail_selectors::SelectorError;
 use opentrail_stores::{ChannelError, StoreError, StoreKeyError};
-use opentrail_trails::{BucketError, KeyError, TrailError};
+use opentrail_trails::{BucketError, KeyError, LogGroupError, TopicError, TrailError};
 use opentrail_wire::Exception;
 use opentrail_wire::cloudtrail::Operation;
 use tracing::error;
@@ -235,10 +235,12 @@ impl From<SettingsError> for ApiError {
         let message = error.to_string();
         Self(match error {
             SettingsError::MultiRegionWithoutGlobalEvents => Exception::invalid_parameter_combination(message),
-            SettingsError::TopicName { .. } => Exception::invalid_sns_topic_name(message),
-            SettingsError::LogGroupWithoutRole => Exception::invalid_cloud_watch_logs_role_arn(message),
-            SettingsError::RoleWithoutLogGroup => Exception::invalid_cloud_watch_logs_log_group_arn(message),
-            SettingsError::NotBuilt { .. } => Exception::unsupported_operation(message),
+            SettingsError::LogGroupWithoutRole | SettingsError::RoleArn { .. } => {
+                Exception::invalid_cloud_watch_logs_role_arn(message)
+            }
+            SettingsError::RoleWithoutLogGroup | SettingsError::LogGroupArn { .. } => {
+                Exception::invalid_cloud_watch_logs_log_group_arn(message)
+            }
         })
     }
 }
@@ -281,6 +283,30 @@ impl From<BucketError> for ApiError {
             BucketError::NoSuchBucket { .. } => Exception::s3_bucket_does_not_exist(message),
             BucketError::AccessDenied { .. } => Exception::insufficient_s3_bucket_policy(message),
             BucketError::Unavailable { .. } => Exception::service_unavailable(message),
+        })
+    }
+}
+
+impl From<TopicError> for ApiError {
+    fn from(error: TopicError) -> Self {
+        let message = error.to_string();
+        Self(match error {
+            TopicError::Name { .. } => Exception::invalid_sns_topic_name(message),
+            TopicError::Refused { .. } => Exception::insufficient_sns_topic_policy(message),
+            TopicError::Unavailable { .. } => Exception::service_unavailable(message),
+        })
+    }
+}
+
+impl From<LogGroupError> for ApiError {
+    fn from(error: LogGroupError) -> Self {
+        let message = error.to_string();
+        Self(match error {
+            LogGroupError::Group | LogGroupError::Permissions => {
+                Exception::invalid_cloud_watch_logs_log_group_arn(message)
+            }
+            LogGroupError::Trust => Exception::invalid_cloud_watch_logs_role_arn(message),
+            LogGroupError::Unavailable { .. } => Exception::cloud_watch_logs_delivery_unavailable(message),
         })
     }
 }

@@ -109,6 +109,8 @@ fn trails() -> Vec<Trail> {
         stopped: None,
         selectors: Selectors::Advanced { advanced },
         aggregation: Vec::new(),
+        topic: None,
+        log_group: None,
         tags: Vec::new(),
         created: Timestamp::EPOCH,
     })

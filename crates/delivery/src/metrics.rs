@@ -9,6 +9,8 @@ const FAILURES: &str = "opentrail_delivery_failures_total";
 const GIVEN_UP: &str = "opentrail_delivery_given_up_records_total";
 const LAG: &str = "opentrail_delivery_lag_seconds";
 const DIGESTS: &str = "opentrail_delivery_digests_total";
+const NOT_NOTIFIED: &str = "opentrail_delivery_notification_failures_total";
+const NOT_LOGGED: &str = "opentrail_delivery_log_group_failures_total";
 
 pub(crate) fn describe() {
     describe_counter!(FILES, Unit::Count, "Log files delivered.");
@@ -18,6 +20,8 @@ pub(crate) fn describe() {
     describe_counter!(GIVEN_UP, Unit::Count, "Records that were not delivered before their time was over.");
     describe_gauge!(LAG, Unit::Seconds, "Age of the oldest record that was read and is not delivered; 0 for none.");
     describe_counter!(DIGESTS, Unit::Count, "Digests delivered.");
+    describe_counter!(NOT_NOTIFIED, Unit::Count, "Topics that were not told of a log file, by the SNS error code.");
+    describe_counter!(NOT_LOGGED, Unit::Count, "Failed attempts to put events into a trail's log group.");
 }
 
 pub(crate) fn delivered(trail: &str, records: u64, bytes: usize) {
@@ -40,4 +44,12 @@ pub(crate) fn lag(trail: &str, seconds: f64) {
 
 pub(crate) fn digest(trail: &str) {
     counter!(DIGESTS, "trail" => trail.to_owned()).increment(1);
+}
+
+pub(crate) fn not_notified(trail: &str, code: &str) {
+    counter!(NOT_NOTIFIED, "trail" => trail.to_owned(), "code" => code.to_owned()).increment(1);
+}
+
+pub(crate) fn not_logged(trail: &str) {
+    counter!(NOT_LOGGED, "trail" => trail.to_owned()).increment(1);
 }

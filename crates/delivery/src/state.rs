@@ -20,6 +20,10 @@ pub(crate) const FILES: &str = "delivery-files";
 pub(crate) const CHAINS: &str = "delivery-chains";
 /// One [`crate::digest::PendingDigest`] per chain whose digest is on its way, by [`chain_key`].
 pub(crate) const DIGESTS: &str = "delivery-digests";
+/// One [`crate::notifier::Notification`] per log file that its trail's topic is to be told of, by [`file_key`].
+pub(crate) const NOTIFICATIONS: &str = "delivery-notifications";
+/// One [`crate::log_groups::FeedState`] per trail that has, or had lately, a log group, by the trail's key.
+pub(crate) const LOG_GROUPS: &str = "delivery-log-groups";
 /// The supervisor's [`Position`], by [`SUPERVISOR_KEY`].
 pub(crate) const SUPERVISOR: &str = "delivery-supervisor";
 /// See [`SUPERVISOR`].

@@ -8,8 +8,10 @@ use opentrail_keys::KeyRing;
 use opentrail_model::Position;
 use opentrail_projection::{Feed, Progress};
 use opentrail_runtime::{Clock, CrashPoint, OnError, Random, Shutdown, TaskGroup};
-use opentrail_trails::{Buckets, Trail, TrailChange, TrailKey};
+use opentrail_trails::{Buckets, LogGroups, Topics, Trail, TrailChange, TrailKey};
 
+use crate::log_groups::{self, LogFeeds};
+use crate::notifier::{self, Notifier};
 use crate::put::Putter;
 use crate::registry::{Claim, Registry};
 use crate::settings::DeliverySettings;
@@ -26,6 +28,10 @@ pub struct DeliveryDeps {
     pub feed: Arc<Feed>,
     /// Where files go.
     pub buckets: Arc<dyn Buckets>,
+    /// What is told of files.
+    pub topics: Arc<dyn Topics>,
+    /// Where events go, too.
+    pub log_groups: Arc<dyn LogGroups>,
     /// Seals the digest keys.
     pub keys: Arc<KeyRing>,
     /// The time.
@@ -81,7 +87,9 @@ pub(crate) struct Context {
     pub(crate) random: Arc<dyn Random>,
     pub(crate) settings: DeliverySettings,
     pub(crate) registry: Registry,
-    tasks: TaskGroup,
+    pub(crate) notifier: Notifier,
+    pub(crate) log_feeds: LogFeeds,
+    pub(crate) tasks: TaskGroup,
 }
 
 /// How often the supervisor's place is saved when no trail changes.
@@ -96,7 +104,7 @@ impl Delivery {
     /// journal is older than they are.
     pub async fn start(deps: DeliveryDeps) -> Result<Self, DeliveryError> {
         crate::metrics::describe();
-        let DeliveryDeps { catalog, feed, buckets, keys, clock, random, settings, tasks } = deps;
+        let DeliveryDeps { catalog, feed, buckets, topics, log_groups, keys, clock, random, settings, tasks } = deps;
         let stored = catalog.find::<Position>(SUPERVISOR, SUPERVISOR_KEY).await?;
         let seen = stored.map_or(Position::START, |document| document.value);
         let workers = catalog.all::<WorkerState>(WORKERS, "").await?;
@@ -113,6 +121,8 @@ impl Delivery {
             random,
             settings,
             registry: Registry::new(),
+            notifier: Notifier::new(topics),
+            log_feeds: LogFeeds::new(log_groups),
             tasks,
         });
         // Everybody's place is registered before this returns, so that the journal keeps what is needed.
@@ -124,6 +134,8 @@ impl Delivery {
             };
             spawn(&context, key, document.value.needs_from(), seen);
         }
+        log_groups::resume(&context, seen).await?;
+        notifier::resume(&context).await?;
         let supervisor = Supervisor { context: Arc::clone(&context), progress, seen };
         let shutdown = context.tasks.shutdown().clone();
         context.tasks.spawn("delivery-supervisor", OnError::ShutDown, async move {
@@ -153,7 +165,7 @@ impl Delivery {
 }
 
 /// Reads a worker's document key, `account/region/name`.
-fn trail_key(text: &str) -> Option<TrailKey> {
+pub(crate) fn trail_key(text: &str) -> Option<TrailKey> {
     let mut parts = text.split('/');
     let key = TrailKey {
         account: parts.next()?.parse().ok()?,
@@ -241,6 +253,9 @@ impl Supervisor {
             self.inform(&key, position, None);
             return Ok(());
         };
+        if trail.log_group.is_some() {
+            log_groups::begin(&self.context, &key, position).await?;
+        }
         let mut ended = self.context.registry.ended();
         loop {
             match self.context.registry.claim(&key, position) {

@@ -31,15 +31,15 @@ use opentrail_journal::ReadError;
 use opentrail_model::{AccountId, Position, Region, Timestamp};
 use opentrail_projection::Progress;
 use opentrail_runtime::{CrashPoint, Shutdown};
-use opentrail_trails::{TrailChange, TrailKey, TrailStatus};
+use opentrail_trails::{LogGroupStatus, NotificationStatus, Status, TrailChange, TrailKey, TrailStatus};
 
 use self::buffers::Buffers;
 use self::chains::Chains;
 use crate::aggregation::Aggregator;
+use crate::back_off::BackOff;
 use crate::chain::Chain;
 use crate::digest::PendingDigest;
 use crate::log_file::{Buffer, Sealed};
-use crate::put::BackOff;
 use crate::registry::Post;
 use crate::selection::Selection;
 use crate::signing::SigningError;
@@ -468,6 +468,8 @@ impl<'w> Session<'w> {
         }
         let prefix = format!("{key}/");
         let mut changes = TrailStatus::remove_all(&context.catalog, key).await?;
+        changes.extend(NotificationStatus::remove_all(&context.catalog, key).await?);
+        changes.extend(LogGroupStatus::remove_all(&context.catalog, key).await?);
         for kind in [FILES, DIGESTS, CHAINS] {
             let all = context.catalog.all::<serde_json::Value>(kind, &prefix).await?;
             changes.extend(all.into_iter().map(|document| Change::delete(kind, document.key, Expect::Anything)));

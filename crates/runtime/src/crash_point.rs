@@ -90,6 +90,8 @@ crash_points! {
     DeliveryDigestFixed "delivery.digest-fixed" "A digest's bytes are in the catalog."
     DeliveryDigestPut "delivery.digest-put" "A digest is put; its chain has not moved."
     DeliveryDigestDelivered "delivery.digest-delivered" "A digest is put and its chain has moved."
+    DeliveryNotified "delivery.notified" "A topic is told of a log file; the catalog does not know."
+    DeliveryLogged "delivery.logged" "A trail's events are in its log group; its place in the journal is not saved."
     DeliveryEnd "delivery.end" "A deleted trail's last digest is delivered; its documents are there."
     DeliveryEnded "delivery.ended" "A deleted trail's documents are gone."
 

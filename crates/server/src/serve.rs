@@ -30,7 +30,7 @@ use opentrail_projection::{Feed, run};
 use opentrail_queries::{Queries, QueriesDeps, QueriesOptions};
 use opentrail_runtime::{Clock, CrashPoint, OnError, Random, Shutdown, SystemClock, SystemRandom, TaskGroup};
 use opentrail_stores::{Channels, DataKeys, ResourcePolicies, StoreKms, Stores};
-use opentrail_trails::{Buckets, Trail, TrailChange, Trails};
+use opentrail_trails::{Buckets, Nowhere, Trail, TrailChange, Trails};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Semaphore;
 use tracing::{info, warn};
@@ -135,6 +135,8 @@ pub(crate) async fn serve(args: ServeArgs) -> anyhow::Result<u8> {
         catalog: Arc::clone(&catalog),
         feed: Arc::clone(&feed),
         buckets: Arc::clone(&buckets),
+        topics: Arc::new(Nowhere),
+        log_groups: Arc::new(Nowhere),
         keys: Arc::clone(&keys),
         clock: Arc::clone(&clock),
         random: Arc::clone(&random),
@@ -273,6 +275,8 @@ pub(crate) async fn serve(args: ServeArgs) -> anyhow::Result<u8> {
         pending_deletion: config.stores.pending_deletion,
         catalog: Arc::clone(&catalog),
         buckets,
+        topics: Arc::new(Nowhere),
+        log_groups: Arc::new(Nowhere),
         history,
         public_keys: PublicKeys::new(Arc::clone(&catalog), Arc::clone(&clock)),
         directory: Arc::clone(&directory),

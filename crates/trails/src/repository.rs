@@ -188,6 +188,8 @@ mod tests {
             stopped: None,
             selectors: Selectors::default(),
             aggregation: Vec::new(),
+            topic: None,
+            log_group: None,
             tags: Vec::new(),
             created: Timestamp::EPOCH,
         }

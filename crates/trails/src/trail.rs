@@ -79,6 +79,24 @@ impl AggregationTemplate {
     }
 }
 
+/// The SNS topic that is told of each log file that a trail delivers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Topic {
+    /// `SnsTopicName` as it was given: a name, or an ARN. Terraform expects to read what it wrote.
+    pub name: String,
+    /// `SnsTopicARN`.
+    pub arn: String,
+}
+
+/// The log group of CloudWatch Logs that a trail's events go to.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct LogGroup {
+    /// `CloudWatchLogsLogGroupArn`; ends with `:*`.
+    pub arn: String,
+    /// `CloudWatchLogsRoleArn`: the role that CloudTrail takes to write there.
+    pub role: String,
+}
+
 /// A trail's settings.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Trail {
@@ -116,6 +134,12 @@ pub struct Trail {
     /// What its data events are summed up by, each template once; empty when they are not.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub aggregation: Vec<AggregationTemplate>,
+    /// `SnsTopicName`: the topic that is told of each log file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub topic: Option<Topic>,
+    /// `CloudWatchLogsLogGroupArn`: the log group that has the trail's events, too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub log_group: Option<LogGroup>,
     /// In the order in which they were added.
     pub tags: Vec<Tag>,
     /// When the trail was created.

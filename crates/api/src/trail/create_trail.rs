@@ -4,7 +4,7 @@ use opentrail_wire::cloudtrail::{CreateTrailInput, CreateTrailOutput};
 
 use super::change::Changed;
 use super::destination::{validate_bucket, validate_prefix};
-use super::settings::{self, Destinations};
+use super::settings;
 use super::{named, shapes};
 use crate::access::Access;
 use crate::context::{Context, Outcome};
@@ -13,7 +13,7 @@ use crate::tag;
 /// Creates a trail. It does not log until StartLogging.
 ///
 /// The order of the checks is a choice where clients do not pin it: name, settings, organization, tags, name of the
-/// bucket, prefix, name taken, trails in the Region, bucket there, bucket policy, KMS key.
+/// bucket, prefix, name taken, trails in the Region, bucket there, bucket policy, KMS key, log group and role, topic.
 pub(crate) async fn create_trail(cx: Context<'_>, input: CreateTrailInput) -> Outcome<Changed<CreateTrailOutput>> {
     let tags = tag::from_wire(input.tags_list.unwrap_or_default());
     let of_organization = input.is_organization_trail.unwrap_or(false);
@@ -41,16 +41,12 @@ pub(crate) async fn create_trail(cx: Context<'_>, input: CreateTrailInput) -> Ou
         stopped: None,
         selectors: Selectors::default(),
         aggregation: Vec::new(),
+        topic: None,
+        log_group: None,
         tags: Vec::new(),
         created: cx.now(),
     };
     settings::validate(&trail)?;
-    Destinations {
-        sns_topic_name: input.sns_topic_name.as_deref(),
-        log_group_arn: input.cloud_watch_logs_log_group_arn.as_deref(),
-        log_role_arn: input.cloud_watch_logs_role_arn.as_deref(),
-    }
-    .refuse()?;
     if of_organization {
         trail.organization = Some(cx.require_organization()?);
     }
@@ -60,6 +56,11 @@ pub(crate) async fn create_trail(cx: Context<'_>, input: CreateTrailInput) -> Ou
     cx.require_free(&trail).await?;
     cx.check_bucket(&trail).await?;
     trail.kms_key = cx.check_key(&trail, input.kms_key_id.as_deref().unwrap_or_default()).await?;
+    let group = input.cloud_watch_logs_log_group_arn.unwrap_or_default();
+    trail.log_group =
+        cx.check_log_group(&trail, &group, input.cloud_watch_logs_role_arn.as_deref().unwrap_or_default()).await?;
+    // Last, as the topic is told of it.
+    trail.topic = cx.check_topic(&trail, input.sns_topic_name.as_deref().unwrap_or_default()).await?;
 
     let output = shapes::created(&trail);
     Ok(Changed::new(output, cx.create(trail).await?))

@@ -1,5 +1,5 @@
 use opentrail_model::Timestamp;
-use opentrail_trails::{Trail, TrailStatus};
+use opentrail_trails::{LogGroupStatus, NotificationStatus, Status, Trail, TrailStatus};
 use opentrail_wire::cloudtrail::{GetTrailStatusInput, GetTrailStatusOutput};
 
 use crate::context::{Context, Outcome};
@@ -8,8 +8,29 @@ use crate::context::{Context, Outcome};
 /// account's own.
 pub(crate) async fn get_trail_status(cx: Context<'_>, input: GetTrailStatusInput) -> Outcome<GetTrailStatusOutput> {
     let trail = cx.authorize_trail("GetTrailStatus", &input.name).await?.require_visible(&cx)?;
-    let status = TrailStatus::load(&cx.services.catalog, &trail.key, cx.account(), cx.region()).await?;
-    Ok(answer(&trail, of_this_trail(&trail, status)))
+    let (catalog, key, account, region) = (&cx.services.catalog, &trail.key, cx.account(), cx.region());
+    let status = of_this_trail(&trail, TrailStatus::load(catalog, key, account, region).await?);
+    let told = NotificationStatus::load(catalog, key, account, region).await?;
+    // Events of all accounts and Regions go to the one group, which is the owner's.
+    let logged = LogGroupStatus::load(catalog, key, key.account, &key.home_region).await?;
+    Ok(answer(&trail, status, of_its_topic(&trail, told), of_its_log_group(&trail, logged)))
+}
+
+/// The status without what a trail of the same name, or this one with another topic, left behind.
+fn of_its_topic(trail: &Trail, status: NotificationStatus) -> NotificationStatus {
+    let own = |time: &Timestamp| *time >= trail.created;
+    if trail.topic.is_none() || !status.latest_attempt.is_some_and(|time| own(&time)) {
+        return NotificationStatus::default();
+    }
+    NotificationStatus { latest: status.latest.filter(own), ..status }
+}
+
+/// As [`of_its_topic`].
+fn of_its_log_group(trail: &Trail, status: LogGroupStatus) -> LogGroupStatus {
+    if trail.log_group.is_none() {
+        return LogGroupStatus::default();
+    }
+    LogGroupStatus { latest: status.latest.filter(|time| *time >= trail.created), ..status }
 }
 
 /// The status without what an earlier trail of the same name left behind.
@@ -25,24 +46,31 @@ fn of_this_trail(trail: &Trail, status: TrailStatus) -> TrailStatus {
     }
 }
 
-/// The deprecated members are ISO texts, empty when there is nothing to say. Those of notifications and CloudWatch Logs
-/// say so always, as neither is built yet.
-fn answer(trail: &Trail, status: TrailStatus) -> GetTrailStatusOutput {
+/// The deprecated members are ISO texts, empty when there is nothing to say.
+fn answer(
+    trail: &Trail,
+    status: TrailStatus,
+    told: NotificationStatus,
+    logged: LogGroupStatus,
+) -> GetTrailStatusOutput {
     let iso = |time: Option<Timestamp>| Some(time.map(Timestamp::to_iso).unwrap_or_default());
     GetTrailStatusOutput {
         is_logging: Some(trail.logging),
         latest_delivery_error: status.latest_delivery_error,
+        latest_notification_error: told.latest_error,
         latest_delivery_time: status.latest_delivery,
+        latest_notification_time: told.latest,
         start_logging_time: trail.started,
         stop_logging_time: trail.stopped,
+        latest_cloud_watch_logs_delivery_error: logged.latest_error,
+        latest_cloud_watch_logs_delivery_time: logged.latest,
         latest_digest_delivery_time: status.latest_digest_delivery,
         latest_digest_delivery_error: status.latest_digest_delivery_error,
         latest_delivery_attempt_time: iso(status.latest_delivery_attempt),
         latest_delivery_attempt_succeeded: iso(status.latest_delivery),
-        latest_notification_attempt_time: iso(None),
-        latest_notification_attempt_succeeded: iso(None),
+        latest_notification_attempt_time: iso(told.latest_attempt),
+        latest_notification_attempt_succeeded: iso(told.latest),
         time_logging_started: iso(trail.started),
         time_logging_stopped: iso(trail.stopped),
-        ..GetTrailStatusOutput::default()
     }
 }

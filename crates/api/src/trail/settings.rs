@@ -1,8 +1,9 @@
 //! Rules over several settings of a trail, common to CreateTrail and UpdateTrail.
 
-use opentrail_model::Arn;
-use opentrail_trails::{Delivery, KeyError, TRAIL_FOLDER, Trail, TrailError};
+use opentrail_model::{AccountId, Arn};
+use opentrail_trails::{Delivery, KeyError, LogGroup, TRAIL_FOLDER, Topic, Trail, TrailError, VALIDATION_MESSAGE};
 
+use crate::access::Access;
 use crate::context::{Context, Outcome};
 
 /// `KmsKeyId`, in characters. (API Reference, CreateEventDataStore, whose member has the same forms.)
@@ -14,48 +15,15 @@ pub(crate) enum SettingsError {
     /// AWS's own text.
     #[error("Multi-Region trail must include global service events.")]
     MultiRegionWithoutGlobalEvents,
-    #[error("SNS topic name {topic:?} is longer than 256 characters.")]
-    TopicName { topic: String },
     /// AWS's own text.
     #[error("You must specify a role ARN as well as a log group.")]
     LogGroupWithoutRole,
     #[error("You must specify a log group as well as a role ARN.")]
     RoleWithoutLogGroup,
-    #[error("{member} cannot be set: {what} is not available yet. Leave the member out, or empty.")]
-    NotBuilt { member: &'static str, what: &'static str },
-}
-
-/// The settings whose destinations are not built yet, as a request gives them. Terraform sends empty texts to say that
-/// there is none.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Destinations<'a> {
-    pub(crate) sns_topic_name: Option<&'a str>,
-    pub(crate) log_group_arn: Option<&'a str>,
-    pub(crate) log_role_arn: Option<&'a str>,
-}
-
-impl Destinations<'_> {
-    /// Refuses what is set, rather than accepting it in silence.
-    pub(crate) fn refuse(&self) -> Result<(), SettingsError> {
-        fn is_set(value: Option<&str>) -> bool {
-            value.is_some_and(|text| !text.is_empty())
-        }
-        let not_built = |member, what| Err(SettingsError::NotBuilt { member, what });
-        if let Some(topic) = self.sns_topic_name
-            && topic.chars().count() > 256
-        {
-            return Err(SettingsError::TopicName { topic: topic.to_owned() });
-        }
-        if is_set(self.sns_topic_name) {
-            return not_built("SnsTopicName", "notification of deliveries through Amazon SNS");
-        }
-        match (is_set(self.log_group_arn), is_set(self.log_role_arn)) {
-            (true, false) => Err(SettingsError::LogGroupWithoutRole),
-            (false, true) => Err(SettingsError::RoleWithoutLogGroup),
-            (true, true) => not_built("CloudWatchLogsLogGroupArn", "delivery to CloudWatch Logs"),
-            (false, false) => Ok(()),
-        }
-    }
+    #[error("{group:?} is no ARN of a log group in the trail's account and home Region that ends with :*")]
+    LogGroupArn { group: String },
+    #[error("{role:?} is no ARN of a role of account {account}")]
+    RoleArn { role: String, account: AccountId },
 }
 
 /// Checks that the settings fit together.
@@ -104,6 +72,54 @@ impl Context<'_> {
     }
 }
 
+impl Context<'_> {
+    /// The topic that `SnsTopicName` names, checked for the trail and told that it is its topic now, as CloudTrail does;
+    /// none for an empty text.
+    pub(crate) async fn check_topic(&self, trail: &Trail, text: &str) -> Outcome<Option<Topic>> {
+        if text.is_empty() {
+            return Ok(None);
+        }
+        let topics = &self.services.topics;
+        let arn = topics.check(&trail.key, text).await?;
+        topics.publish(&trail.key, &arn, VALIDATION_MESSAGE, &self.services.random.uuid().to_string()).await?;
+        Ok(Some(Topic { name: text.to_owned(), arn }))
+    }
+
+    /// The log group and the role that a request gives, checked for the trail; none for empty texts.
+    pub(crate) async fn check_log_group(&self, trail: &Trail, group: &str, role: &str) -> Outcome<Option<LogGroup>> {
+        let Some(group) = log_group(trail, group, role)? else { return Ok(None) };
+        self.authorize(Access::to_pass(&group.role))?;
+        self.services.log_groups.check(&trail.key, &group).await?;
+        Ok(Some(group))
+    }
+}
+
+/// What the two texts say, which go together.
+fn log_group(trail: &Trail, group: &str, role: &str) -> Result<Option<LogGroup>, SettingsError> {
+    match (group.is_empty(), role.is_empty()) {
+        (true, true) => return Ok(None),
+        (false, true) => return Err(SettingsError::LogGroupWithoutRole),
+        (true, false) => return Err(SettingsError::RoleWithoutLogGroup),
+        (false, false) => {}
+    }
+    let (region, account) = (&trail.key.home_region, trail.key.account);
+    let named = group.parse::<Arn>().is_ok_and(|arn| {
+        let name = arn.resource().strip_prefix("log-group:").and_then(|rest| rest.strip_suffix(":*"));
+        let here = arn.region() == region.as_str() && arn.account() == account.to_string();
+        arn.service() == "logs" && here && name.is_some_and(|name| !name.is_empty() && !name.contains(':'))
+    });
+    if !named {
+        return Err(SettingsError::LogGroupArn { group: group.to_owned() });
+    }
+    let is_role = role.parse::<Arn>().is_ok_and(|arn| {
+        arn.service() == "iam" && arn.account() == account.to_string() && arn.resource().starts_with("role/")
+    });
+    if !is_role {
+        return Err(SettingsError::RoleArn { role: role.to_owned(), account });
+    }
+    Ok(Some(LogGroup { arn: group.to_owned(), role: role.to_owned() }))
+}
+
 fn delivery<'a>(trail: &'a Trail, arn: &'a Arn) -> Delivery<'a> {
     Delivery {
         bucket: &trail.bucket,
@@ -114,27 +130,5 @@ fn delivery<'a>(trail: &'a Trail, arn: &'a Arn) -> Delivery<'a> {
         recipient: trail.key.account,
         organization: trail.organization.as_ref().map(|organization| &organization.id),
         folder: TRAIL_FOLDER,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn empty_texts_clear_and_are_taken() {
-        let empty = Destinations { sns_topic_name: Some(""), log_group_arn: Some(""), log_role_arn: Some("") };
-        assert_eq!(empty.refuse(), Ok(()));
-        assert_eq!(Destinations::default().refuse(), Ok(()));
-    }
-
-    #[test]
-    fn a_log_group_and_its_role_go_together() {
-        let group = Destinations { log_group_arn: Some("arn"), log_role_arn: Some(""), ..Destinations::default() };
-        assert_eq!(group.refuse(), Err(SettingsError::LogGroupWithoutRole));
-        let role = Destinations { log_role_arn: Some("arn"), ..Destinations::default() };
-        assert_eq!(role.refuse(), Err(SettingsError::RoleWithoutLogGroup));
-        let both = Destinations { log_group_arn: Some("arn"), ..role };
-        assert!(matches!(both.refuse(), Err(SettingsError::NotBuilt { member: "CloudWatchLogsLogGroupArn", .. })));
     }
 }

@@ -4,7 +4,7 @@ use opentrail_wire::cloudtrail::{UpdateTrailInput, UpdateTrailOutput};
 
 use super::change::Changed;
 use super::destination::{validate_bucket, validate_prefix};
-use super::settings::{self, Destinations};
+use super::settings;
 use super::shapes;
 use crate::context::{Context, Outcome, RecordOrder};
 use crate::error::ApiError;
@@ -15,17 +15,12 @@ use crate::error::ApiError;
 /// organization's or is one no more; a choice, so that other settings can be changed while a bucket is away.
 pub(crate) async fn update_trail(cx: Context<'_>, input: UpdateTrailInput) -> Outcome<Changed<UpdateTrailOutput>> {
     let trail = cx.authorize_trail("UpdateTrail", &input.name).await?.require_at_home(&cx)?;
-    Destinations {
-        sns_topic_name: input.sns_topic_name.as_deref(),
-        log_group_arn: input.cloud_watch_logs_log_group_arn.as_deref(),
-        log_role_arn: input.cloud_watch_logs_role_arn.as_deref(),
-    }
-    .refuse()?;
-
     let organization = cx.converted(trail.value.key.account, &trail.value.organization, input.is_organization_trail)?;
     let converts = organization.is_some() != trail.value.organization.is_some();
     let moves = input.s3_bucket_name.is_some() || input.s3_key_prefix.is_some() || converts;
     let key = input.kms_key_id.clone();
+    let topic = input.sns_topic_name.clone();
+    let (group, role) = (input.cloud_watch_logs_log_group_arn.clone(), input.cloud_watch_logs_role_arn.clone());
     let mut changed = with_changes(Trail { organization, ..trail.value.clone() }, input);
     settings::validate(&changed)?;
     validate_bucket(&changed.bucket)?;
@@ -42,6 +37,18 @@ pub(crate) async fn update_trail(cx: Context<'_>, input: UpdateTrailInput) -> Ou
         // A bucket elsewhere may be out of the key's reach.
         (None, Some(key)) if moves => changed.kms_key = cx.check_key(&changed, key).await?,
         (None, _) => {}
+    }
+    if group.is_some() || role.is_some() {
+        // One of the two alone is taken with the other as it is.
+        let known = trail.value.log_group.clone();
+        let (known_group, known_role) = known.map(|known| (known.arn, known.role)).unwrap_or_default();
+        let (group, role) = (group.unwrap_or(known_group), role.unwrap_or(known_role));
+        changed.log_group = cx.check_log_group(&changed, &group, &role).await?;
+    }
+    if let Some(topic) = &topic
+        && changed.topic.as_ref().map_or("", |known| &known.name) != topic
+    {
+        changed.topic = cx.check_topic(&changed, topic).await?;
     }
 
     let output = shapes::updated(&changed);

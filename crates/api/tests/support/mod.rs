@@ -4,6 +4,7 @@ mod buckets;
 mod imports;
 mod kms;
 mod queries;
+mod trails;
 
 use std::net::Ipv4Addr;
 use std::sync::Arc;
@@ -38,6 +39,7 @@ pub(crate) use buckets::TestBuckets;
 use imports::Nowhere;
 pub(crate) use kms::TestKms;
 pub(crate) use queries::{TestEngine, TestGenerator};
+pub(crate) use trails::Beside;
 
 pub(crate) const ACCOUNT: &str = "111122223333";
 pub(crate) const OTHER_ACCOUNT: &str = "444455556666";
@@ -47,6 +49,7 @@ pub(crate) struct Api {
     pub(crate) services: Services,
     pub(crate) clock: Arc<ManualClock>,
     pub(crate) buckets: Arc<TestBuckets>,
+    pub(crate) beside: Arc<Beside>,
     pub(crate) kms: Arc<TestKms>,
     history: Mutex<HistoryProjection>,
     position: AtomicU64,
@@ -112,6 +115,7 @@ impl Api {
         let directory = Directory::new(accounts(users)).expect("the accounts of the tests are right");
         let catalog: Arc<dyn Catalog> = Arc::new(MemoryCatalog::default());
         let buckets = Arc::new(TestBuckets::with("logs"));
+        let beside = Arc::new(Beside::default());
         let dir = tempfile::tempdir().unwrap();
         let (projection, history) = History::open(dir.path(), HistoryOptions::default(), clock.clone()).await.unwrap();
         let directory = Arc::new(directory.with_sealer(sealer));
@@ -120,6 +124,8 @@ impl Api {
             catalog: catalog.clone(),
             engine: Arc::new(TestEngine),
             buckets: buckets.clone(),
+            topics: beside.clone(),
+            log_groups: beside.clone(),
             signer: Signer::new(catalog.clone(), keys.clone()),
             keys: DataKeys::none(clock.clone(), random.clone()),
             clock: clock.clone(),
@@ -163,6 +169,8 @@ impl Api {
             public_keys: PublicKeys::new(catalog.clone(), clock.clone()),
             catalog: catalog.clone(),
             buckets: buckets.clone(),
+            topics: beside.clone(),
+            log_groups: beside.clone(),
             history,
             directory,
             iam: Arc::new(iam),
@@ -174,7 +182,7 @@ impl Api {
             turns: Turns::default(),
         };
         let (history, position) = (Mutex::new(projection), AtomicU64::new(0));
-        Self { services, clock, buckets, kms, history, position, _directory: dir }
+        Self { services, clock, buckets, beside, kms, history, position, _directory: dir }
     }
 
     /// The root user of the first account, in `us-east-1`.

@@ -63,6 +63,35 @@ async fn everything_given_is_kept_and_empty_texts_mean_none() {
 }
 
 #[tokio::test]
+async fn a_topic_and_a_log_group_are_read_back_as_they_were_given() {
+    let api = Api::new().await;
+    let group = "arn:aws:logs:us-east-1:111122223333:log-group:g:*";
+    let role = "arn:aws:iam::111122223333:role/logs";
+    let input = json!({
+        "Name": "main", "S3BucketName": "logs", "SnsTopicName": "files",
+        "CloudWatchLogsLogGroupArn": group, "CloudWatchLogsRoleArn": role,
+    });
+    let output = api.root().ok("CreateTrail", input).await;
+    let topic = "arn:aws:sns:us-east-1:111122223333:files";
+    let trail = api.root().ok("GetTrail", json!({ "Name": "main" })).await["Trail"].clone();
+    for shown in [&output, &trail] {
+        assert_eq!((&shown["SnsTopicName"], &shown["SnsTopicARN"]), (&json!("files"), &json!(topic)));
+        assert_eq!(shown["CloudWatchLogsLogGroupArn"], group);
+        assert_eq!(shown["CloudWatchLogsRoleArn"], role);
+    }
+    let told = (topic.to_owned(), "CloudTrail validation message.".to_owned());
+    assert_eq!(*api.beside.published.lock(), [told]);
+
+    let cleared =
+        json!({ "Name": "main", "SnsTopicName": "", "CloudWatchLogsLogGroupArn": "", "CloudWatchLogsRoleArn": "" });
+    api.root().ok("UpdateTrail", cleared).await;
+    let trail = api.root().ok("GetTrail", json!({ "Name": "main" })).await["Trail"].clone();
+    for member in ["SnsTopicName", "SnsTopicARN", "CloudWatchLogsLogGroupArn", "CloudWatchLogsRoleArn"] {
+        assert_eq!(trail.get(member), None, "{member}");
+    }
+}
+
+#[tokio::test]
 async fn a_prefix_that_is_empty_is_none() {
     let api = Api::new().await;
     let output =
@@ -77,6 +106,8 @@ async fn bad_settings_are_refused_by_their_own_errors() {
     let down = BucketError::Unavailable { bucket: "down".into(), reason: "refused".into() };
     api.buckets.set("down", Err(down));
     let group = "arn:aws:logs:us-east-1:111122223333:log-group:g:*";
+    let closed_group = "arn:aws:logs:us-east-1:111122223333:log-group:closed:*";
+    let (role, closed_role) = ("arn:aws:iam::111122223333:role/logs", "arn:aws:iam::111122223333:role/closed");
     let (key, bucket) = ("alias/closed".to_owned(), "logs".to_owned());
     api.buckets.set_key("alias/closed", Err(KeyError::AccessDenied { key, bucket }));
     let (key, reason) = ("alias/off".to_owned(), "it is disabled".to_owned());
@@ -105,8 +136,10 @@ async fn bad_settings_are_refused_by_their_own_errors() {
         (json!({ "S3BucketName": "down" }), "ServiceUnavailable", "down"),
         (json!({ "S3KeyPrefix": "a".repeat(201) }), "InvalidS3PrefixException", "200"),
         (json!({ "S3KeyPrefix": "/a" }), "InvalidS3PrefixException", "/a"),
-        (json!({ "SnsTopicName": "topic" }), "UnsupportedOperationException", "not available yet"),
+        (json!({ "SnsTopicName": "closed" }), "InsufficientSnsTopicPolicyException", "SNS Topic does not exist"),
         (json!({ "SnsTopicName": "t".repeat(257) }), "InvalidSnsTopicNameException", "256"),
+        (json!({ "SnsTopicName": "a topic" }), "InvalidSnsTopicNameException", "a topic"),
+        (json!({ "SnsTopicName": "arn:aws:sqs:us-east-1:1:q" }), "InvalidSnsTopicNameException", "sqs"),
         (json!({ "KmsKeyId": "alias/absent" }), "KmsKeyNotFoundException", "alias/absent"),
         (json!({ "KmsKeyId": "a key" }), "InvalidKmsKeyIdException", "a key"),
         (json!({ "KmsKeyId": "k".repeat(351) }), "InvalidKmsKeyIdException", "350"),
@@ -120,8 +153,24 @@ async fn bad_settings_are_refused_by_their_own_errors() {
         (json!({ "CloudWatchLogsRoleArn": "arn" }), "InvalidCloudWatchLogsLogGroupArnException", "log group"),
         (
             json!({ "CloudWatchLogsLogGroupArn": group, "CloudWatchLogsRoleArn": "arn" }),
-            "UnsupportedOperationException",
-            "not available yet",
+            "InvalidCloudWatchLogsRoleArnException",
+            "no ARN of a role",
+        ),
+        (
+            json!({ "CloudWatchLogsLogGroupArn": "arn:aws:logs:eu-west-1:111122223333:log-group:g:*",
+                "CloudWatchLogsRoleArn": role }),
+            "InvalidCloudWatchLogsLogGroupArnException",
+            "home Region",
+        ),
+        (
+            json!({ "CloudWatchLogsLogGroupArn": closed_group, "CloudWatchLogsRoleArn": role }),
+            "InvalidCloudWatchLogsLogGroupArnException",
+            "CloudTrail cannot validate the specified log group ARN.",
+        ),
+        (
+            json!({ "CloudWatchLogsLogGroupArn": group, "CloudWatchLogsRoleArn": closed_role }),
+            "InvalidCloudWatchLogsRoleArnException",
+            "Access denied. Check the trust relationships for your role.",
         ),
         (
             json!({ "IsOrganizationTrail": true }),

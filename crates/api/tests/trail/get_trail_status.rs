@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use opentrail_model::Region;
-use opentrail_trails::{TrailKey, TrailStatus};
+use opentrail_trails::{Status, TrailKey, TrailStatus};
 use serde_json::json;
 
 use crate::support::{ACCOUNT, Api, arn};

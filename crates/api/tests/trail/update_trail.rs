@@ -107,7 +107,7 @@ async fn bad_settings_are_refused_and_change_nothing() {
         (json!({ "S3BucketName": "absent" }), "S3BucketDoesNotExistException"),
         (json!({ "S3BucketName": "closed" }), "InsufficientS3BucketPolicyException"),
         (json!({ "S3KeyPrefix": "a//b" }), "InvalidS3PrefixException"),
-        (json!({ "SnsTopicName": "topic" }), "UnsupportedOperationException"),
+        (json!({ "SnsTopicName": "closed" }), "InsufficientSnsTopicPolicyException"),
         (json!({ "KmsKeyId": "key" }), "KmsKeyNotFoundException"),
         (json!({ "KmsKeyId": "a key" }), "InvalidKmsKeyIdException"),
         (json!({ "CloudWatchLogsLogGroupArn": "arn" }), "InvalidCloudWatchLogsRoleArnException"),

@@ -32,6 +32,8 @@ fn trail(selectors: Vec<EventSelector>) -> Trail {
         stopped: None,
         selectors: Selectors::Basic(selectors),
         aggregation: Vec::new(),
+        topic: None,
+        log_group: None,
         tags: Vec::new(),
         created: Timestamp::EPOCH,
     }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use opentrail_trails::{OrganizationScope, Trail};
 
+use super::aside::watched;
 use super::world::{HOME, Life, Mishap, OWNER, World, listed, trail};
 
 /// What a life does, at each step of which there is a mishap.
@@ -35,7 +36,7 @@ async fn survive(world: &World, steps: i64, mishap: Mishap) -> bool {
     // What fails is tried again after a while, so that time has to pass there; a crash needs none.
     let mut crashed = false;
     let mut wanted: Vec<String> = Vec::new();
-    let mut trail = trail("main", "logs");
+    let mut trail = watched("main", "logs");
 
     world.put_trail(&trail).await;
     world.record(HOME, &["a1", "a2"]).await;
@@ -64,6 +65,12 @@ async fn survive(world: &World, steps: i64, mishap: Mishap) -> bool {
     until(world, &mut life, &mut crashed, "the trail is gone", async || world.catalog_is_empty().await).await;
 
     assert_eq!(world.delivered().await, wanted, "{mishap:?} at step {steps}");
+    let mut logged: Vec<String> = world.logged().into_iter().map(|(.., id)| id).collect();
+    logged.sort();
+    assert_eq!(logged, wanted, "{mishap:?} at step {steps}");
+    let told: BTreeSet<String> = world.told().into_iter().map(|(.., once)| once).collect();
+    let files = world.log_files().await.into_iter().map(|(bucket, key, _)| format!("{bucket}/{key}"));
+    assert_eq!(told, files.collect(), "{mishap:?} at step {steps}");
     let mut in_digests = Vec::new();
     for region in [HOME, "eu-west-1"] {
         in_digests.extend(listed(&world.checked_digests(&trail, region).await));

@@ -24,7 +24,10 @@ use opentrail_keys::KeyRing;
 use opentrail_model::{AccountId, Position, Region, Selectors, Source, Timestamp};
 use opentrail_projection::Feed;
 use opentrail_runtime::{Clock, ManualClock, SeededRandom, Shutdown, SystemRandom, TaskGroup};
-use opentrail_trails::{BucketError, Buckets, Delivery as To, Trail, TrailChange, TrailKey, TrailStatus};
+use opentrail_trails::{
+    BucketError, Buckets, Delivery as To, LogBatch, LogGroup, LogGroupError, LogGroups, Status, TopicError, Topics,
+    Trail, TrailChange, TrailKey, TrailStatus,
+};
 use parking_lot::Mutex;
 use serde_json::Value;
 use tokio::sync::watch;
@@ -103,7 +106,18 @@ pub(super) struct World {
     ring: Arc<KeyRing>,
     buckets: Mutex<BTreeMap<String, Arc<InMemory>>>,
     faults: Arc<Mutex<BTreeMap<String, Fault>>>,
+    beside: Arc<Mutex<Beside>>,
     changes: Arc<watch::Sender<u64>>,
+}
+
+/// What topics and log groups have got.
+#[derive(Debug, Default)]
+struct Beside {
+    /// Topic, message, deduplication.
+    told: Vec<(String, String, String)>,
+    /// Group, stream, event ID.
+    logged: Vec<(String, String, String)>,
+    through: BTreeMap<TrailKey, Position>,
 }
 
 /// The server between a start and a stop or crash.
@@ -136,6 +150,8 @@ pub(super) fn trail(name: &str, bucket: &str) -> Trail {
         stopped: None,
         selectors: Selectors::default(),
         aggregation: Vec::new(),
+        topic: None,
+        log_group: None,
         tags: Vec::new(),
         created: Timestamp::EPOCH,
     }
@@ -159,6 +175,7 @@ impl World {
             ring: Arc::new(KeyRing::ephemeral(Arc::new(SystemRandom))),
             buckets: Mutex::default(),
             faults: Arc::default(),
+            beside: Arc::default(),
             changes: Arc::new(watch::Sender::new(0)),
         }
     }
@@ -192,7 +209,15 @@ impl World {
         let feed = Feed::new(Arc::clone(&self.journal) as Arc<dyn Journal>);
         let tasks = TaskGroup::new(Shutdown::new());
         let stores = self.buckets.lock().clone();
+        let beside = Arc::new(TestBeside {
+            got: Arc::clone(&self.beside),
+            faults: Arc::clone(&self.faults),
+            fuse: Arc::clone(&fuse),
+            changes: Arc::clone(&self.changes),
+        });
         let delivery = Delivery::start(DeliveryDeps {
+            topics: Arc::clone(&beside) as Arc<dyn Topics>,
+            log_groups: beside,
             catalog: Arc::new(MortalCatalog {
                 inner: Arc::clone(&self.catalog),
                 fuse: Arc::clone(&fuse),
@@ -219,6 +244,17 @@ impl World {
         self.buckets.lock().insert(name.to_owned(), Arc::new(InMemory::new()));
     }
 
+    /// What topics were told: topic, message, deduplication.
+    pub(super) fn told(&self) -> Vec<(String, String, String)> {
+        self.beside.lock().told.clone()
+    }
+
+    /// What log groups have: group, stream, event ID.
+    pub(super) fn logged(&self) -> Vec<(String, String, String)> {
+        self.beside.lock().logged.clone()
+    }
+
+    /// A bucket, a topic or a log group, by name.
     pub(super) fn break_bucket(&self, name: &str, fault: Fault) {
         self.faults.lock().insert(name.to_owned(), fault);
     }
@@ -553,6 +589,85 @@ impl Buckets for TestBuckets {
     }
 }
 
+/// Topics and log groups.
+#[derive(Debug)]
+struct TestBeside {
+    got: Arc<Mutex<Beside>>,
+    faults: Arc<Mutex<BTreeMap<String, Fault>>>,
+    fuse: Arc<Fuse>,
+    changes: Arc<watch::Sender<u64>>,
+}
+
+impl TestBeside {
+    /// Whether it is refused. Hangs, if it is to.
+    async fn refused(&self, name: &str) -> bool {
+        let fault = self.faults.lock().get(name).copied();
+        self.changes.send_modify(|count| *count += 1);
+        match fault {
+            Some(Fault::Hangs) => std::future::pending().await,
+            Some(_) => true,
+            None => self.fuse.step().await,
+        }
+    }
+
+    /// Whether it is done and said to have failed.
+    async fn lost(&self) -> bool {
+        self.changes.send_modify(|count| *count += 1);
+        self.fuse.step().await
+    }
+}
+
+#[async_trait]
+impl Topics for TestBeside {
+    async fn check(&self, _: &TrailKey, topic: &str) -> Result<String, TopicError> {
+        Ok(topic.to_owned())
+    }
+
+    async fn publish(&self, _: &TrailKey, topic: &str, message: &str, once: &str) -> Result<(), TopicError> {
+        let failure = || TopicError::Refused { code: "AuthorizationError".to_owned() };
+        if self.refused(topic).await {
+            return Err(failure());
+        }
+        self.got.lock().told.push((topic.to_owned(), message.to_owned(), once.to_owned()));
+        if self.lost().await { Err(failure()) } else { Ok(()) }
+    }
+}
+
+#[async_trait]
+impl LogGroups for TestBeside {
+    async fn check(&self, _: &TrailKey, _: &LogGroup) -> Result<(), LogGroupError> {
+        Ok(())
+    }
+
+    async fn resume(&self, trail: &TrailKey) -> Result<Option<Position>, LogGroupError> {
+        Ok(self.got.lock().through.get(trail).copied())
+    }
+
+    async fn append(
+        &self,
+        trail: &TrailKey,
+        group: &LogGroup,
+        batches: Vec<LogBatch>,
+        through: Position,
+    ) -> Result<(), LogGroupError> {
+        if self.refused(&group.arn).await {
+            return Err(LogGroupError::Permissions);
+        }
+        {
+            let mut got = self.got.lock();
+            for LogBatch { stream, events } in batches {
+                for (_, record) in events {
+                    let record: Value = serde_json::from_slice(&record).unwrap();
+                    let id = record["eventID"].as_str().unwrap().to_owned();
+                    got.logged.push((group.arn.clone(), stream.clone(), id));
+                }
+            }
+            got.through.insert(trail.clone(), through);
+        }
+        if self.lost().await { Err(LogGroupError::Permissions) } else { Ok(()) }
+    }
+}
+
 #[derive(Debug)]
 struct TestStore {
     inner: Arc<InMemory>,
@@ -633,8 +748,8 @@ impl ObjectStore for TestStore {
 impl World {
     /// Whether no document of any trail's delivery is left.
     pub(super) async fn catalog_is_empty(&self) -> bool {
-        use crate::state::{CHAINS, DIGESTS, FILES, WORKERS};
-        for kind in [WORKERS, CHAINS, FILES, DIGESTS, "trail-status"] {
+        use crate::state::{CHAINS, DIGESTS, FILES, NOTIFICATIONS, WORKERS};
+        for kind in [WORKERS, CHAINS, FILES, DIGESTS, NOTIFICATIONS, "trail-status"] {
             if !self.catalog.list(kind, "", "", 1).await.unwrap().is_empty() {
                 return false;
             }

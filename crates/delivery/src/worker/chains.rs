@@ -7,8 +7,8 @@ use opentrail_catalog::{Change, Expect};
 use opentrail_model::{AccountId, OrganizationId, Region, Timestamp};
 use opentrail_trails::{Trail, TrailKey};
 
+use crate::back_off::BackOff;
 use crate::chain::Chain;
-use crate::put::BackOff;
 use crate::state::{CHAINS, chain_name};
 
 /// Chains by [`chain_name`]. What is changed here is durable with the next commit of the worker.

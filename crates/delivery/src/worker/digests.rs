@@ -3,13 +3,15 @@
 use opentrail_catalog::{CatalogExt, Change, Expect};
 use opentrail_model::Timestamp;
 use opentrail_runtime::CrashPoint;
+use opentrail_trails::Status as _;
 
 use super::{Session, Worker, WorkerError};
+use crate::back_off::BackOff;
 use crate::chain::{Chain, Link};
 use crate::digest::{Contents, PendingDigest, SIGNATURE_ALGORITHM};
 use crate::layout::{self, Root};
 use crate::log_file::{Effort, Sealed};
-use crate::put::{BackOff, Destination, PutError};
+use crate::put::{Destination, PutError};
 use crate::state::{DIGESTS, DeliveredFile, FILES, chain_key};
 
 impl Session<'_> {
@@ -137,7 +139,7 @@ impl Session<'_> {
             );
         }
         let longest = context.settings.longest_pause;
-        self.chains.delay(name, |backoff| backoff.failed(error, now, longest, &*context.random));
+        self.chains.delay(name, |backoff| backoff.failed(error.is_doubtful(), now, longest, &*context.random));
         crate::metrics::failed(key.arn().as_str(), error.status_code().unwrap_or("Timeout"));
         let status = self.status(chain.account, &chain.region).await?;
         if let Some(code) = error.status_code() {

@@ -9,14 +9,16 @@ use opentrail_catalog::{Change, Expect};
 use opentrail_journal::ReadError;
 use opentrail_model::{Position, Timestamp};
 use opentrail_runtime::CrashPoint;
-use opentrail_trails::Trail;
+use opentrail_trails::{Status, Trail};
 
 use super::fold::group_of;
 use super::{Session, Worker, WorkerError};
+use crate::back_off::BackOff;
 use crate::layout::{Group, Root, log_file, suffix};
 use crate::log_file::{Buffer, Effort, Sealed};
-use crate::put::{BackOff, Destination, PutError};
-use crate::state::{Cut, DeliveredFile, FILES, FileIntent, WorkerState, file_key};
+use crate::notifier::Notification;
+use crate::put::{Destination, PutError};
+use crate::state::{Cut, DeliveredFile, FILES, FileIntent, NOTIFICATIONS, WorkerState, file_key};
 
 /// A trail that is so many entries behind the journal's tail compresses in a hurry: at 40,000 records/s, half a second.
 const FAR_BEHIND: u64 = 20_000;
@@ -144,6 +146,9 @@ impl Session<'_> {
                 self.chains.open(file.group.account, &file.group.region, file.organization.as_ref(), now);
             }
         }
+        let told = self.notifications(cut, now);
+        let tells = !told.is_empty();
+        changes.extend(told);
         let groups: Vec<_> = cut.files.iter().zip(&self.put).map(|(file, put)| (&file.group, *put)).collect();
         for (Group { account, region, .. }, _) in groups.into_iter().filter(|(_, put)| *put) {
             let key = &self.worker.key;
@@ -158,6 +163,9 @@ impl Session<'_> {
         // A crash before this commit repeats the puts; after it, nobody reads these records again.
         self.commit(state, changes).await?;
         CrashPoint::DeliveryDelivered.reach();
+        if tells {
+            self.worker.context.notifier.wake(&self.worker.context, &self.worker.key);
+        }
         let arn = self.worker.key.arn();
         let sealed = self.sealed.take().unwrap_or_default();
         for ((file, sealed), _) in cut.files.iter().zip(&sealed).zip(&self.put).filter(|(_, put)| **put) {
@@ -168,13 +176,32 @@ impl Session<'_> {
         Ok(())
     }
 
+    /// What the trail's topic is to be told of the files that are in their bucket: durable with the files' delivery, so
+    /// that a crash loses none.
+    fn notifications(&self, cut: &Cut, now: Timestamp) -> Vec<Change> {
+        let Some(topic) = self.state.trail.as_ref().and_then(|trail| trail.topic.as_ref()) else { return Vec::new() };
+        let put = cut.files.iter().zip(&self.put).filter(|(_, put)| **put);
+        put.map(|(file, _)| {
+            let notification = Notification {
+                topic: topic.arn.clone(),
+                bucket: file.bucket.clone(),
+                key: file.key.clone(),
+                account: file.group.account,
+                region: file.group.region.clone(),
+                delivered: now,
+            };
+            Change::put(NOTIFICATIONS, file_key(&self.worker.key, file), Expect::Anything, &notification)
+        })
+        .collect()
+    }
+
     async fn failed(&mut self, cut: &Cut, error: &PutError, now: Timestamp) -> Result<(), WorkerError> {
         let Worker { key, context, .. } = self.worker;
         if self.cut_backoff.is_clear() {
             tracing::warn!(trail.name = %key, %error, "log files cannot be delivered; trying again with growing pauses");
         }
         crate::metrics::failed(key.arn().as_str(), error.status_code().unwrap_or("Timeout"));
-        self.cut_backoff.failed(error, now, context.settings.longest_pause, &*context.random);
+        self.cut_backoff.failed(error.is_doubtful(), now, context.settings.longest_pause, &*context.random);
         let mut changes = Vec::new();
         for (index, file) in cut.files.iter().enumerate().filter(|(index, _)| !self.put[*index]).collect::<Vec<_>>() {
             debug_assert!(!self.put[index]);

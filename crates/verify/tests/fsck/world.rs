@@ -18,7 +18,7 @@ use opentrail_model::{AccountId, Position, Region, Selectors, Source, Timestamp}
 use opentrail_objects::Store;
 use opentrail_projection::{Feed, Projection};
 use opentrail_runtime::{Clock, ManualClock, SeededRandom, Shutdown, TaskGroup};
-use opentrail_trails::{BucketError, Buckets, Delivery as To, Trail, TrailChange, TrailKey};
+use opentrail_trails::{BucketError, Buckets, Delivery as To, Nowhere, Trail, TrailChange, TrailKey};
 use opentrail_verify::{Area, FsckError, FsckFinding, FsckOptions, FsckReport, fsck};
 use tokio::sync::{OnceCell, watch};
 
@@ -183,6 +183,8 @@ pub fn trail() -> Trail {
         stopped: None,
         selectors: Selectors::default(),
         aggregation: Vec::new(),
+        topic: None,
+        log_group: None,
         tags: Vec::new(),
         created: NOW,
     }
@@ -213,6 +215,8 @@ async fn make(root: &Path) {
         catalog: Arc::clone(&catalog) as Arc<dyn Catalog>,
         feed: Arc::clone(&feed),
         buckets: Arc::new(OneStore(store)),
+        topics: Arc::new(Nowhere),
+        log_groups: Arc::new(Nowhere),
         keys: Arc::new(KeyRing::ephemeral(Arc::new(SeededRandom::new(1)))),
         clock: Arc::clone(&clock) as Arc<dyn Clock>,
         random: Arc::new(SeededRandom::new(2)),
