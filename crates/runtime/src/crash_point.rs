@@ -143,6 +143,10 @@ crash_points! {
     TablesDropped "tables.dropped" "A store is gone; its table is marked so, and lies there still."
     TablesRemoved "tables.removed" "A store is gone, and so is its table; the mark is there still."
 
+    LogsCommit "logs.commit" "Log events that were put are about to be committed."
+    LogsCommitted "logs.committed" "Log events are durable; no follower sees them and nobody was told."
+    LogsMerge "logs.merge" "A chunk of log events is about to take the place of several."
+
     ObjectsStaged "objects.staged" "An object's bytes are durable under another name."
     ObjectsDescribed "objects.described" "An object's metadata is durable; its bytes have not their name."
     ObjectsPlaced "objects.placed" "An object has its name, which is not yet synced."

@@ -1,4 +1,4 @@
-//! awsQuery: a form as the request, XML as the answer; the protocol of `sts` and `iam`.
+//! awsQuery: a form as the request, XML as the answer; the protocol of `sts`, `iam` and `sns`.
 
 mod input;
 mod output;
@@ -9,11 +9,11 @@ use bytes::Bytes;
 use http::{Response, StatusCode};
 use percent_encoding::percent_decode;
 
-pub use input::read_input;
-pub use output::{result_of, xml};
+pub use input::{read_input, value_of};
+pub use output::{result_of, typed_result, xml};
 
 use crate::sigv4::QueryError;
-use crate::{Exception, json as aws_json};
+use crate::{CodedError, Exception, json as aws_json};
 
 /// The content type of requests.
 pub const CONTENT_TYPE_FORM: &str = "application/x-www-form-urlencoded";
@@ -23,6 +23,9 @@ pub const STS_NAMESPACE: &str = "https://sts.amazonaws.com/doc/2011-06-15/";
 
 /// The namespace of IAM's answers, API version 2010-05-08.
 pub const IAM_NAMESPACE: &str = "https://iam.amazonaws.com/doc/2010-05-08/";
+
+/// The namespace of SNS's answers, API version 2010-03-31.
+pub const SNS_NAMESPACE: &str = "http://sns.amazonaws.com/doc/2010-03-31/";
 
 const CONTENT_TYPE_XML: &str = "text/xml";
 
@@ -123,10 +126,15 @@ pub fn respond_xml(namespace: &str, action: &str, result_xml: Option<&str>, requ
 
 /// A failure of the service with that namespace.
 pub fn respond_error(namespace: &str, error: &QueryError, request_id: &str) -> Response<Bytes> {
+    respond_coded(namespace, &error.into(), request_id)
+}
+
+/// As [`respond_error`], of an error that has names in other protocols too.
+pub(crate) fn respond_coded(namespace: &str, error: &CodedError, request_id: &str) -> Response<Bytes> {
     let fault = if error.status.is_server_error() { "Receiver" } else { "Sender" };
     let mut inner = String::new();
     element(&mut inner, "Type", fault);
-    element(&mut inner, "Code", error.code);
+    element(&mut inner, "Code", &error.code);
     element(&mut inner, "Message", &error.message);
     let mut id = String::new();
     element(&mut id, "RequestId", request_id);

@@ -120,11 +120,17 @@ pub struct Map {
     pub(crate) value: &'static Shape,
     pub(crate) min: Option<usize>,
     pub(crate) max: Option<usize>,
+    /// What an entry calls its key and its value in the Query protocol.
+    pub(crate) names: (&'static str, &'static str),
 }
 
 impl Map {
     pub(crate) const fn of(key: &'static Shape, value: &'static Shape) -> Self {
-        Self { key, value, min: None, max: None }
+        Self { key, value, min: None, max: None, names: ("key", "value") }
+    }
+
+    pub(crate) const fn named(self, key: &'static str, value: &'static str) -> Self {
+        Self { names: (key, value), ..self }
     }
 
     pub(crate) const fn length(self, min: Option<usize>, max: Option<usize>) -> Self {

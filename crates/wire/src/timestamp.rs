@@ -63,6 +63,19 @@ pub(crate) mod optional {
     }
 }
 
+/// As [`optional`], for a time that must be there.
+pub(crate) mod required {
+    use super::{Deserialize, Deserializer, Serialize, Serializer, Timestamp, Wire};
+
+    pub(crate) fn serialize<S: Serializer>(time: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
+        Wire(*time).serialize(serializer)
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Timestamp, D::Error> {
+        Ok(Wire::deserialize(deserializer)?.0)
+    }
+}
+
 pub(crate) mod optional_list {
     use super::{Deserialize, Deserializer, Serialize, Serializer, Timestamp, Wire};
 

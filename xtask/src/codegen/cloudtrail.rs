@@ -8,7 +8,7 @@ use anyhow::Result;
 
 use super::HEADER;
 use super::names::{literal, screaming, slice, snake};
-use super::shapes;
+use super::shapes::{self, Outputs};
 use crate::botocore::Botocore;
 use crate::model::Model;
 use crate::output::Output;
@@ -18,7 +18,7 @@ pub(crate) const DIRECTORY: &str = "crates/wire/src/generated";
 
 /// Imports of the files that hold structures; which of them a file needs depends on the model.
 const TYPE_IMPORTS: [(&str, &str); 4] = [
-    ("BTreeMap<", "use std::collections::BTreeMap;\n"),
+    ("BTreeMap", "use std::collections::BTreeMap;\n"),
     ("Timestamp", "use opentrail_model::Timestamp;\n"),
     ("Blob", "use crate::Blob;\n"),
     ("Serialize", "use serde::{Deserialize, Serialize};\n"),
@@ -97,12 +97,18 @@ pub(crate) fn types(structures: &str, uses_structures: bool) -> String {
 }
 
 pub(super) fn imports(code: &str) -> String {
-    TYPE_IMPORTS.iter().filter(|(word, _)| code.contains(word)).map(|(_, import)| *import).collect()
+    let words: BTreeSet<&str> = code.split(|c: char| !c.is_alphanumeric() && c != '_').collect();
+    TYPE_IMPORTS.iter().filter(|(word, _)| words.contains(word)).map(|(_, import)| *import).collect()
 }
 
-/// A file of constraint tables.
+/// A file of constraint tables, of inputs.
 pub(crate) fn tables(model: &Model) -> Result<String> {
-    let tables = shapes::constraints(model)?;
+    tables_of(model, Outputs::Plain)
+}
+
+/// A file of constraint tables, of inputs and perhaps of outputs.
+pub(super) fn tables_of(model: &Model, outputs: Outputs) -> Result<String> {
+    let tables = shapes::constraints(model, outputs)?;
     let used: Vec<&str> = ["List", "Map", "Member", "Shape", "Text", "Whole"]
         .into_iter()
         .filter(|name| tables.contains(&format!("{name}::")) || *name == "Shape")

@@ -110,7 +110,7 @@ pub(crate) fn generate(botocore: &Botocore, output: &mut Output) -> Result<()> {
     let others: Vec<String> = model.operations.keys().filter(|name| !BUILT.contains(&name.as_str())).cloned().collect();
     let missing = BUILT.iter().find(|name| !model.operations.contains_key(**name));
     missing.map_or(Ok(()), |name| Err(anyhow::anyhow!("IAM has no operation {name}")))?;
-    let errors = errors(&model)?;
+    let errors = errors(&model, "iam", BUILT)?;
     model.operations.retain(|name, _| BUILT.contains(&name.as_str()));
     output.rust(
         &format!("{DIRECTORY}/iam.rs"),
@@ -138,12 +138,12 @@ pub(crate) fn generate(botocore: &Botocore, output: &mut Output) -> Result<()> {
 }
 
 /// A constructor for each error that an operation which is built declares.
-fn errors(model: &Model) -> Result<String> {
+pub(super) fn errors(model: &Model, service: &str, built: &[&str]) -> Result<String> {
     let mut code = format!(
-        "{HEADER}\n//! The errors of `iam`, with the codes and statuses that they have on the wire.\n\n\
+        "{HEADER}\n//! The errors of `{service}`, with the codes and statuses that they have on the wire.\n\n\
          use http::StatusCode;\n\nuse crate::sigv4::QueryError;\n\n"
     );
-    for name in declared(model, |operation| BUILT.contains(&operation)) {
+    for name in declared(model, |operation| built.contains(&operation)) {
         let trait_ = model.shape(name)?.error.as_ref().with_context(|| format!("{name} has no code"))?;
         writeln!(
             code,

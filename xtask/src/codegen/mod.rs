@@ -1,15 +1,19 @@
 //! `cargo xtask codegen`: names, types, constraints and errors of the AWS service models, as Rust.
 
 mod cloudtrail;
+mod cloudwatch;
+mod events;
 mod iam;
 mod json_services;
 mod kms;
+mod logs;
 mod names;
 mod operations;
 mod organizations;
 mod part;
 mod s3;
 mod shapes;
+mod sns;
 
 use std::path::PathBuf;
 
@@ -37,9 +41,13 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let botocore = Botocore::open(args.botocore.as_deref())?;
     let mut output = Output::new(if args.check { Mode::Check } else { Mode::Write })?;
     cloudtrail::generate(&botocore, &mut output)?;
+    events::generate(&botocore, &mut output)?;
+    cloudwatch::generate(&botocore, &mut output)?;
     kms::generate(&botocore, &mut output)?;
+    logs::generate(&botocore, &mut output)?;
     iam::generate(&botocore, &mut output)?;
     organizations::generate(&botocore, &mut output)?;
+    sns::generate(&botocore, &mut output)?;
     s3::generate(&botocore, &mut output)?;
     json_services::generate(&botocore, &mut output)?;
     operations::generate(&botocore, &mut output)?;

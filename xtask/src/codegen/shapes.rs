@@ -38,11 +38,24 @@ pub(crate) fn structures(model: &Model) -> Result<String> {
     Ok(code)
 }
 
-/// The constraint tables of everything reachable from inputs, one `static` per shape.
-pub(crate) fn constraints(model: &Model) -> Result<String> {
+/// Whether outputs have tables too: a protocol that types its values needs them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Outputs {
+    /// They do.
+    Tabled,
+    /// They do not.
+    Plain,
+}
+
+/// The constraint tables of everything reachable from inputs, and from outputs where `outputs` says so, one `static` per
+/// shape.
+pub(crate) fn constraints(model: &Model, outputs: Outputs) -> Result<String> {
     let mut reached = BTreeSet::new();
-    for input in model.operations.values().filter_map(|operation| operation.input.as_ref()) {
-        reach(model, &input.shape, &mut reached)?;
+    for operation in model.operations.values() {
+        let output = operation.output.as_ref().filter(|_| outputs == Outputs::Tabled);
+        for reference in operation.input.iter().chain(output) {
+            reach(model, &reference.shape, &mut reached)?;
+        }
     }
     let mut code = String::new();
     for name in &reached {
@@ -129,7 +142,8 @@ fn timestamp_module(model: &Model, target: &Shape, required: bool) -> Result<Opt
         (false, false, _) => None,
         (true, _, false) => Some("crate::timestamp::optional"),
         (_, true, false) => Some("crate::timestamp::optional_list"),
-        (_, _, true) => bail!("a required time has no serde module in crates/wire/src/timestamp.rs yet"),
+        (true, _, true) => Some("crate::timestamp::required"),
+        (_, true, true) => bail!("a required list of times has no serde module in crates/wire/src/timestamp.rs yet"),
     })
 }
 
@@ -170,7 +184,12 @@ fn rule(shape: &Shape) -> Result<String> {
         Kind::Map => {
             let (key, value) = shape.entry()?;
             let (key, value) = (screaming(key), screaming(value));
-            format!("Shape::Map(Map::of(&{key}, &{value}){})", bounds(shape, "length"))
+            let name = |reference: &Option<Reference>| reference.as_ref().and_then(|r| r.location_name.clone());
+            let named = match (name(&shape.key), name(&shape.value)) {
+                (Some(key), Some(value)) => format!(".named({}, {})", literal(&key), literal(&value)),
+                _ => String::new(),
+            };
+            format!("Shape::Map(Map::of(&{key}, &{value}){}{named})", bounds(shape, "length"))
         }
         Kind::Structure => {
             let mut members = String::new();
@@ -204,10 +223,12 @@ fn bounds(shape: &Shape, method: &str) -> String {
 }
 
 /// The pattern, written for Java, in the dialect of the `regex` crate: surrogate pairs become their characters and
-/// `\w`, `\d`, `\s` mean ASCII only. The one look-ahead of the models, in IAM's account alias, says "no two hyphens in a
-/// row", which is written without; how long an alias may be is a constraint of its own.
+/// `\w`, `\d`, `\s` mean ASCII only. The look-aheads of the models are written without: that of IAM's account alias says
+/// "no two hyphens in a row" (how long an alias may be is a constraint of its own), that of EventBridge's path parameters
+/// "not only white space".
 fn rust_pattern(java: &str) -> String {
     let java = java.replace("([a-z0-9]|-(?!-)){1,61}[a-z0-9]", "(-?[a-z0-9])+");
+    let java = java.replace(r"^(?!\s*$).+", r".*[^\s].*");
     let mut out = java.replace(r"\uD800\uDC00-\uDBFF\uDFFF", r"\x{10000}-\x{10FFFF}");
     while let Some(at) = out.find(r"\u") {
         let digits = out[at + 2..at + 6].to_owned();
@@ -227,5 +248,6 @@ mod tests {
             r"[\x{0020}-\x{D7FF}\x{10000}-\x{10FFFF}\t]*"
         );
         assert_eq!(rust_pattern(r"[\w\d]+"), "[[0-9A-Za-z_][0-9]]+");
+        assert_eq!(rust_pattern(r"^(?!\s*$).+"), r".*[^[ \t\n\x0B\f\r]].*");
     }
 }

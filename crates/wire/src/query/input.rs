@@ -13,13 +13,21 @@ use crate::sigv4::QueryError;
 /// `MalformedInput` for what is no number or truth value where one belongs, `ValidationError` in AWS's words for values
 /// that break constraints of the model.
 pub fn read_input<T: DeserializeOwned + Validate>(params: &Params) -> Result<T, QueryError> {
-    let mut value = build(T::shape(), params, "")?.unwrap_or_else(|| Value::Object(Map::new()));
+    let mut value = value_of(T::shape(), params)?;
     let told = |error: InputError| match error {
         InputError::Invalid(_) => QueryError::validation(error.to_string()),
         InputError::Serialization(message) => malformed(message),
     };
     check(T::shape(), &mut value).map_err(told)?;
     typed(value).map_err(told)
+}
+
+/// The parameters as one value of that shape; not yet checked against its constraints.
+///
+/// # Errors
+/// `MalformedInput` for what is no number or truth value where one belongs.
+pub fn value_of(shape: &Shape, params: &Params) -> Result<Value, QueryError> {
+    Ok(build(shape, params, "")?.unwrap_or_else(|| Value::Object(Map::new())))
 }
 
 /// The value named `name` (all parameters, when it is empty); `None` when nothing of it is there.
@@ -46,9 +54,10 @@ fn build(shape: &Shape, params: &Params, name: &str) -> Result<Option<Value>, Qu
         }
         Shape::Map(map) => {
             let mut entries = Map::new();
+            let (key_name, value_name) = map.names;
             for index in 1.. {
-                let Some(key) = params.find(&format!("{name}.entry.{index}.key")) else { break };
-                let value = build(map.value, params, &format!("{name}.entry.{index}.value"))?;
+                let Some(key) = params.find(&format!("{name}.entry.{index}.{key_name}")) else { break };
+                let value = build(map.value, params, &format!("{name}.entry.{index}.{value_name}"))?;
                 entries.insert(key.to_owned(), value.unwrap_or_default());
             }
             (!entries.is_empty()).then_some(Value::Object(entries))
@@ -82,6 +91,7 @@ mod tests {
     use super::super::parse_form;
     use super::*;
     use crate::iam::{CreateLoginProfileInput, CreateUserInput, ListUsersInput, UntagUserInput};
+    use crate::sns::{PublishInput, SubscribeInput};
 
     fn read<T: DeserializeOwned + Validate>(form: &str) -> Result<T, QueryError> {
         read_input(&parse_form(form.as_bytes()).unwrap())
@@ -101,6 +111,16 @@ mod tests {
             Some(true)
         );
         assert_eq!(read::<UntagUserInput>("UserName=a&TagKeys=").unwrap().tag_keys, Vec::<String>::new());
+    }
+
+    #[test]
+    fn maps_are_read_by_the_names_that_the_model_gives_their_entries() {
+        let form = "Message=m&MessageAttributes.entry.1.Name=a&MessageAttributes.entry.1.Value.DataType=Number\
+                    &MessageAttributes.entry.1.Value.StringValue=7";
+        let attributes = read::<PublishInput>(form).unwrap().message_attributes.unwrap();
+        assert_eq!((&*attributes["a"].data_type, attributes["a"].string_value.as_deref()), ("Number", Some("7")));
+        let form = "TopicArn=t&Protocol=sqs&Attributes.entry.1.key=RawMessageDelivery&Attributes.entry.1.value=true";
+        assert_eq!(read::<SubscribeInput>(form).unwrap().attributes.unwrap()["RawMessageDelivery"], "true");
     }
 
     #[test]

@@ -1,10 +1,12 @@
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::element;
+use crate::shape::{Member, Shape};
+use crate::timestamp;
 
 /// Members whose value is a map, which a JSON value cannot tell from a structure.
-const MAPS: &[&str] = &["SummaryMap"];
+const MAPS: &[&str] = &["Attributes", "SummaryMap"];
 
 /// The content of an operation's `…Result` element: the members of its output.
 ///
@@ -38,6 +40,48 @@ pub fn xml(out: &mut String, name: &str, value: &Value) {
         Value::Object(members) => {
             wrapped(out, name, |out| members.iter().for_each(|(name, value)| xml(out, name, value)));
         }
+    }
+}
+
+/// The content of an operation's `…Result` element, from an output in its JSON form: times become ISO 8601 text, maps have
+/// entries.
+pub fn typed_result(shape: &Shape, output: &Value) -> String {
+    let mut out = String::new();
+    if let (Shape::Structure(members), Value::Object(values)) = (shape, output) {
+        typed_members(&mut out, members, values);
+    }
+    out
+}
+
+fn typed_members(out: &mut String, members: &[Member], values: &Map<String, Value>) {
+    for member in members {
+        if let Some(value) = values.get(member.name) {
+            typed_xml(out, member.name, member.shape, value);
+        }
+    }
+}
+
+fn typed_xml(out: &mut String, name: &str, shape: &Shape, value: &Value) {
+    match (shape, value) {
+        (Shape::Timestamp, value) => {
+            let time = timestamp::from_json(value).map(|time| time.format("%Y-%m-%dT%H:%M:%S%.3fZ"));
+            element(out, name, &time.unwrap_or_default());
+        }
+        (Shape::List(list), Value::Array(items)) => wrapped(out, name, |out| {
+            items.iter().for_each(|item| typed_xml(out, "member", list.element, item));
+        }),
+        (Shape::Map(map), Value::Object(entries)) => wrapped(out, name, |out| {
+            for (key, value) in entries {
+                wrapped(out, "entry", |out| {
+                    element(out, "key", key);
+                    typed_xml(out, "value", map.value, value);
+                });
+            }
+        }),
+        (Shape::Structure(members), Value::Object(values)) => {
+            wrapped(out, name, |out| typed_members(out, members, values));
+        }
+        (_, plain) => xml(out, name, plain),
     }
 }
 

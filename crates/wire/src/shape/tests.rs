@@ -200,6 +200,7 @@ fn every_generated_pattern_compiles() {
     crate::iam::Operation::ALL.iter().for_each(|operation| patterns(operation.input_shape(), &mut found));
     crate::organizations::Operation::ALL.iter().for_each(|operation| patterns(operation.input_shape(), &mut found));
     crate::kms::Operation::ALL.iter().for_each(|operation| patterns(operation.input_shape(), &mut found));
+    crate::events::Operation::ALL.iter().for_each(|operation| patterns(operation.input_shape(), &mut found));
     assert!(found.len() > 50, "{}", found.len());
     for pattern in found {
         pattern.matches("");
