@@ -32,7 +32,7 @@ pub(crate) fn escape(bytes: &[u8]) -> Option<usize> {
 
 /// Appends what a string says, given between its quotes, whose escapes are whole. Half of a surrogate pair becomes the
 /// replacement character.
-pub(crate) fn unescape(mut raw: &str, said: &mut String) {
+pub fn unescape(mut raw: &str, said: &mut String) {
     while let Some((before, escape)) = raw.split_once('\\') {
         said.push_str(before);
         let mut rest = escape.chars();

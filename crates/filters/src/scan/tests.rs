@@ -4,6 +4,7 @@ use super::*;
 use crate::found::Scalar;
 use crate::json::Selector;
 use crate::paths::Slot;
+use crate::walk::MAX_DEPTH;
 
 fn paths(selectors: &[&str]) -> Paths {
     let mut paths = Paths::default();
