@@ -1,0 +1,19 @@
+//! The tables of the outbox.
+
+/// Made when they are not there.
+///
+/// An `event` is stored once however many targets get it, and goes with the last `invocation` of it. An invocation is
+/// found by its queue and the time that it is due. `letter` makes it a dead letter.
+pub(super) const TABLES: [&str; 4] = [
+    "CREATE TABLE IF NOT EXISTS position (projection TEXT PRIMARY KEY, position INTEGER NOT NULL) WITHOUT ROWID",
+    "CREATE TABLE IF NOT EXISTS event (id INTEGER PRIMARY KEY AUTOINCREMENT, body BLOB NOT NULL)",
+    "CREATE TABLE IF NOT EXISTS invocation (
+         id INTEGER PRIMARY KEY AUTOINCREMENT, queue TEXT NOT NULL, due INTEGER NOT NULL, created INTEGER NOT NULL,
+         attempts INTEGER NOT NULL, hops INTEGER NOT NULL, event INTEGER NOT NULL, rule TEXT NOT NULL,
+         target BLOB NOT NULL, letter BLOB
+     )",
+    "CREATE INDEX IF NOT EXISTS invocation_due ON invocation (queue, due, id)",
+];
+
+/// Tells whether an event has an invocation left.
+pub(super) const EVENT_INDEX: &str = "CREATE INDEX IF NOT EXISTS invocation_event ON invocation (event)";

@@ -1,0 +1,143 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use opentrail_model::{Position, Timestamp};
+
+use super::{Letter, Matched, NewInvocation, Outbox, OutboxError, Settlement};
+use crate::rule::{Input, RetryPolicy, Target};
+
+const NOW: Timestamp = Timestamp::from_secs(1_767_323_045);
+
+fn target(name: &str) -> Target {
+    Target {
+        id: name.to_owned(),
+        arn: format!("arn:aws:sns:eu-west-1:111122223333:{name}").parse().unwrap(),
+        role_arn: None,
+        input: Input::Event,
+        message_group_id: None,
+        http: None,
+        dead_letter: None,
+        retry: RetryPolicy::DEFAULT,
+    }
+}
+
+fn matched(body: &str, names: &[&str]) -> Matched {
+    let invocation = |name: &&str| NewInvocation {
+        rule: "arn:aws:events:eu-west-1:111122223333:rule/r".into(),
+        target: Arc::new(target(name)),
+        hops: 0,
+    };
+    Matched { body: Bytes::from(body.to_owned()), invocations: names.iter().map(invocation).collect() }
+}
+
+async fn open(dir: &tempfile::TempDir) -> Outbox {
+    Outbox::open(&dir.path().join("events.sqlite"), 10).await.unwrap()
+}
+
+fn queue(name: &str) -> String {
+    target(name).arn.as_str().to_owned()
+}
+
+async fn bodies(outbox: &Outbox, name: &str, now: Timestamp) -> Vec<String> {
+    let due = outbox.due(&queue(name), now, 100).await.unwrap();
+    due.invocations.iter().map(|found| String::from_utf8(found.body.to_vec()).unwrap()).collect()
+}
+
+async fn events(outbox: &Outbox) -> i64 {
+    sqlx::query_scalar("SELECT COUNT(*) FROM event").fetch_one(&outbox.pool).await.unwrap()
+}
+
+#[tokio::test]
+async fn what_is_appended_is_there_after_each_step_and_a_reopening() {
+    let dir = tempfile::tempdir().unwrap();
+    let outbox = open(&dir).await;
+    assert_eq!(outbox.position("p").await.unwrap(), None);
+    outbox.append(&[matched("1", &["a", "b"]), matched("2", &["a"])], Some(("p", Position(7))), NOW).await.unwrap();
+    drop(outbox);
+
+    let outbox = open(&dir).await;
+    assert_eq!((outbox.position("p").await.unwrap(), outbox.pending()), (Some(Position(7)), 3));
+    assert_eq!(outbox.fresh().await.into_iter().collect::<Vec<_>>(), [queue("a"), queue("b")]);
+    assert_eq!(
+        (bodies(&outbox, "a", NOW).await, bodies(&outbox, "b", NOW).await),
+        (vec!["1".into(), "2".into()], vec!["1".into()])
+    );
+
+    let first = outbox.due(&queue("a"), NOW, 1).await.unwrap().invocations.remove(0);
+    let later = NOW + Duration::from_secs(5);
+    outbox.settle(&[(first, Settlement::Again { due: later })], NOW).await.unwrap();
+    drop(outbox);
+
+    let outbox = open(&dir).await;
+    assert_eq!(bodies(&outbox, "a", NOW).await, ["2"]);
+    let due = outbox.due(&queue("a"), later, 100).await.unwrap();
+    assert_eq!(due.invocations.iter().map(|found| found.attempts).collect::<Vec<_>>(), [0, 1]);
+    let settled: Vec<_> = due.invocations.into_iter().map(|found| (found, Settlement::Done)).collect();
+    outbox.settle(&settled, NOW).await.unwrap();
+    drop(outbox);
+
+    let outbox = open(&dir).await;
+    assert_eq!((outbox.pending(), events(&outbox).await), (1, 1), "the event stays for b alone");
+    let last = outbox.due(&queue("b"), NOW, 1).await.unwrap().invocations.remove(0);
+    outbox.settle(&[(last, Settlement::Done)], NOW).await.unwrap();
+    assert_eq!((outbox.pending(), events(&outbox).await), (0, 0));
+}
+
+#[tokio::test]
+async fn a_full_outbox_takes_nothing_and_moves_no_position() {
+    let dir = tempfile::tempdir().unwrap();
+    let outbox = open(&dir).await;
+    let eleven: Vec<Matched> = (0..11).map(|i| matched(&i.to_string(), &["a"])).collect();
+    outbox.append(&eleven, Some(("p", Position(1))), NOW).await.unwrap();
+    let refused = outbox.append(&eleven[..1], Some(("p", Position(2))), NOW).await;
+    assert!(matches!(refused, Err(OutboxError::Full { pending: 11 })), "{refused:?}");
+    assert_eq!(outbox.position("p").await.unwrap(), Some(Position(1)));
+    // What brings nothing is taken all the same.
+    outbox.append(&[], Some(("p", Position(3))), NOW).await.unwrap();
+    assert_eq!(outbox.position("p").await.unwrap(), Some(Position(3)));
+}
+
+#[tokio::test]
+async fn a_dead_letter_begins_anew_in_its_queue() {
+    let dir = tempfile::tempdir().unwrap();
+    let outbox = open(&dir).await;
+    outbox.append(&[matched("1", &["a"])], None, NOW).await.unwrap();
+    let first = outbox.due(&queue("a"), NOW, 1).await.unwrap().invocations.remove(0);
+    let letter = Letter {
+        rule_arn: first.rule.clone(),
+        target_arn: queue("a"),
+        error_code: "NO_RESOURCE".to_owned(),
+        error_message: "gone".to_owned(),
+        exhausted: None,
+        retry_attempts: 0,
+    };
+    let dead = Settlement::Dead { queue: Box::new(target("dead")), letter: letter.clone() };
+    outbox.settle(&[(first, dead)], NOW).await.unwrap();
+    drop(outbox);
+    let outbox = open(&dir).await;
+    assert!(outbox.due(&queue("a"), NOW, 1).await.unwrap().invocations.is_empty());
+    let found = outbox.due(&queue("dead"), NOW, 1).await.unwrap().invocations.remove(0);
+    assert_eq!((found.letter, found.attempts, &found.body[..]), (Some(letter), 0, &b"1"[..]));
+}
+
+#[tokio::test]
+async fn forwarding_is_one_step() {
+    let dir = tempfile::tempdir().unwrap();
+    let outbox = open(&dir).await;
+    outbox.append(&[matched("1", &["bus"])], None, NOW).await.unwrap();
+    let first = outbox.due(&queue("bus"), NOW, 1).await.unwrap().invocations.remove(0);
+    outbox.settle(&[(first, Settlement::Forwarded(matched("1", &["a", "b"])))], NOW).await.unwrap();
+    assert_eq!((outbox.pending(), events(&outbox).await), (2, 1));
+    assert!(bodies(&outbox, "bus", NOW).await.is_empty());
+}
+
+#[tokio::test]
+async fn a_clock_that_was_set_back_does_not_strand_deliveries() {
+    let dir = tempfile::tempdir().unwrap();
+    let outbox = open(&dir).await;
+    outbox.append(&[matched("1", &["a"])], None, NOW).await.unwrap();
+    assert_eq!(bodies(&outbox, "a", NOW - Duration::from_secs(86_400)).await, ["1"]);
+    let due = outbox.due(&queue("a"), NOW - Duration::from_secs(60), 1).await.unwrap();
+    assert_eq!((due.invocations.len(), due.next), (0, Some(NOW)));
+}
