@@ -385,8 +385,27 @@ def compare_verifiers(args, environment, cases):
         say(f"verify {name:<38} best of {len(seconds)}: {min(seconds):8.3f} s   {slowest / min(seconds):7.1f} times validate-logs")
 
 
+def insights(work, args):
+    """Insights: recall, false alarms and delay over labelled workloads; NAB's AWS series; many keys at a high rate."""
+    title("Insights")
+    program = ["cargo", "run", "--quiet", "--release", "-p", "opentrail-insights", "--example", "bench", "--"]
+
+    def run(*options):
+        subprocess.run([*program, *options], cwd=ROOT, check=True)
+
+    run("--accounts", "40")
+    run("--accounts", "2", "--keys", "3000", "--anomalies", "60")
+    run("--load", "12")
+    checkout = work / "nab"
+    clone = ["git", "clone", "--quiet", "--depth", "1", "https://github.com/numenta/NAB.git", str(checkout)]
+    if subprocess.run(clone).returncode == 0:
+        run("--nab", str(checkout))
+    else:
+        say("the Numenta Anomaly Benchmark could not be fetched: left out")
+
+
 PARTS = {"ingest": ingest, "http": http, "trails": trails, "history": history, "gateway": gateway, "verify": verify,
-         "lake": lake}
+         "lake": lake, "insights": insights}
 
 
 def main():

@@ -69,6 +69,8 @@ pub struct EventBatch {
     pub access_key_id: StringArray,
     /// `userIdentity.invokedBy`.
     pub invoked_by: StringArray,
+    /// `userAgent`.
+    pub user_agent: StringArray,
     /// The name that LookupEvents answers as `Username`.
     pub username: StringArray,
     /// `resources`: a list of structs `type`, `arn` (`ARN` or `ARNPrefix`), either of which may be null.
@@ -149,6 +151,7 @@ impl EventBatch {
             user_arn: self.user_arn.slice(from, n),
             access_key_id: self.access_key_id.slice(from, n),
             invoked_by: self.invoked_by.slice(from, n),
+            user_agent: self.user_agent.slice(from, n),
             username: self.username.slice(from, n),
             resources: self.resources.slice(from, n),
             lookup_resources: self.lookup_resources.slice(from, n),
@@ -157,7 +160,7 @@ impl EventBatch {
 
     /// How much memory the batch's columns and changes hold, in bytes. A part of a batch holds all of it.
     pub fn size_bytes(&self) -> usize {
-        let columns: [&dyn Array; 22] = [
+        let columns: [&dyn Array; 23] = [
             &self.position,
             &self.source,
             &self.account,
@@ -177,6 +180,7 @@ impl EventBatch {
             &self.user_arn,
             &self.access_key_id,
             &self.invoked_by,
+            &self.user_agent,
             &self.username,
             &self.resources,
             &self.lookup_resources,
@@ -293,6 +297,11 @@ impl<'a> Event<'a> {
     /// `userIdentity.invokedBy`.
     pub fn invoked_by(self) -> Option<&'a str> {
         text(&self.batch.invoked_by, self.row)
+    }
+
+    /// `userAgent`.
+    pub fn user_agent(self) -> Option<&'a str> {
+        text(&self.batch.user_agent, self.row)
     }
 
     /// LookupEvents' `Username`.

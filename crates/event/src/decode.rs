@@ -50,6 +50,7 @@ struct Columns {
     user_arn: StringBuilder,
     access_key_id: StringBuilder,
     invoked_by: StringBuilder,
+    user_agent: StringBuilder,
     username: StringBuilder,
     resources: ListBuilder<StructBuilder>,
     lookup_resources: ListBuilder<StructBuilder>,
@@ -100,6 +101,7 @@ impl Columns {
             user_arn: texts(rows),
             access_key_id: texts(rows),
             invoked_by: texts(rows),
+            user_agent: texts(rows),
             username: texts(rows),
             resources: pairs(rows, "arn"),
             lookup_resources: pairs(rows, "name"),
@@ -129,6 +131,7 @@ impl Columns {
         self.user_arn.append_option(text(&identity.arn));
         self.access_key_id.append_option(text(&identity.access_key_id).filter(|key| !key.is_empty()));
         self.invoked_by.append_option(text(&identity.invoked_by));
+        self.user_agent.append_option(text(&record.user_agent));
         self.username.append_option(username(&identity));
         if resources {
             self.push_resources(&record);
@@ -180,6 +183,7 @@ impl Columns {
             user_arn: self.user_arn.finish(),
             access_key_id: self.access_key_id.finish(),
             invoked_by: self.invoked_by.finish(),
+            user_agent: self.user_agent.finish(),
             username: self.username.finish(),
             resources: self.resources.finish(),
             lookup_resources: self.lookup_resources.finish(),
@@ -204,6 +208,7 @@ struct Top<'a> {
     error_code: Option<LazyValue<'a>>,
     vpc_endpoint_id: Option<LazyValue<'a>>,
     user_identity: Option<LazyValue<'a>>,
+    user_agent: Option<LazyValue<'a>>,
     resources: Option<LazyValue<'a>>,
     request_parameters: Option<LazyValue<'a>>,
     response_elements: Option<LazyValue<'a>>,
@@ -230,6 +235,7 @@ impl<'a> Top<'a> {
                     "errorCode" => &mut top.error_code,
                     "vpcEndpointId" => &mut top.vpc_endpoint_id,
                     "userIdentity" => &mut top.user_identity,
+                    "userAgent" => &mut top.user_agent,
                     "resources" => &mut top.resources,
                     "requestParameters" => &mut top.request_parameters,
                     "responseElements" => &mut top.response_elements,

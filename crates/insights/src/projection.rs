@@ -1,0 +1,193 @@
+//! Insights as a projection of the journal.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use opentrail_event::{Event, EventBatch};
+use opentrail_model::{AccountId, Position, Source, Timestamp};
+use opentrail_projection::{Projection, ProjectionError};
+use parking_lot::Mutex;
+
+use crate::fold::{Call, Fold, Step};
+use crate::insights::Insights;
+use crate::key::{Category, InsightType, Key};
+use crate::method::Minute;
+use crate::record::{InsightRecord, Told};
+use crate::store::Minutes;
+use crate::switches::{Switch, Switches};
+
+/// How long after a minute's end its last events may still be on their way into the journal.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// Takes the records of Insights: the journal, in a server.
+#[async_trait]
+pub trait InsightSink: std::fmt::Debug + Send + Sync + 'static {
+    /// Appends the records, durably. A record whose `event_id` was appended before is the same and may be left out: after a crash what
+    /// was appended last comes again.
+    ///
+    /// # Errors
+    /// [`ProjectionError`]: whether the records were appended is unknown, and they will come again.
+    async fn append(&self, records: Vec<InsightRecord>) -> Result<(), ProjectionError>;
+}
+
+/// Folds the journal into Insights.
+#[derive(Debug)]
+pub struct InsightsProjection {
+    insights: Arc<Insights>,
+    sink: Arc<dyn InsightSink>,
+    /// The last event, or control, that was folded in.
+    applied: Position,
+    /// What the file reflects.
+    durable: Position,
+}
+
+impl InsightsProjection {
+    /// Folds into `insights` and appends records to `sink`.
+    pub fn new(insights: Arc<Insights>, sink: Arc<dyn InsightSink>) -> Self {
+        Self { insights, sink, applied: Position::START, durable: Position::START }
+    }
+
+    /// Closes minutes until `minute` may open.
+    async fn advance(&mut self, minute: Minute) -> Result<(), ProjectionError> {
+        while self.insights.fold.lock().must_close(minute) {
+            self.close().await?;
+        }
+        self.insights.fold.lock().open(minute);
+        Ok(())
+    }
+
+    /// Closes the open minute: first its records go to the journal, then all of it to the file. A crash in between has the minute
+    /// closed again, with the same records.
+    async fn close(&mut self) -> Result<(), ProjectionError> {
+        let (insights, position) = (Arc::clone(&self.insights), self.applied);
+        let closing = move || close(&insights.fold, &*insights.switches, position);
+        let closed = tokio::task::spawn_blocking(closing).await.map_err(ProjectionError::retry)?;
+        let Some((minute, records)) = closed else { return Ok(()) };
+        if !records.is_empty() {
+            metrics::counter!("opentrail_insights_records_total").increment(records.len() as u64);
+            self.sink.append(records.iter().map(|(_, _, record)| record.clone()).collect()).await?;
+        }
+        self.insights.store.commit(minute, &records).await.map_err(ProjectionError::retry)?;
+        self.durable = position;
+        Ok(())
+    }
+}
+
+/// Closes the open minute in memory: what is to be written, and the records with their keys' numbers and deviations.
+fn close(fold: &Mutex<Fold>, switches: &dyn Switches, position: Position) -> Option<(Minutes, Vec<Told>)> {
+    let mut fold = fold.lock();
+    let find = |key: &Key| switches.find(key.account, key.category, key.insight_type());
+    let step = fold.close(|key| find(key).map(|switch| switch.sensitivity))?;
+    let minutes = Minutes::of(&fold, &step, position);
+    metrics::gauge!("opentrail_insights_keys").set(fold.len() as f64);
+    Some((minutes, records(&fold, &step, find)))
+}
+
+fn records(fold: &Fold, step: &Step, find: impl Fn(&Key) -> Option<Switch>) -> Vec<Told> {
+    let mut records = Vec::new();
+    for (slot, finding) in &step.findings {
+        let Some(tracked) = fold.keys.get(*slot) else { continue };
+        let deviation = tracked.series.deviation();
+        let sources = find(&finding.key).map(|switch| switch.sources).unwrap_or_default();
+        match finding.key.category {
+            Category::Management => records.push((tracked.id, deviation, InsightRecord::new(finding.clone(), None))),
+            Category::Data => records.extend(
+                sources.iter().map(|source| (tracked.id, deviation, InsightRecord::new(finding.clone(), Some(source)))),
+            ),
+        }
+    }
+    records
+}
+
+#[async_trait]
+impl Projection for InsightsProjection {
+    fn name(&self) -> String {
+        "insights".to_owned()
+    }
+
+    async fn resume(&mut self) -> Result<Position, ProjectionError> {
+        let fold = self.insights.store.load(self.insights.most_keys).await.map_err(|error| match error {
+            crate::StoreError::Unavailable(_) => ProjectionError::retry(error),
+            crate::StoreError::Malformed { .. } => ProjectionError::fatal(error),
+        })?;
+        let position = self.insights.store.position().await.map_err(ProjectionError::retry)?;
+        *self.insights.fold.lock() = fold;
+        (self.applied, self.durable) = (position, position);
+        Ok(position)
+    }
+
+    async fn apply(&mut self, batch: &Arc<EventBatch>) -> Result<Position, ProjectionError> {
+        let mut controls = batch.controls.iter().peekable();
+        let mut row = 0;
+        while row < batch.len() {
+            let minute = self.insights.fold.lock().place(Minute::of(batch.event(row).received()));
+            self.advance(minute).await?;
+            // All of the batch that belongs to the open minute, under one lock.
+            let mut fold = self.insights.fold.lock();
+            let open = fold.open.unwrap_or(minute);
+            while row < batch.len() {
+                let event = batch.event(row);
+                if fold.place(Minute::of(event.received())) > open {
+                    break;
+                }
+                while let Some(control) = controls.next_if(|control| control.position < event.position()) {
+                    self.insights.switches.change(control);
+                }
+                count(&mut fold, &event, &*self.insights.switches);
+                self.applied = event.position();
+                row += 1;
+            }
+        }
+        for control in controls {
+            self.insights.switches.change(control);
+        }
+        self.applied = batch.through;
+        Ok(self.durable)
+    }
+
+    async fn idle(&mut self, now: Timestamp) -> Result<Position, ProjectionError> {
+        let minute = Minute::of(now - GRACE);
+        let at = { self.insights.fold.lock().offset };
+        let minute = Minute(minute.0.saturating_add(at));
+        while self.insights.fold.lock().must_close(minute) {
+            self.close().await?;
+        }
+        Ok(self.durable)
+    }
+
+    /// The open minute stays open: its events come again at the next start.
+    async fn finish(&mut self) -> Result<Position, ProjectionError> {
+        Ok(self.durable)
+    }
+}
+
+/// Counts an event that is a call. Imports and events of channels are no calls made now, and a record of Insights is none at all.
+fn count(fold: &mut Fold, event: &Event<'_>, switches: &dyn Switches) {
+    if !matches!(event.source(), Source::Api | Source::Gateway | Source::Records) {
+        return;
+    }
+    let category = match event.category() {
+        "Management" => Category::Management,
+        "Data" => Category::Data,
+        _ => return,
+    };
+    fold.note_event();
+    let (Some(region), Some(event_source), Some(event_name)) = (event.region(), event.event_source(), event.name())
+    else {
+        return;
+    };
+    let account: AccountId = event.account();
+    let call = Call {
+        account,
+        region,
+        event_source,
+        event_name,
+        category,
+        writes: event.read_only() == Some(false),
+        error_code: event.error_code(),
+        user_arn: event.user_arn(),
+        user_agent: event.user_agent(),
+    };
+    fold.count(&call, |insight_type: InsightType| switches.find(account, category, insight_type).is_some());
+}
