@@ -94,7 +94,7 @@ REFUSED_SETTINGS = [
     ({"S3BucketName": "no-such-bucket"}, "S3BucketDoesNotExistException"),
     ({"S3KeyPrefix": "p" * 201}, "InvalidS3PrefixException"),
     ({"S3KeyPrefix": "p/"}, "InvalidS3PrefixException"),
-    ({"SnsTopicName": "topic"}, "UnsupportedOperationException"),
+    ({"SnsTopicName": "no-such-topic"}, "InsufficientSnsTopicPolicyException"),
     ({"SnsTopicName": "t" * 257}, "InvalidSnsTopicNameException"),
     ({"KmsKeyId": "alias/no-such-key"}, "KmsKeyNotFoundException"),
     ({"KmsKeyId": "not a key"}, "InvalidKmsKeyIdException"),
@@ -102,7 +102,7 @@ REFUSED_SETTINGS = [
      "InvalidCloudWatchLogsRoleArnException"),
     ({"CloudWatchLogsRoleArn": "arn:aws:iam::100000000001:role/r"}, "InvalidCloudWatchLogsLogGroupArnException"),
     ({"CloudWatchLogsLogGroupArn": "arn:aws:logs:us-east-1:100000000001:log-group:g:*",
-      "CloudWatchLogsRoleArn": "arn:aws:iam::100000000001:role/r"}, "UnsupportedOperationException"),
+      "CloudWatchLogsRoleArn": "arn:aws:iam::100000000001:role/r"}, "InvalidCloudWatchLogsLogGroupArnException"),
     ({"IsOrganizationTrail": True}, "OrganizationsNotInUseException"),
 ]
 

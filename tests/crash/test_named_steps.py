@@ -486,6 +486,37 @@ def upload_can_be_completed(_, mine):
     assert not mine.s3.list_multipart_uploads(Bucket=mine.place["Bucket"]).get("Uploads")
 
 
+class LogEvents:
+    """A log stream, the messages that were acknowledged, and those that were about to be."""
+
+    def __init__(self, world):
+        self.place = {"logGroupName": f"g-{uuid.uuid4()}", "logStreamName": "s"}
+        self.acknowledged, self.doubtful = [], set()
+        self.logs = world.server.client("logs")
+        self.logs.create_log_group(logGroupName=self.place["logGroupName"])
+        self.logs.create_log_stream(**self.place)
+
+    def put(self):
+        message = str(uuid.uuid4())
+        self.doubtful.add(message)
+        event = {"timestamp": int(time.time() * 1000), "message": message}
+        self.logs.put_log_events(**self.place, logEvents=[event])
+        self.doubtful.remove(message)
+        self.acknowledged.append(message)
+
+
+def put_log_event(_, mine):
+    mine.put()
+
+
+def log_events_are_there_once(_, mine):
+    mine.put()
+    pages = mine.logs.get_paginator("filter_log_events").paginate(logGroupName=mine.place["logGroupName"])
+    found = collections.Counter(event["message"] for page in pages for event in page["events"])
+    assert set(mine.acknowledged) <= set(found) <= {*mine.acknowledged, *mine.doubtful}
+    assert max(found.values()) == 1
+
+
 class Versions(Object):
     """An object in a bucket with versions: those that were acknowledged, and those that may be gone."""
 
@@ -793,6 +824,8 @@ STEPS = [
     *[Step(at, Board, refresh, last_refresh_is_whole, "refresh", 0) for at in
       ["catalog.committed:3", "queries.staged:2", "queries.placed:2", "queries.finished"]],  # fmt: skip
     Step("queries.expired", answered_query, nothing, query_expires),
+    *[Step(at, LogEvents, put_log_event, log_events_are_there_once) for at in
+      ["logs.commit:3", "logs.committed:3", "logs.merge"]],  # fmt: skip
     *[Step(at) for at in ["objects.staged", "objects.described", "objects.placed"]],
     *[Step(at, Object, put_object, object_is_whole, "client") for at in
       ["objects.staged:2", "objects.described:2", "objects.placed:2"]],  # fmt: skip

@@ -7,6 +7,8 @@ mod fsck;
 mod import;
 mod import_into;
 pub(crate) mod output;
+mod pack;
+mod sigma;
 mod sql;
 mod tail;
 mod verify;
@@ -68,6 +70,10 @@ enum Command {
     Sql(sql::SqlArgs),
     /// Print events as they become durable.
     Tail(tail::TailArgs),
+    /// Put up the metric filters and alarms of a benchmark for a trail.
+    Pack(pack::PackArgs),
+    /// Run published Sigma rules on what is recorded, or over what was.
+    Sigma(sigma::SigmaArgs),
     /// Say where other engines read the tables of federated event data stores.
     Federation(federation::FederationArgs),
     /// Say how followed buckets are doing.
@@ -145,6 +151,8 @@ pub(crate) fn main() -> ExitCode {
         Command::Import(args) => block_on(import::run(args)),
         Command::Sql(args) => block_on(sql::run(args)),
         Command::Tail(args) => block_on(tail::run(args)),
+        Command::Pack(args) => block_on(pack::run(args)),
+        Command::Sigma(args) => block_on(sigma::run(args)),
         Command::Federation(args) => block_on(federation::run(args)),
         Command::Follow(args) => block_on(follow::run(args)),
         Command::Verify(args) => block_on(verify::run(args)),

@@ -10,6 +10,7 @@ mod imports;
 mod queries;
 mod reader;
 mod sections;
+mod watch;
 
 use std::fmt;
 use std::path::Path;
@@ -26,6 +27,7 @@ pub(crate) use sections::{
     DeliverySection, DestinationSection, GatewaySection, HistorySection, IngestSection, JournalSection, KmsSection,
     StoresSection, TlsSection, VpcEndpointSection,
 };
+pub(crate) use watch::WatchSection;
 
 /// The checked configuration.
 #[derive(Debug)]
@@ -44,6 +46,7 @@ pub(crate) struct Config {
     pub(crate) destinations: Vec<DestinationSection>,
     pub(crate) follow: Vec<FollowSection>,
     pub(crate) kms: Option<KmsSection>,
+    pub(crate) watch: WatchSection,
     pub(crate) accounts: Vec<AccountSpec>,
 }
 
@@ -118,6 +121,7 @@ impl Config {
             destinations: root.sections("destination", DestinationSection::read),
             follow: root.sections("follow", FollowSection::read),
             kms: KmsSection::read(&mut root),
+            watch: WatchSection::read(&mut root),
             accounts: sections::accounts(&mut root, directory),
         };
         let mut names = std::collections::HashSet::new();

@@ -12,6 +12,7 @@ mod listener;
 mod own_call;
 mod records;
 mod s3;
+mod sigma;
 mod tail;
 
 use std::net::IpAddr;
@@ -37,6 +38,7 @@ pub(crate) use listener::Listener;
 pub(crate) use s3::EmbeddedS3;
 pub(crate) use tail::MOST_WATCHERS;
 
+use crate::serve::Watch;
 use crate::wiring::Recording;
 
 /// What answers on the port. Cheap to clone.
@@ -46,6 +48,8 @@ pub(crate) struct Front(Arc<Parts>);
 pub(crate) struct Parts {
     pub(crate) services: Services,
     pub(crate) kms: Kms,
+    /// Topics, alarms, log groups, rules.
+    pub(crate) watch: Watch,
     /// The endpoint of the KMS that is used instead, if one is.
     pub(crate) kms_elsewhere: Option<String>,
     pub(crate) s3: EmbeddedS3,
@@ -90,10 +94,21 @@ impl Front {
         {
             return answer;
         }
+        // Links in messages of topics are followed by whoever gets them.
+        if request.method() == Method::GET
+            && !request.headers().contains_key(http::header::AUTHORIZATION)
+            && let Some(path) = request.uri().path_and_query()
+            && let Some(answer) = parts.link(path.as_str()).await
+        {
+            return answer::whole(answer);
+        }
         let (head, body) = request.into_parts();
         let service = sigv4::credential(&head).map(|credential| credential.service);
         if head.uri.path() == follow::PATH {
             return follow::answer(parts, peer, head).await;
+        }
+        if let Some(operation) = opentrail_sigma::Operation::at(head.uri.path()) {
+            return sigma::answer(parts, operation, peer, head, body).await;
         }
         let path = head.uri.path();
         let (path_is_records, path_is_tail) = (path == records::PATH, path == tail::PATH);
@@ -109,6 +124,12 @@ impl Front {
 }
 
 impl Parts {
+    /// The answer to a link in a message, when it is one.
+    async fn link(&self, path_and_query: &str) -> Option<Response<Bytes>> {
+        let request_id = self.services.random.uuid().to_string();
+        self.watch.sns.unsigned(path_and_query, &request_id).await
+    }
+
     fn unsigned(&self, path: &str) -> Option<Response<Body>> {
         let text = |status, text: String| {
             let mut response = Response::new(answer::full(Bytes::from(text)));

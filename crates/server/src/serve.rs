@@ -3,6 +3,7 @@
 mod banner;
 mod stores;
 mod trim;
+mod watch;
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -30,11 +31,13 @@ use opentrail_projection::{Feed, run};
 use opentrail_queries::{Queries, QueriesDeps, QueriesOptions};
 use opentrail_runtime::{Clock, CrashPoint, OnError, Random, Shutdown, SystemClock, SystemRandom, TaskGroup};
 use opentrail_stores::{Channels, DataKeys, ResourcePolicies, StoreKms, Stores};
-use opentrail_trails::{Buckets, Nowhere, Trail, TrailChange, Trails};
+use opentrail_trails::{Buckets, Trail, TrailChange, Trails};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Semaphore;
 use tracing::{info, warn};
 
+pub(crate) use self::watch::Watch;
+use self::watch::WatchDeps;
 use crate::boot::{self, DataDir, RootKey};
 use crate::cli::{OK, ServeArgs};
 use crate::config::{Config, ConfigError, FollowSection, GatewaySection, VpcEndpointSection};
@@ -131,12 +134,29 @@ pub(crate) async fn serve(args: ServeArgs) -> anyhow::Result<u8> {
             run(FollowProjection(fold), Arc::clone(&feed), Arc::clone(&clock), projections.shutdown().clone());
         projections.spawn("follow marks", OnError::ShutDown, folding);
     }
+    let scheme = if config.tls.is_some() { "https" } else { "http" };
+    let watch = Watch::open(
+        WatchDeps {
+            section: &config.watch,
+            endpoint: format!("{scheme}://{}", args.listen),
+            data: &data,
+            catalog: &catalog,
+            directory: &directory,
+            keys: &keys,
+            journal: &journal,
+            clock: &clock,
+            random: &random,
+        },
+        &feed,
+        &projections,
+    )
+    .await?;
     let delivery = Delivery::start(DeliveryDeps {
         catalog: Arc::clone(&catalog),
         feed: Arc::clone(&feed),
         buckets: Arc::clone(&buckets),
-        topics: Arc::new(Nowhere),
-        log_groups: Arc::new(Nowhere),
+        topics: watch.topics(),
+        log_groups: watch.log_groups(&directory, &clock),
         keys: Arc::clone(&keys),
         clock: Arc::clone(&clock),
         random: Arc::clone(&random),
@@ -275,8 +295,8 @@ pub(crate) async fn serve(args: ServeArgs) -> anyhow::Result<u8> {
         pending_deletion: config.stores.pending_deletion,
         catalog: Arc::clone(&catalog),
         buckets,
-        topics: Arc::new(Nowhere),
-        log_groups: Arc::new(Nowhere),
+        topics: watch.topics(),
+        log_groups: watch.log_groups(&directory, &clock),
         history,
         public_keys: PublicKeys::new(Arc::clone(&catalog), Arc::clone(&clock)),
         directory: Arc::clone(&directory),
@@ -314,6 +334,7 @@ pub(crate) async fn serve(args: ServeArgs) -> anyhow::Result<u8> {
         calls: intake.clone(),
         services,
         kms,
+        watch: watch.clone(),
         kms_elsewhere: kms_keys.external().map(ExternalKms::endpoint),
         metrics,
         ready: AtomicBool::new(false),
@@ -340,7 +361,6 @@ pub(crate) async fn serve(args: ServeArgs) -> anyhow::Result<u8> {
         tasks: intake.clone(),
     });
     front.set_ready(true);
-    let scheme = if config.tls.is_some() { "https" } else { "http" };
     banner::print(scheme, address, &args.data_dir, &gateways);
 
     wait_for_stop([intake.shutdown(), carriers.shutdown(), projections.shutdown()]).await?;
@@ -353,6 +373,7 @@ pub(crate) async fn serve(args: ServeArgs) -> anyhow::Result<u8> {
     CrashPoint::ServerDrained.reach();
     projections.shutdown().begin();
     projections.join(STOP).await;
+    watch.close().await;
     journal.close().await;
     sqlite.close().await;
     info!("stopped");

@@ -69,9 +69,23 @@ impl Server {
         Ok(Self { endpoint, credentials: credentials()?, http: reqwest::Client::builder().build()? })
     }
 
-    /// Sends a signed request; the answer whatever its status.
+    /// Sends a request that is signed as one to CloudTrail; the answer whatever its status.
     pub(super) async fn send(
         &self,
+        method: Method,
+        region: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: reqwest::Body,
+        payload_hash: &str,
+    ) -> anyhow::Result<reqwest::Response> {
+        self.send_to("cloudtrail", method, region, path, headers, body, payload_hash).await
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "what a signed request is made of")]
+    async fn send_to(
+        &self,
+        service: &str,
         method: Method,
         region: &str,
         path: &str,
@@ -86,23 +100,52 @@ impl Server {
             request = request.header(*name, *value);
         }
         let (mut head, ()) = request.body(())?.into_parts();
-        sign_headers(&mut head, &self.credentials, region, "cloudtrail", payload_hash, SystemClock.now())?;
+        sign_headers(&mut head, &self.credentials, region, service, payload_hash, SystemClock.now())?;
         let response = self.http.request(head.method, &url).headers(head.headers).body(body).send().await;
         response.with_context(|| format!("no answer from {}; is the server running?", self.endpoint))
     }
 
     /// Calls an operation of CloudTrail.
     pub(super) async fn call(&self, region: &str, operation: &str, input: &Value) -> anyhow::Result<Value> {
-        let body = serde_json::to_vec(input)?;
         let target = format!("com.amazonaws.cloudtrail.v20131101.CloudTrail_20131101.{operation}");
-        let headers = [("content-type", "application/x-amz-json-1.1"), ("x-amz-target", target.as_str())];
+        self.json(region, "cloudtrail", "1.1", &target, input).await
+    }
+
+    /// Calls an operation of a service that speaks awsJson of that version.
+    pub(super) async fn json(
+        &self,
+        region: &str,
+        service: &str,
+        version: &str,
+        target: &str,
+        input: &Value,
+    ) -> anyhow::Result<Value> {
+        let body = serde_json::to_vec(input)?;
+        let kind = format!("application/x-amz-json-{version}");
+        let headers = [("content-type", kind.as_str()), ("x-amz-target", target)];
         let hash = hex::encode(opentrail_wire::sigv4::sha256(&body));
-        let response = self.send(Method::POST, region, "/", &headers, body.into(), &hash).await?;
+        let response = self.send_to(service, Method::POST, region, "/", &headers, body.into(), &hash).await?;
         let (status, text) = (response.status(), response.text().await?);
         if !status.is_success() {
+            let operation = target.rsplit('.').next().unwrap_or_default();
             bail!("{operation} failed: {}", error_text(&text));
         }
-        Ok(serde_json::from_str(&text)?)
+        Ok(if text.is_empty() { Value::Null } else { serde_json::from_str(&text)? })
+    }
+
+    /// Makes the topic of that name, or finds it; its ARN.
+    pub(super) async fn create_topic(&self, region: &str, name: &str) -> anyhow::Result<String> {
+        let body = format!("Action=CreateTopic&Version=2010-03-31&Name={name}");
+        let headers = [("content-type", "application/x-www-form-urlencoded")];
+        let hash = hex::encode(opentrail_wire::sigv4::sha256(body.as_bytes()));
+        let response = self.send_to("sns", Method::POST, region, "/", &headers, body.into(), &hash).await?;
+        let text = response.text().await?;
+        let element = |name: &str| {
+            let (_, rest) = text.split_once(&format!("<{name}>"))?;
+            Some(rest.split_once('<')?.0.to_owned())
+        };
+        element("TopicArn")
+            .with_context(|| format!("CreateTopic failed: {}", element("Message").unwrap_or_else(|| text.clone())))
     }
 
     /// Every public key of `region` that was valid between `start` and `end`.

@@ -89,7 +89,7 @@ async fn watch(
         return Err(Exception::new("MethodNotAllowed", message, StatusCode::METHOD_NOT_ALLOWED));
     }
     let started = parts.services.clock.now();
-    let body = json_api::collect(body).await?;
+    let body = json_api::collect(body, json_api::MAX_BODY).await?;
     let service = scope_service(&head);
     let caller = authenticate(&parts.services, &head, BodyHash::Of(&body), service).map_err(refused)?;
     let parameters = serde_json::from_slice(&body).unwrap_or(Value::Null);

@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
 
 use async_trait::async_trait;
 use futures::StreamExt;
@@ -12,7 +11,7 @@ use object_store::{
     CopyOptions, Error, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore,
     PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
 };
-use opentrail_identity::{AccessRequest, Context, Directory, Policy, PolicyUse, Principal, PrincipalKind, SessionInfo};
+use opentrail_identity::{AccessRequest, Context, Directory, Policy, PolicyUse, Principal};
 use opentrail_imports::{Chunk, DestinationError, Destinations, Event, Origin, OriginError, Origins};
 use opentrail_objects::{Store, StoreError, WantedKey};
 use opentrail_runtime::Clock;
@@ -23,6 +22,7 @@ use uuid::Uuid;
 use super::TrailBuckets;
 use super::buckets::CLOUDTRAIL;
 use super::object_keys::StoreKeys;
+use super::service_role::{OnBehalf, take_role};
 
 const NAME: &str = "OpenTrail";
 /// How CloudTrail's sessions of roles are called here; AWS's name is not known.
@@ -105,35 +105,15 @@ impl ImportBuckets {
     /// CloudTrail's session of the role, which must let it be assumed for the event data store. (User Guide, "Required
     /// permissions for copying trail events".)
     fn role(&self, origin: &Origin, destination: &StoreKey) -> std::result::Result<Principal, OriginError> {
-        let refused = || OriginError::Role { role: origin.role.clone() };
-        let role = self.directory.role(&origin.role).ok_or_else(refused)?;
-        let open = self.directory.account(role.account).is_some_and(|account| !account.is_closed());
-        let mut context = Context::new();
-        context.insert("aws:SourceArn", destination.arn().as_str());
-        context.insert("aws:SourceAccount", destination.account.to_string());
-        let trusts = role.trusts_service(CLOUDTRAIL, &context);
-        if !open || !trusts {
-            return Err(refused());
-        }
-        let now = self.clock.now();
-        Ok(Principal {
-            account: role.account,
-            account_alias: None,
-            kind: PrincipalKind::AssumedRole {
-                role_name: role.name.clone(),
-                role_path: role.path.clone(),
-                role_id: role.id.clone(),
-                session_name: SESSION.to_owned(),
-            },
-            access_key_id: String::new(),
-            session: Some(SessionInfo {
-                issued: now,
-                expires: now + Duration::from_secs(60 * 60),
-                mfa: false,
-                source_identity: None,
-                policy: None,
-            }),
-        })
+        let arn = destination.arn();
+        let on_behalf = OnBehalf {
+            service: CLOUDTRAIL,
+            source_arn: arn.as_str(),
+            source_account: destination.account,
+            session: SESSION,
+        };
+        let role = take_role(&self.directory, &origin.role, on_behalf, self.clock.now());
+        role.ok_or_else(|| OriginError::Role { role: origin.role.clone() })
     }
 }
 

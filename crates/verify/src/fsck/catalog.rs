@@ -22,10 +22,16 @@ pub(super) const FILE: &str = "catalog.sqlite";
 const LOG: &str = "catalog.sqlite-wal";
 
 /// Kinds of documents that nothing else on the disk follows from: they must be JSON.
-const PLAIN: [&str; 18] = [
+const PLAIN: [&str; 30] = [
     "channels",
     "dashboard-refreshes",
     "dashboards",
+    "delivery-log-groups",
+    "delivery-notifications",
+    "events-api-destinations",
+    "events-buses",
+    "events-connections",
+    "events-rules",
     "follow-folders",
     "follow-sources",
     "follow-totals",
@@ -41,6 +47,12 @@ const PLAIN: [&str; 18] = [
     "organization-handshakes",
     "organizations",
     "queries",
+    "sns-held-subscriptions",
+    "sns-signing-keys",
+    "sns-subscriptions",
+    "sns-topics",
+    "trail-log-group-status",
+    "trail-notification-status",
 ];
 
 /// What the documents say, by their keys.

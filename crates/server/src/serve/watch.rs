@@ -1,0 +1,168 @@
+//! Watch: topics, log groups, rules, metrics and alarms, Sigma rules. Started in the order in which they build on one another.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use opentrail_catalog::Catalog;
+use opentrail_events::{
+    Couriers, Destinations, Events, EventsOptions, EventsParts, LambdaFunctions, Outbox as Invocations, RecordRules,
+    SqsQueues,
+};
+use opentrail_identity::Directory;
+use opentrail_journal::Journal;
+use opentrail_keys::KeyRing;
+use opentrail_logs::{Logs, MetricFilters};
+use opentrail_monitoring::{Monitoring, Settings};
+use opentrail_outbound::Outbound;
+use opentrail_outbound::aws::AwsCalls;
+use opentrail_projection::{Feed, run};
+use opentrail_runtime::{Clock, OnError, Random, TaskGroup};
+use opentrail_sigma::{Announcer, OwnAccountOnly, Settings as SigmaSettings, Sigma, SigmaApi, SigmaProjection};
+use opentrail_sns::{Outbox as Deliveries, Sns, SnsOptions, SnsParts};
+use opentrail_trails::{LogGroups, Topics};
+
+use crate::config::WatchSection;
+use crate::wiring::{
+    AlarmNews, FilterMetrics, FindingNews, LogGroupTargets, TopicTargets, TrailLogGroups, TrailTopics,
+};
+
+/// Invocations of rules that may wait; then rules wait.
+const MOST_INVOCATIONS: u64 = 1_000_000;
+
+/// What Watch works with.
+pub(super) struct WatchDeps<'a> {
+    pub(super) section: &'a WatchSection,
+    /// Where this server is reached, when the section does not say.
+    pub(super) endpoint: String,
+    pub(super) data: &'a Path,
+    pub(super) catalog: &'a Arc<dyn Catalog>,
+    pub(super) directory: &'a Arc<Directory>,
+    pub(super) keys: &'a Arc<KeyRing>,
+    pub(super) journal: &'a Arc<dyn Journal>,
+    pub(super) clock: &'a Arc<dyn Clock>,
+    pub(super) random: &'a Arc<dyn Random>,
+}
+
+/// The services. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Watch {
+    pub(crate) sns: Sns,
+    pub(crate) monitoring: Arc<Monitoring>,
+    pub(crate) logs: Logs,
+    pub(crate) events: Arc<Events>,
+    invocations: Arc<Invocations>,
+    sigma: Arc<Sigma>,
+    pub(crate) findings: SigmaApi,
+}
+
+impl Watch {
+    /// Opens the services and starts what brings messages out and evaluates alarms; `tasks` are the projections'.
+    pub(super) async fn open(deps: WatchDeps<'_>, feed: &Arc<Feed>, tasks: &TaskGroup) -> anyhow::Result<Self> {
+        let WatchDeps { section, endpoint, data, catalog, directory, keys, journal, clock, random } = deps;
+        let outbound = Outbound::new(section.outbound.clone())?;
+        let (clock_of, random_of) = (|| Arc::clone(clock), || Arc::clone(random));
+        let parts = SnsParts {
+            catalog: Arc::clone(catalog),
+            ring: Arc::clone(keys),
+            directory: Arc::clone(directory),
+            clock: clock_of(),
+            random: random_of(),
+            outbox: Deliveries::open(&data.join("sns.sqlite")).await?,
+            outbound: outbound.clone(),
+        };
+        let options = SnsOptions {
+            public_endpoint: section.public_endpoint.clone().unwrap_or(endpoint),
+            sqs: section.sqs.clone(),
+            mail: section.mail.clone(),
+        };
+        let sns = Sns::new(parts, options)?;
+        tasks.spawn("sns", OnError::ShutDown, sns.clone().run(tasks.shutdown().clone()));
+
+        let (logs, writer) =
+            Logs::open(&data.join("logs.sqlite"), Arc::clone(directory), clock_of(), random_of()).await?;
+        tasks.spawn("log groups", OnError::ShutDown, writer.run(tasks.shutdown().clone()));
+        // Before maintenance: it holds back the merging of what it has not seen.
+        let filters = MetricFilters::new(logs.clone());
+        let maintenance = logs.clone().run_maintenance(tasks.shutdown().clone());
+        tasks.spawn("log groups' maintenance", OnError::Log, maintenance);
+
+        let mut destinations = Destinations::new()
+            .with("sns", Arc::new(TopicTargets(sns.clone())))
+            .with("logs", Arc::new(LogGroupTargets { logs: logs.clone(), clock: clock_of(), random: random_of() }));
+        let calls = AwsCalls::new(outbound.clone(), clock_of());
+        if let Some(at) = section.sqs.clone() {
+            destinations = destinations.with("sqs", Arc::new(SqsQueues::new(calls.clone(), at)));
+        }
+        if let Some(at) = section.lambda.clone() {
+            destinations = destinations.with("lambda", Arc::new(LambdaFunctions::new(calls, at)));
+        }
+        let invocations = Arc::new(Invocations::open(&data.join("events.sqlite"), MOST_INVOCATIONS).await?);
+        let parts = EventsParts {
+            catalog: Arc::clone(catalog),
+            directory: Arc::clone(directory),
+            ring: Arc::clone(keys),
+            journal: Arc::clone(journal),
+            clock: clock_of(),
+            random: random_of(),
+            outbound,
+            destinations,
+            outbox: Arc::clone(&invocations),
+        };
+        let events = Events::open(parts, EventsOptions::default()).await?;
+        let rules = run(RecordRules::new(Arc::clone(&events)), Arc::clone(feed), clock_of(), tasks.shutdown().clone());
+        tasks.spawn("rules", OnError::ShutDown, rules);
+        tasks.spawn(
+            "rule targets",
+            OnError::ShutDown,
+            Couriers::new(Arc::clone(&events)).run(tasks.shutdown().clone()),
+        );
+
+        let (monitoring, alarms) = Monitoring::open(
+            &data.join("metrics.sqlite"),
+            Arc::clone(directory),
+            clock_of(),
+            random_of(),
+            Arc::new(AlarmNews { sns: sns.clone(), events: Arc::clone(&events) }),
+            Settings::default(),
+        )
+        .await?;
+        tasks.spawn("alarms", OnError::ShutDown, alarms.run(tasks.shutdown().clone()));
+        let metrics = monitoring.metrics().clone();
+        let sink = Arc::new(FilterMetrics(metrics.clone()));
+        tasks.spawn("metric filters", OnError::ShutDown, filters.run(sink, tasks.shutdown().clone()));
+
+        let file = data.join("findings.sqlite");
+        let sigma = Sigma::open(&file, Arc::clone(feed), clock_of(), SigmaSettings::default()).await?;
+        let hunter = SigmaProjection::new(Arc::clone(&sigma));
+        let hunting = run(hunter, Arc::clone(feed), clock_of(), tasks.shutdown().clone());
+        tasks.spawn("sigma", OnError::ShutDown, hunting);
+        let news = FindingNews { events: Arc::clone(&events), metrics };
+        let announcer = Announcer::new(Arc::clone(&sigma), Arc::new(news));
+        let shutdown = tasks.shutdown().clone();
+        tasks.spawn("findings", OnError::ShutDown, async move {
+            announcer.run(shutdown).await;
+            Ok::<_, std::convert::Infallible>(())
+        });
+        let findings = SigmaApi::new(Arc::clone(&sigma), Arc::clone(directory), Arc::new(OwnAccountOnly), clock_of());
+        Ok(Self { sns, monitoring: Arc::new(monitoring), logs, events, invocations, sigma, findings })
+    }
+
+    /// The topics that trails tell of their files.
+    pub(super) fn topics(&self) -> Arc<dyn Topics> {
+        Arc::new(TrailTopics(self.sns.clone()))
+    }
+
+    /// The log groups that trails write to.
+    pub(super) fn log_groups(&self, directory: &Arc<Directory>, clock: &Arc<dyn Clock>) -> Arc<dyn LogGroups> {
+        Arc::new(TrailLogGroups { logs: self.logs.clone(), directory: Arc::clone(directory), clock: Arc::clone(clock) })
+    }
+
+    /// Closes the files; everything has ended by then.
+    pub(super) async fn close(&self) {
+        self.sns.close().await;
+        self.monitoring.close().await;
+        self.logs.close().await;
+        self.invocations.close().await;
+        self.sigma.close().await;
+    }
+}
