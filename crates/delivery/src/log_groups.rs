@@ -289,8 +289,10 @@ impl LogFeed {
     /// nowhere. A choice, as with buckets.
     fn go_elsewhere(&mut self) {
         let Some(post) = self.context.registry.post(&self.key) else {
-            // The trail is deleted, and its files are delivered.
-            (self.state.trail, self.selection) = (None, None);
+            // The trail is deleted, and its files are delivered: its group is tried for half an hour more.
+            if self.back_off.may_move() {
+                (self.state.trail, self.selection) = (None, None);
+            }
             return;
         };
         let seen = post.seen.borrow();

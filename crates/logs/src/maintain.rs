@@ -78,7 +78,8 @@ impl Logs {
             dropped: shared.drop_deleted().await?,
             merged: shared.merge().await?,
         };
-        shared.store.forget_filters(shared.passed_by_all().min(*shared.last.borrow())).await?;
+        let last = *shared.last.borrow();
+        shared.store.forget_filters(shared.passed_by_all().min(last)).await?;
         self.expire_queries();
         if done != Maintained::default() {
             shared.store.give_back().await?;

@@ -75,6 +75,11 @@ impl DataDir {
     }
 
     /// A path inside the directory.
+    /// Where it is.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
     pub(crate) fn join(&self, name: &str) -> PathBuf {
         self.path.join(name)
     }

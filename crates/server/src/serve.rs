@@ -139,7 +139,7 @@ pub(crate) async fn serve(args: ServeArgs) -> anyhow::Result<u8> {
         WatchDeps {
             section: &config.watch,
             endpoint: format!("{scheme}://{}", args.listen),
-            data: &data,
+            data: data.path(),
             catalog: &catalog,
             directory: &directory,
             keys: &keys,

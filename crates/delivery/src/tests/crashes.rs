@@ -64,6 +64,12 @@ async fn survive(world: &World, steps: i64, mishap: Mishap) -> bool {
     settle(world, &mut life, &mut crashed, &mut wanted, &["d1"]).await;
     until(world, &mut life, &mut crashed, "the trail is gone", async || world.catalog_is_empty().await).await;
 
+    until(world, &mut life, &mut crashed, "topic and group have everything", async || {
+        let told: BTreeSet<String> = world.told().into_iter().map(|(.., once)| once).collect();
+        world.logged().len() >= wanted.len() && told.len() >= world.log_files().await.len()
+    })
+    .await;
+
     assert_eq!(world.delivered().await, wanted, "{mishap:?} at step {steps}");
     let mut logged: Vec<String> = world.logged().into_iter().map(|(.., id)| id).collect();
     logged.sort();

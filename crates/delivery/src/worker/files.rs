@@ -161,11 +161,13 @@ impl Session<'_> {
         state.finish_cut(cut);
         CrashPoint::DeliveryAllPut.reach();
         // A crash before this commit repeats the puts; after it, nobody reads these records again.
-        self.commit(state, changes).await?;
-        CrashPoint::DeliveryDelivered.reach();
+        let committed = self.commit(state, changes).await;
         if tells {
+            // A commit that is said to have failed may be kept.
             self.worker.context.notifier.wake(&self.worker.context, &self.worker.key);
         }
+        committed?;
+        CrashPoint::DeliveryDelivered.reach();
         let arn = self.worker.key.arn();
         let sealed = self.sealed.take().unwrap_or_default();
         for ((file, sealed), _) in cut.files.iter().zip(&sealed).zip(&self.put).filter(|(_, put)| **put) {

@@ -148,7 +148,9 @@ impl At {
             OutputFormat::Json => println!("{}", serde_json::to_string_pretty(rows)?),
             OutputFormat::Table => {
                 let mut table = output::table(columns);
-                rows.iter().for_each(|found| drop(table.add_row(row(found))));
+                for found in rows {
+                    table.add_row(row(found));
+                }
                 println!("{table}");
             }
         }
@@ -200,7 +202,9 @@ fn told<T>(refused: &[T], row: impl Fn(&T) -> [String; 3]) -> anyhow::Result<u8>
         return Ok(OK);
     }
     let mut table = output::table(&["file", "rule", "why it is refused"]);
-    refused.iter().for_each(|one| drop(table.add_row(row(one))));
+    for one in refused {
+        table.add_row(row(one));
+    }
     anstream::eprintln!("{} {} rules are refused:\n{table}", output::yellow("note:"), refused.len());
     Ok(FOUND_PROBLEMS)
 }

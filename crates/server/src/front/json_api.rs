@@ -122,7 +122,9 @@ async fn perform(
             let answered = opentrail_logs::api(&parts.watch.logs, &call, &head.headers, &body).await;
             resources = answered.resources;
             let (response, going_on) = split(answered.response);
-            frames = going_on;
+            // A stop waits for answers to end.
+            let shutdown = parts.calls.shutdown().clone();
+            frames = going_on.map(|frames| frames.take_until(async move { shutdown.begun().await }).boxed());
             Reply::answer(response)
         }
         other => {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use opentrail_identity::{AccessRequest, Context, Decision, Directory, Principal};
 use opentrail_logs::{GroupPlace, LogEvent, Logs, ServiceBatch};
-use opentrail_model::{AccountId, Position};
+use opentrail_model::Position;
 use opentrail_runtime::Clock;
 use opentrail_trails::{LogBatch, LogGroup, LogGroupError, LogGroups, TrailKey};
 

@@ -28,7 +28,7 @@ impl Destination for TopicTargets {
         let service = Service { name: EVENTS, source_arn: delivery.rule_arn, source_account: delivery.account };
         let message =
             NewMessage { message: String::from_utf8_lossy(delivery.payload).into_owned(), ..NewMessage::default() };
-        let published = self.0.publish_as_service(&service, &delivery.target.arn, message).await;
+        let published = self.0.publish_as_service(&service, delivery.target.arn.as_str(), message).await;
         published.map(drop).map_err(|error| {
             let told = error.to_string();
             match error {
@@ -63,7 +63,7 @@ impl Destination for LogGroupTargets {
 
     async fn deliver(&self, delivery: &Delivery<'_>) -> Result<(), DeliveryFailure> {
         let missing = || DeliveryFailure::later("NO_RESOURCE", format!("there is no {}", delivery.target.arn));
-        let group = GroupPlace::from_arn(&delivery.target.arn).map_err(|_| missing())?;
+        let group = GroupPlace::from_arn(delivery.target.arn.as_str()).map_err(|_| missing())?;
         let failed = |error: &dyn fmt::Display| DeliveryFailure::later("ERROR_FROM_TARGET", error.to_string());
         if !self.logs.has_group(&group).await.map_err(|error| failed(&error))? {
             return Err(missing());
