@@ -26,6 +26,8 @@ AUDITOR_POLICY = {
 }
 
 CONFIG = f"""
+[outbound]
+allow = ["127.0.0.0/8"]
 [delivery]
 max_age = "1s"
 [digest]

@@ -191,7 +191,8 @@ def test_live_tail_shows_what_comes_in(server, logs, group, region):
 def test_the_cli_tails(server, logs, group, region):
     put(logs, group, "before")
     command = [sys.executable, AWS, "logs", "tail", group, "--follow", "--format", "short"]
-    tail = subprocess.Popen(command, env=server.cli_environment(region), stdout=subprocess.PIPE, text=True)
+    environment = server.cli_environment(region) | {"PYTHONUNBUFFERED": "1"}
+    tail = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
     lines: list[str] = []
     reader = threading.Thread(target=lambda: lines.extend(iter(tail.stdout.readline, "")))
     reader.start()

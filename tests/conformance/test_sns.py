@@ -25,9 +25,6 @@ REGION = "us-east-1"
 AWS = pathlib.Path(sys.executable).parent / "aws"
 
 SETTINGS = """
-[outbound]
-allow = ["127.0.0.0/8"]
-
 [sns]
 public_endpoint = "{endpoint}"
 
@@ -178,7 +175,7 @@ def test_topics_are_made_shown_changed_and_deleted(sns, topic):
     assert topic in [entry["TopicArn"] for page in pages for entry in page["Topics"]]
     with refused("InvalidParameter"):
         sns.create_topic(Name="a b")
-    with refused("NotFound"):
+    with refused("NotFound", status=404):
         sns.get_topic_attributes(TopicArn=topic + "-not")
 
 
@@ -191,18 +188,18 @@ def test_topics_have_tags(sns, topic):
 
 @pytest.mark.operation("sns:AddPermission", "sns:RemovePermission")
 def test_other_accounts_may_what_the_policy_says(sns, as_other, topic):
-    with refused("AuthorizationError"):
+    with refused("AuthorizationError", status=403):
         as_other.publish(TopicArn=topic, Message="m")
     sns.add_permission(TopicArn=topic, Label="other", AWSAccountId=[OTHER_ACCOUNT], ActionName=["Publish"])
     assert as_other.publish(TopicArn=topic, Message="m")["MessageId"]
     sns.remove_permission(TopicArn=topic, Label="other")
-    with refused("AuthorizationError"):
+    with refused("AuthorizationError", status=403):
         as_other.publish(TopicArn=topic, Message="m")
 
 
 def test_users_need_a_policy_of_their_own(sns_server, topic):
     reader = sns_server.client("sns", REGION, (READER.id, READER.secret))
-    with refused("AuthorizationError"):
+    with refused("AuthorizationError", status=403):
         reader.publish(TopicArn=topic, Message="m")
 
 

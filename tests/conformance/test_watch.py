@@ -159,8 +159,8 @@ def test_the_topic_of_a_trail_is_told_of_its_log_files(tmp_path, webhook):
         assert "LatestNotificationError" not in status()
 
 
-def test_a_topic_that_cloudtrail_may_not_publish_to_is_refused(server, client):
+def test_a_topic_that_cloudtrail_may_not_publish_to_is_refused(client, bucket):
     trails, sns = client("cloudtrail"), client("sns")
     topic = sns.create_topic(Name="closed")["TopicArn"]
     with pytest.raises(trails.exceptions.InsufficientSnsTopicPolicyException, match="topic policy is incorrect"):
-        trails.create_trail(Name="closed-topic", S3BucketName="conformance-logs", SnsTopicName=topic)
+        trails.create_trail(Name="closed-topic", S3BucketName=bucket, SnsTopicName=topic)

@@ -23,7 +23,6 @@ pub(crate) fn trail(trail: &Trail) -> wire::Trail {
         has_insight_selectors: Some(false),
         is_organization_trail: Some(trail.organization.is_some()),
         recursive_logging: Some(trail.recursive_logging),
-        ..wire::Trail::default()
     }
 }
 
@@ -44,7 +43,6 @@ pub(crate) fn created(trail: &Trail) -> wire::CreateTrailOutput {
         log_file_validation_enabled: Some(trail.log_file_validation),
         is_organization_trail: Some(trail.organization.is_some()),
         recursive_logging: Some(trail.recursive_logging),
-        ..wire::CreateTrailOutput::default()
     }
 }
 
@@ -65,6 +63,5 @@ pub(crate) fn updated(trail: &Trail) -> wire::UpdateTrailOutput {
         log_file_validation_enabled: Some(trail.log_file_validation),
         is_organization_trail: Some(trail.organization.is_some()),
         recursive_logging: Some(trail.recursive_logging),
-        ..wire::UpdateTrailOutput::default()
     }
 }

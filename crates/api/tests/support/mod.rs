@@ -124,8 +124,6 @@ impl Api {
             catalog: catalog.clone(),
             engine: Arc::new(TestEngine),
             buckets: buckets.clone(),
-            topics: beside.clone(),
-            log_groups: beside.clone(),
             signer: Signer::new(catalog.clone(), keys.clone()),
             keys: DataKeys::none(clock.clone(), random.clone()),
             clock: clock.clone(),
