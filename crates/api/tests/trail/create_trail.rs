@@ -112,7 +112,7 @@ async fn bad_settings_are_refused_by_their_own_errors() {
     api.buckets.set_key("alias/closed", Err(KeyError::AccessDenied { key, bucket }));
     let (key, reason) = ("alias/off".to_owned(), "it is disabled".to_owned());
     api.buckets.set_key("alias/off", Err(KeyError::Unusable { key, reason }));
-    let cases: [(Value, &str, &str); 24] = [
+    let cases: [(Value, &str, &str); 29] = [
         (
             json!({ "Name": "ab" }),
             "InvalidTrailNameException",
