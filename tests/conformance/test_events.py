@@ -94,7 +94,6 @@ def send_to(events, target: dict, pattern: str, **rule):
     assert answer["FailedEntryCount"] == 0
 
 
-@pytest.mark.operation("CreateEventBus", "DescribeEventBus", "ListEventBuses", "UpdateEventBus", "DeleteEventBus")
 def test_buses_come_and_go(events, region):
     arn = events.create_event_bus(Name="shop", Description="d")["EventBusArn"]
     assert arn == f"arn:aws:events:{region}:{ACCOUNT}:event-bus/shop"
@@ -111,7 +110,6 @@ def test_buses_come_and_go(events, region):
         events.describe_event_bus(Name="shop")
 
 
-@pytest.mark.operation("PutPermission", "RemovePermission")
 def test_another_account_needs_the_buss_permission(events, client, region):
     bus = f"arn:aws:events:{region}:{ACCOUNT}:event-bus/default"
     theirs = client("events", region, OTHER)
@@ -129,10 +127,6 @@ def test_another_account_needs_the_buss_permission(events, client, region):
     assert "Policy" not in events.describe_event_bus()
 
 
-@pytest.mark.operation(
-    "PutRule", "DescribeRule", "ListRules", "EnableRule", "DisableRule", "DeleteRule", "TagResource", "UntagResource",
-    "ListTagsForResource",
-)
 def test_a_rule_is_told_of_as_it_was_put(events, region):
     tags = [{"Key": "team", "Value": "audit"}]
     arn = events.put_rule(Name="r", EventPattern=IAM_PATTERN, Description="d", Tags=tags)["RuleArn"]
@@ -170,7 +164,6 @@ def test_rules_are_listed_in_pages(events):
     assert "NextToken" not in second
 
 
-@pytest.mark.operation("TestEventPattern")
 def test_patterns_are_judged(events):
     event = {
         "id": "1",
@@ -191,7 +184,6 @@ def test_patterns_are_judged(events):
         events.put_rule(Name="r", ScheduleExpression="rate(5 minutes)")
 
 
-@pytest.mark.operation("PutTargets", "RemoveTargets", "ListTargetsByRule", "ListRuleNamesByTarget")
 def test_targets_are_checked_and_told_of(events, webhook):
     arn = destination(events, webhook.url("/hook"))
     events.put_rule(Name="r", EventPattern=IAM_PATTERN)
@@ -212,11 +204,6 @@ def test_targets_are_checked_and_told_of(events, webhook):
     assert events.list_targets_by_rule(Rule="r")["Targets"] == []
 
 
-@pytest.mark.operation(
-    "CreateConnection", "DescribeConnection", "ListConnections", "UpdateConnection", "DeauthorizeConnection",
-    "DeleteConnection", "CreateApiDestination", "DescribeApiDestination", "ListApiDestinations",
-    "UpdateApiDestination", "DeleteApiDestination",
-)
 def test_connections_keep_their_secrets(events, webhook):
     arn = destination(events, webhook.url("/hook"), InvocationRateLimitPerSecond=10)
     told = events.describe_connection(Name="c")
@@ -239,7 +226,6 @@ def test_connections_keep_their_secrets(events, webhook):
         destination(events, "http://169.254.169.254/latest/meta-data")
 
 
-@pytest.mark.operation("PutEvents")
 def test_an_event_goes_from_a_rule_to_a_webhook(events, webhook, region):
     arn = destination(events, webhook.url("/hooks/*"))
     pattern = json.dumps({"source": ["shop"], "detail": {"price": [{"numeric": [">", 4]}]}})

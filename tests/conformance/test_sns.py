@@ -161,8 +161,6 @@ def confirmed(sns, site, topic, path, **settings):
     return page.split("<SubscriptionArn>")[1].split("<")[0]
 
 
-@pytest.mark.operation("sns:CreateTopic", "sns:GetTopicAttributes", "sns:SetTopicAttributes", "sns:ListTopics",
-                       "sns:DeleteTopic")
 def test_topics_are_made_shown_changed_and_deleted(sns, topic):
     assert sns.create_topic(Name=topic.rsplit(":", 1)[1])["TopicArn"] == topic
     attributes = sns.get_topic_attributes(TopicArn=topic)["Attributes"]
@@ -179,14 +177,12 @@ def test_topics_are_made_shown_changed_and_deleted(sns, topic):
         sns.get_topic_attributes(TopicArn=topic + "-not")
 
 
-@pytest.mark.operation("sns:TagResource", "sns:UntagResource", "sns:ListTagsForResource")
 def test_topics_have_tags(sns, topic):
     sns.tag_resource(ResourceArn=topic, Tags=[{"Key": "a", "Value": "1"}, {"Key": "b", "Value": ""}])
     sns.untag_resource(ResourceArn=topic, TagKeys=["a"])
     assert sns.list_tags_for_resource(ResourceArn=topic)["Tags"] == [{"Key": "b", "Value": ""}]
 
 
-@pytest.mark.operation("sns:AddPermission", "sns:RemovePermission")
 def test_other_accounts_may_what_the_policy_says(sns, as_other, topic):
     with refused("AuthorizationError", status=403):
         as_other.publish(TopicArn=topic, Message="m")
@@ -203,7 +199,6 @@ def test_users_need_a_policy_of_their_own(sns_server, topic):
         reader.publish(TopicArn=topic, Message="m")
 
 
-@pytest.mark.operation("sns:Subscribe", "sns:Publish", "sns:ListSubscriptions", "sns:ListSubscriptionsByTopic")
 @pytest.mark.parametrize("version", ["1", "2"])
 def test_an_endpoint_gets_signed_notifications(sns, site, topic, version):
     sns.set_topic_attributes(TopicArn=topic, AttributeName="SignatureVersion", AttributeValue=version)
@@ -227,7 +222,6 @@ def test_an_endpoint_gets_signed_notifications(sns, site, topic, version):
         verify(document | {"Message": "another"})
 
 
-@pytest.mark.operation("sns:Unsubscribe", "sns:ConfirmSubscription")
 def test_links_end_and_restore_a_subscription(sns, site, topic):
     confirmed(sns, site, topic, "/hook")
     sns.publish(TopicArn=topic, Message="m")
@@ -253,7 +247,6 @@ def test_endpoints_inside_are_refused(sns, topic, url):
         sns.subscribe(TopicArn=topic, Protocol="http", Endpoint=url)
 
 
-@pytest.mark.operation("sns:SetSubscriptionAttributes", "sns:GetSubscriptionAttributes")
 def test_filters_decide_and_failures_are_retried(sns, site, topic):
     arn = confirmed(sns, site, topic, "/hook", Attributes={"FilterPolicy": json.dumps({"kind": [{"prefix": "al"}]})})
     policy = {"healthyRetryPolicy": {"numRetries": 2, "minDelayTarget": 1, "maxDelayTarget": 1}}
@@ -270,7 +263,6 @@ def test_filters_decide_and_failures_are_retried(sns, site, topic):
         assert json.loads(site.next("/hook")[1])["Message"] == "alarm"
 
 
-@pytest.mark.operation("sns:PublishBatch")
 def test_batches_reach_queues_and_what_is_refused_the_dead_letter_queue(sns, sqs, site, topic):
     url, arn = make_queue(sqs, "notifications")
     subscription = sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn, Attributes={"RawMessageDelivery": "true"},
