@@ -517,6 +517,46 @@ def log_events_are_there_once(_, mine):
     assert max(found.values()) == 1
 
 
+class Watched:
+    """A trail with a log group and a topic, and what was acknowledged since it logs."""
+
+    def __init__(self, world):
+        self.name = f"w-{uuid.uuid4().hex[:12]}"
+        self.group = f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:{self.name}"
+        client = world.server.client
+        client("logs").create_log_group(logGroupName=self.name)
+        service = {"Effect": "Allow", "Principal": {"Service": "cloudtrail.amazonaws.com"}}
+        policy = lambda statement: json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+        role = client("iam").create_role(RoleName=self.name, AssumeRolePolicyDocument=policy(service | {"Action": "sts:AssumeRole"}))
+        client("iam").put_role_policy(RoleName=self.name, PolicyName="logs",
+                                      PolicyDocument=policy({"Effect": "Allow", "Action": "logs:*", "Resource": "*"}))  # fmt: skip
+        topic = client("sns").create_topic(Name=self.name)["TopicArn"]
+        publish = policy(service | {"Action": "sns:Publish", "Resource": topic})
+        client("sns").set_topic_attributes(TopicArn=topic, AttributeName="Policy", AttributeValue=publish)
+        world.trails.create_trail(Name=self.name, S3BucketName="trail-logs", S3KeyPrefix=self.name, IsMultiRegionTrail=True,
+                                  SnsTopicName=self.name, CloudWatchLogsLogGroupArn=f"{self.group}:*",
+                                  CloudWatchLogsRoleArn=role["Role"]["Arn"])  # fmt: skip
+        world.trails.start_logging(Name=self.name)
+        self.since = len(world.acknowledged)
+
+
+def group_and_topic_have_everything(world, mine):
+    world.put()
+    wanted = set(world.acknowledged[mine.since:])
+    logs = world.server.client("logs")
+
+    def found():
+        pages = logs.get_paginator("filter_log_events").paginate(logGroupName=mine.name)
+        return collections.Counter(json.loads(event["message"])["eventID"] for page in pages for event in page["events"])
+
+    wait_until(lambda: wanted <= set(found()), "the log group's events")
+    assert max(found().values()) == 1, "an event twice in the log group"
+    status = lambda: world.trails.get_trail_status(Name=mine.name)
+    wait_until(lambda: status().get("LatestNotificationTime"), "a notification")
+    assert "LatestNotificationError" not in status() and "LatestCloudWatchLogsDeliveryError" not in status()
+    world.trails.delete_trail(Name=mine.name)
+
+
 class Versions(Object):
     """An object in a bucket with versions: those that were acknowledged, and those that may be gone."""
 
@@ -824,6 +864,7 @@ STEPS = [
     *[Step(at, Board, refresh, last_refresh_is_whole, "refresh", 0) for at in
       ["catalog.committed:3", "queries.staged:2", "queries.placed:2", "queries.finished"]],  # fmt: skip
     Step("queries.expired", answered_query, nothing, query_expires),
+    *[Step(at, Watched, after=group_and_topic_have_everything) for at in ["delivery.logged", "delivery.notified"]],
     *[Step(at, LogEvents, put_log_event, log_events_are_there_once) for at in
       ["logs.commit:3", "logs.committed:3", "logs.merge"]],  # fmt: skip
     *[Step(at) for at in ["objects.staged", "objects.described", "objects.placed"]],
