@@ -4,9 +4,9 @@
 //! after a wildcard character", and says neither how it counts nor where it ends. (User Guide, "Comparison operators for
 //! use in event patterns", wildcard matching complexity.) Counted here are, over all beginnings of values, the wildcards
 //! that a value may be within and the texts after a wildcard that it may be in the midst of; at most [`MAX`] at once. That
-//! is what Event Ruler's own measure comes to, and agrees with what is known to be taken and refused by EventBridge:
-//! three of `*:stack/name/*` are taken, four are not, nor is `*:*:*:*:*:event-bus/*`. Our own matching is linear, and
-//! would not need a bound.
+//! is a guess of ours, which agrees with the little that is known to be taken and refused by EventBridge: three of
+//! `*:stack/name/*` are taken, four are not, nor is `*:*:*:*:*:event-bus/*`. Our own matching is linear, and would not need
+//! a bound.
 
 use hashbrown::HashSet;
 
