@@ -192,7 +192,7 @@ async fn load(paths: &[PathBuf], at: &At) -> anyhow::Result<u8> {
             refused.extend(more);
         }
     }
-    println!("{loaded} rules run on the account's events from now on.");
+    println!("Rules that run on the account's events from now on: {loaded}");
     told(&refused, |refused| ["File", "Rule", "Reason"].map(|name| text(&refused[name])))
 }
 
@@ -205,7 +205,7 @@ fn told<T>(refused: &[T], row: impl Fn(&T) -> [String; 3]) -> anyhow::Result<u8>
     for one in refused {
         table.add_row(row(one));
     }
-    anstream::eprintln!("{} {} rules are refused:\n{table}", output::yellow("note:"), refused.len());
+    anstream::eprintln!("{} rules that are refused: {}\n{table}", output::yellow("note:"), refused.len());
     Ok(FOUND_PROBLEMS)
 }
 
@@ -220,7 +220,7 @@ async fn list(at: &At) -> anyhow::Result<u8> {
 async fn remove(ids: &[String], at: &At) -> anyhow::Result<u8> {
     let answer = at.call(Operation::RemoveSigmaRules, &json!({ "Ids": ids })).await?;
     let unknown = answer["NotFound"].as_array().cloned().unwrap_or_default();
-    println!("{} rules are gone.", ids.len() - unknown.len());
+    println!("Rules that are gone: {}", ids.len() - unknown.len());
     for id in &unknown {
         anstream::eprintln!("{} there is no rule {}", output::yellow("note:"), text(id));
     }
@@ -247,7 +247,7 @@ async fn hunt_history(paths: &[PathBuf], since: Duration, at: &At) -> anyhow::Re
     let mut found: Vec<Finding> = Vec::new();
     let nobody: AccountId = "000000000000".parse()?;
     let hunted = hunt(&rules, nobody, records, |finding| found.push(finding), |_| {});
-    anstream::eprintln!("{} rules over {} events: {} findings.", rules.len(), hunted.records, hunted.findings);
+    anstream::eprintln!("rules: {}; events: {}; findings: {}", rules.len(), hunted.records, hunted.findings);
     let rows: Vec<Value> = found.iter().map(Finding::detail).collect();
     at.print(&rows, &["time", "level", "rule", "event", "id"], |finding| {
         let event = &finding["Record"]["eventName"];
