@@ -5,7 +5,7 @@
 //! keeps the position beside the events, so that *a crash* at any instruction repeats nothing; one elsewhere may get the
 //! events of one append twice. A group that refuses or hangs holds up its own trail's events only.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -58,7 +58,7 @@ impl FeedState {
 #[derive(Debug)]
 pub(crate) struct LogFeeds {
     groups: Arc<dyn LogGroups>,
-    running: Mutex<BTreeMap<TrailKey, ()>>,
+    running: Mutex<BTreeSet<TrailKey>>,
 }
 
 impl LogFeeds {
@@ -89,7 +89,7 @@ pub(crate) async fn resume(context: &Arc<Context>, seen: Position) -> Result<(),
 
 /// Sees to it, durably, that a trail which has a log group from `position` on has a task that reads that very entry.
 pub(crate) async fn begin(context: &Arc<Context>, key: &TrailKey, position: Position) -> Result<(), CatalogError> {
-    if context.log_feeds.running.lock().contains_key(key) {
+    if context.log_feeds.running.lock().contains(key) {
         return Ok(());
     }
     let state = FeedState { cursor: Position(position.0.saturating_sub(1)), trail: None };
@@ -103,7 +103,7 @@ pub(crate) async fn begin(context: &Arc<Context>, key: &TrailKey, position: Posi
 }
 
 fn spawn(context: &Arc<Context>, key: TrailKey, state: FeedState) {
-    context.log_feeds.running.lock().insert(key.clone(), ());
+    context.log_feeds.running.lock().insert(key.clone());
     let progress = context.feed.follow(format!("log-group/{key}"), state.cursor);
     let shutdown = context.tasks.shutdown().clone();
     let feed = LogFeed {

@@ -156,6 +156,16 @@ impl At {
         }
         Ok(())
     }
+
+    /// Findings as `ListFindings` answers them.
+    fn print_findings(&self, found: &[Value]) -> anyhow::Result<()> {
+        self.print(found, &["time", "level", "rule", "event", "id"], |finding| {
+            let event = &finding["Record"]["eventName"];
+            [&finding["Time"], &finding["Rule"]["Level"], &finding["Rule"]["Title"], event, &finding["EventId"]]
+                .map(text)
+                .to_vec()
+        })
+    }
 }
 
 pub(super) async fn run(args: SigmaArgs) -> anyhow::Result<u8> {
@@ -166,12 +176,7 @@ pub(super) async fn run(args: SigmaArgs) -> anyhow::Result<u8> {
         SigmaCommand::Findings { level, rule, tag, count, at } => {
             let input = json!({ "Level": level, "Rule": rule, "Tag": tag });
             let found = at.pages(Operation::ListFindings, input, "Findings", count).await?;
-            at.print(&found, &["time", "level", "rule", "event", "id"], |finding| {
-                let event = &finding["Record"]["eventName"];
-                [&finding["Time"], &finding["Rule"]["Level"], &finding["Rule"]["Title"], event, &finding["EventId"]]
-                    .map(text)
-                    .to_vec()
-            })?;
+            at.print_findings(&found)?;
             Ok(OK)
         }
         SigmaCommand::Hunt { paths, since, at } => hunt_history(&paths, since, &at).await,
@@ -249,12 +254,7 @@ async fn hunt_history(paths: &[PathBuf], since: Duration, at: &At) -> anyhow::Re
     let hunted = hunt(&rules, nobody, records, |finding| found.push(finding), |_| {});
     anstream::eprintln!("rules: {}; events: {}; findings: {}", rules.len(), hunted.records, hunted.findings);
     let rows: Vec<Value> = found.iter().map(Finding::detail).collect();
-    at.print(&rows, &["time", "level", "rule", "event", "id"], |finding| {
-        let event = &finding["Record"]["eventName"];
-        [&finding["Time"], &finding["Rule"]["Level"], &finding["Rule"]["Title"], event, &finding["EventId"]]
-            .map(text)
-            .to_vec()
-    })?;
+    at.print_findings(&rows)?;
     Ok(if found.is_empty() { refused_code } else { FOUND_PROBLEMS })
 }
 
