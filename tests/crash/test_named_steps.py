@@ -25,6 +25,7 @@ sys.path += [str(TESTS / "crash"), str(TESTS / "system")]
 import stored  # noqa: E402
 from commands import opentrail, opentrail_offline  # noqa: E402
 from following import FakeQueue, key_at, put_log, s3_notice  # noqa: E402
+from test_insight_steps import INSIGHT_STEPS  # noqa: E402
 from importing import key_of, log_file, make_role, source, wait_for_import  # noqa: E402
 from opentrail_server import ACCOUNT, BUCKET_POLICY, REGION, Server, binary, record, wait_until  # noqa: E402
 from random_kills import Writer, judge  # noqa: E402
@@ -948,7 +949,7 @@ def test_a_kill_at_a_step_of_the_first_start_leaves_a_directory_that_starts(tmp_
 
 def test_every_crash_point_of_the_server_has_a_test():
     lines = subprocess.run([binary(), "crash-points"], capture_output=True, text=True, check=True).stdout.splitlines()
-    tested = {step.at.split(":")[0] for step in STEPS} | set(FIRST_STEPS)
+    tested = {step.at.split(":")[0] for step in STEPS} | set(FIRST_STEPS) | set(INSIGHT_STEPS)
     assert {line.split()[0] for line in lines} == tested
 
 

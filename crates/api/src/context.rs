@@ -11,6 +11,7 @@ use opentrail_history::History;
 use opentrail_iam::Iam;
 use opentrail_identity::{Call, Directory};
 use opentrail_imports::Imports;
+use opentrail_insights::Insights;
 use opentrail_keys::KeyRing;
 use opentrail_model::{AccountId, Region, Timestamp};
 use opentrail_organizations::Organizations;
@@ -60,6 +61,8 @@ pub struct Services {
     pub log_groups: Arc<dyn LogGroups>,
     /// What LookupEvents reads.
     pub history: History,
+    /// What Insights knows.
+    pub insights: Arc<Insights>,
     /// What ListPublicKeys reads.
     pub public_keys: PublicKeys,
     /// Who may do what, and the roles that can be assumed.

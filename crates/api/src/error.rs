@@ -7,6 +7,7 @@ use opentrail_dashboards::{DashboardError, ScheduleError};
 use opentrail_generate::{GenerateError, Refusal};
 use opentrail_history::HistoryError;
 use opentrail_imports::{ImportError, OriginError};
+use opentrail_insights::StoreError as InsightsStoreError;
 use opentrail_model::ParseTrailNameError;
 use opentrail_queries::{InvalidStatement, PlanError, QueryError, ResultsError};
 use opentrail_selectors::SelectorError;
@@ -22,6 +23,7 @@ use crate::delegation::DelegationError;
 use crate::event::AttributeError;
 use crate::event_configuration::EventConfigurationError;
 use crate::import::{ImportInputError, ImportReferenceError, SourceError};
+use crate::insight::InsightError;
 use crate::page_token::PageTokenError;
 use crate::policy::{RuleError, TargetError};
 use crate::query::{DeliveryUriError, QueryReferenceError, StatementError};
@@ -617,6 +619,41 @@ impl From<OriginError> for ApiError {
             | OriginError::Role { .. }
             | OriginError::AccessDenied { .. } => Exception::invalid_import_source(message),
             OriginError::Unavailable { .. } => Exception::service_unavailable(message),
+        })
+    }
+}
+
+impl From<InsightError> for ApiError {
+    fn from(error: InsightError) -> Self {
+        let message = error.to_string();
+        Self(match error {
+            InsightError::BothTargets => Exception::invalid_parameter_combination(message),
+            InsightError::NoType
+            | InsightError::Repeated { .. }
+            | InsightError::Category { .. }
+            | InsightError::DataOfStore
+            | InsightError::Source { .. }
+            | InsightError::Destination { .. }
+            | InsightError::ForeignDestination { .. } => Exception::invalid_insight_selectors(message),
+            InsightError::NotEnabled { .. } => Exception::insight_not_enabled(message),
+            InsightError::Member { .. } => Exception::operation_not_permitted(message),
+            InsightError::NoTarget
+            | InsightError::NoDestination { .. }
+            | InsightError::NoTrailArn { .. }
+            | InsightError::Range
+            | InsightError::Period { .. }
+            | InsightError::NoErrorCode
+            | InsightError::ErrorCode => Exception::invalid_parameter(message),
+        })
+    }
+}
+
+impl From<InsightsStoreError> for ApiError {
+    fn from(error: InsightsStoreError) -> Self {
+        error!(%error, "Insights cannot be read");
+        Self(match error {
+            InsightsStoreError::Unavailable(_) => Exception::service_unavailable("Insights cannot be read now."),
+            InsightsStoreError::Malformed { .. } => Exception::internal_failure(),
         })
     }
 }

@@ -19,6 +19,7 @@ mod event_configuration;
 mod federation;
 mod iam;
 mod import;
+mod insight;
 mod key;
 mod organizations;
 mod page_token;
@@ -35,7 +36,7 @@ mod turn;
 
 pub use audit::{Audited, note_audited};
 pub use context::{CallResult, JournalChange, RecordOrder, Reply, Services};
-pub use dispatch::{BUILT, cloudtrail, cloudtrail_data};
+pub use dispatch::{cloudtrail, cloudtrail_data};
 pub use federation::{FederatedTables, FederationConflict};
 pub use iam::iam;
 pub use organizations::organizations;

@@ -35,7 +35,15 @@ fn invalid(operation: Operation, violations: &[Violation]) -> Exception {
             Operation::PutResourcePolicy | Operation::GetResourcePolicy | Operation::DeleteResourcePolicy,
             "resourceArn",
         ) => Exception::resource_arn_not_valid(message),
-        (Operation::PutEventConfiguration, _) => Exception::invalid_parameter(message),
+        (Operation::PutInsightSelectors, "insightSelectors") => Exception::invalid_insight_selectors(message),
+        (
+            Operation::PutEventConfiguration
+            | Operation::PutInsightSelectors
+            | Operation::GetInsightSelectors
+            | Operation::ListInsightsData
+            | Operation::ListInsightsMetricData,
+            _,
+        ) => Exception::invalid_parameter(message),
         (Operation::PutResourcePolicy, "resourcePolicy") => Exception::resource_policy_not_valid(message),
         (
             Operation::AddTags | Operation::CreateDashboard | Operation::CreateTrail | Operation::RemoveTags,

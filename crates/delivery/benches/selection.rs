@@ -109,6 +109,7 @@ fn trails() -> Vec<Trail> {
         stopped: None,
         selectors: Selectors::Advanced { advanced },
         aggregation: Vec::new(),
+        insights: Vec::new(),
         topic: None,
         log_group: None,
         tags: Vec::new(),

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::ops::Range;
 
 use opentrail_event::{Event, EventBatch};
-use opentrail_model::{AccountId, Region, Source};
+use opentrail_model::{AccountId, InsightCategory, InsightSelector, InsightType, Region};
 use opentrail_selectors::Matcher;
 use opentrail_trails::Trail;
 
@@ -36,6 +36,9 @@ pub struct Selection {
     global_services: bool,
     recursive: bool,
     matcher: Matcher,
+    insights: Vec<InsightSelector>,
+    /// As events of Insights name the trail.
+    arn: String,
 }
 
 /// What a trail makes of a Region.
@@ -58,6 +61,8 @@ impl Selection {
             global_services: trail.include_global_service_events,
             recursive: trail.recursive_logging,
             matcher: Matcher::of(&trail.selectors),
+            insights: trail.insights.clone(),
+            arn: trail.arn().to_string(),
         }
     }
 
@@ -81,14 +86,36 @@ impl Selection {
         };
         let concerned = |row: &usize| {
             let event = batch.event(*row);
-            !matches!(event.source(), Source::Import | Source::Channel)
+            event.source().is_news()
                 && self.accounts.contains(&event.account())
                 && self.takes(place_of(event.region()), event)
                 && (self.recursive || !is_own_delivery(event))
         };
         let mut rows: Vec<usize> = among.filter(concerned).collect();
+        let insights: Vec<usize> = rows.iter().copied().filter(|row| self.takes_insight(batch.event(*row))).collect();
         self.matcher.retain(batch, &mut rows);
+        if !insights.is_empty() {
+            rows.extend(insights);
+            rows.sort_unstable();
+            rows.dedup();
+        }
         rows
+    }
+
+    /// Whether it is an event of Insights that the trail has switched on; event selectors say nothing of these.
+    fn takes_insight(&self, event: Event<'_>) -> bool {
+        if self.insights.is_empty() || event.category() != "Insight" {
+            return false;
+        }
+        let subject = event.insight();
+        let category = subject.category.as_deref().map_or(Some(InsightCategory::Management), InsightCategory::parse);
+        let (Some(category), Some(insight_type)) =
+            (category, subject.insight_type.as_deref().and_then(InsightType::parse))
+        else {
+            return false;
+        };
+        InsightSelector::any(&self.insights, insight_type, category)
+            && subject.source.is_none_or(|source| source == self.arn)
     }
 
     fn place(&self, region: Option<&str>) -> Place {

@@ -120,8 +120,9 @@ impl Columns {
         self.event_time.append_option(time(record.event_time.as_ref()));
         self.region.append_option(text(&record.region));
         self.event_id.append_option(text(&record.event_id).or(text(&record.event_id_of_aggregate)));
-        self.event_name.append_option(text(&record.event_name));
-        self.event_source.append_option(text(&record.event_source));
+        let subject = record.insight_subject();
+        self.event_name.append_option(text(&record.event_name).or(text(&subject.event_name)));
+        self.event_source.append_option(text(&record.event_source).or(text(&subject.event_source)));
         self.event_type.append_option(text(&record.event_type));
         self.event_category.append_value(category(&record));
         self.read_only.append_option(lenient_bool(&record.read_only));
@@ -212,6 +213,14 @@ struct Top<'a> {
     resources: Option<LazyValue<'a>>,
     request_parameters: Option<LazyValue<'a>>,
     response_elements: Option<LazyValue<'a>>,
+    insight_details: Option<LazyValue<'a>>,
+}
+
+/// Which calls an event of Insights is about: LookupEvents finds it by them.
+#[derive(Default)]
+struct Subject<'a> {
+    event_name: Option<LazyValue<'a>>,
+    event_source: Option<LazyValue<'a>>,
 }
 
 impl<'a> Top<'a> {
@@ -239,12 +248,24 @@ impl<'a> Top<'a> {
                     "resources" => &mut top.resources,
                     "requestParameters" => &mut top.request_parameters,
                     "responseElements" => &mut top.response_elements,
+                    "insightDetails" => &mut top.insight_details,
                     _ => return,
                 };
                 *member = Some(value.clone());
             })
         });
         if valid { top } else { Self::default() }
+    }
+
+    fn insight_subject(&self) -> Subject<'_> {
+        let mut subject = Subject::default();
+        let Some(object) = self.insight_details.as_ref().filter(|value| value.is_object()) else { return subject };
+        json::members(object.as_raw_str(), |key, value| match key {
+            "eventName" => subject.event_name = Some(value.clone()),
+            "eventSource" => subject.event_source = Some(value.clone()),
+            _ => {}
+        });
+        subject
     }
 
     fn identity(&self) -> Identity<'_> {

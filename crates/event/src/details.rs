@@ -13,7 +13,40 @@ pub struct CallDetails {
     pub user_agent: Option<String>,
 }
 
+/// What an event of CloudTrail Insights is about. (User Guide, "CloudTrail Insights record contents".)
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct InsightSubject {
+    /// `insightDetails.insightType`.
+    pub insight_type: Option<String>,
+    /// `insightDetails.sourceEventCategory`; absent in older records, all of management events.
+    pub category: Option<String>,
+    /// `insightDetails.insightSource`: the trail whose data events were watched; at the top in the records of event data stores.
+    pub source: Option<String>,
+}
+
 impl Event<'_> {
+    /// What an event of Insights is about; of another event nothing.
+    pub fn insight(self) -> InsightSubject {
+        let mut subject = InsightSubject::default();
+        let Ok(record) = str::from_utf8(self.raw()) else { return subject };
+        json::members(record, |key, value| match key {
+            "insightDetails" if value.is_object() => {
+                json::members(value.as_raw_str(), |key, value| {
+                    let member = match key {
+                        "insightType" => &mut subject.insight_type,
+                        "sourceEventCategory" => &mut subject.category,
+                        "insightSource" => &mut subject.source,
+                        _ => return,
+                    };
+                    *member = value.as_str().map(str::to_owned);
+                });
+            }
+            "insightSource" => subject.source = value.as_str().map(str::to_owned),
+            _ => {}
+        });
+        subject
+    }
+
     /// `metadata.channelARN`: which channel the event was put to.
     pub fn channel(self) -> Option<String> {
         let mut channel = None;

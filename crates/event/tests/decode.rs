@@ -277,3 +277,30 @@ proptest! {
         assert_like_serde(vec![body]);
     }
 }
+
+#[test]
+fn an_event_of_insights_has_the_name_of_the_calls_that_it_is_about() {
+    let trails = one(
+        r#"{"eventCategory":"Insight","eventType":"AwsCloudTrailInsight","insightDetails":{"eventSource":"s3.amazonaws.com",
+            "eventName":"GetObject","insightType":"ApiCallRateInsight","sourceEventCategory":"Data","insightSource":"arn:trail"}}"#,
+    );
+    let event = trails.event(0);
+    assert_eq!((event.event_source(), event.name()), (Some("s3.amazonaws.com"), Some("GetObject")));
+    let subject = event.insight();
+    assert_eq!(subject.insight_type.as_deref(), Some("ApiCallRateInsight"));
+    assert_eq!((subject.category.as_deref(), subject.source.as_deref()), (Some("Data"), Some("arn:trail")));
+    let stores = one(r#"{"eventCategory":"Insight","insightSource":"arn:store","insightEventName":"PutObject"}"#);
+    assert_eq!(stores.event(0).insight().source.as_deref(), Some("arn:store"));
+    for odd in
+        [r#"{"insightDetails":7,"insightSource":{}}"#, r#"{"insightDetails":{"eventName":[],"insightType":1}}"#, "[]"]
+    {
+        let event = one(odd);
+        assert_eq!(
+            (event.event(0).name(), event.event(0).insight()),
+            (None, opentrail_event::InsightSubject::default()),
+            "{odd}"
+        );
+    }
+    let named = one(r#"{"eventName":"A","insightDetails":{"eventName":"B"}}"#);
+    assert_eq!(named.event(0).name(), Some("A"));
+}

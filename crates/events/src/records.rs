@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use opentrail_event::{Event, EventBatch};
-use opentrail_model::{AccountId, Position, Source, Timestamp};
+use opentrail_model::{AccountId, Position, Timestamp};
 use opentrail_patterns::Scratch;
 use opentrail_projection::{Projection, ProjectionError};
 
@@ -116,7 +116,7 @@ pub(crate) fn take(events: &Events, batch: &EventBatch) -> Vec<Matched> {
     let mut taken = Vec::new();
     for row in 0..batch.len() {
         let record = batch.event(row);
-        if !matches!(record.source(), Source::Api | Source::Gateway | Source::Records) {
+        if !record.source().is_news() {
             continue;
         }
         let Some(page) = record.region().and_then(|region| pages.of(record.account(), region)) else { continue };

@@ -42,14 +42,15 @@ pub(crate) struct Group<'a> {
 }
 
 impl Row {
-    /// The event as a row; `None` when the history does not keep it: another category, or older than `oldest`.
+    /// The event as a row; `None` when the history does not keep it: another category, older than `oldest`, or an event of Insights that
+    /// names its source, a trail for data events or an event data store. (API Reference, `ListInsightsData`.)
     ///
     /// An `eventTime` that is none, or more than a day ahead of the arrival, gives way to the arrival, so that a
     /// hostile record can neither sit at the top for ever nor open a partition of its own.
     pub(crate) fn of(event: Event<'_>, oldest: Timestamp) -> Option<Self> {
         let category = Category::parse(event.category())?;
         let time = event.time().filter(|time| *time <= event.received() + AHEAD).unwrap_or(event.received());
-        if time < oldest {
+        if time < oldest || (category == Category::Insight && event.insight().source.is_some()) {
             return None;
         }
         let owned = |text: Option<&str>| text.map(Box::from);

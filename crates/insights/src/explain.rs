@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use opentrail_model::{AccountId, Timestamp};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::key::Category;
@@ -19,7 +19,7 @@ const BY_MINUTE: Duration = Duration::from_secs(4 * 3600);
 const BAND: f64 = 3.0;
 
 /// A minute, or five, of a key.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Point {
     /// Its beginning, in seconds since the epoch.
     pub time: i64,
@@ -28,7 +28,7 @@ pub struct Point {
 }
 
 /// Why an Insight was told.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Explanation {
     /// `sharedEventID` of the records.
@@ -47,8 +47,9 @@ pub struct Explanation {
     pub period: u32,
     /// The counts around it.
     pub series: Vec<Point>,
-    #[serde(skip)]
-    region: String,
+    /// Where.
+    #[serde(rename = "awsRegion")]
+    pub region: String,
 }
 
 impl Explanation {

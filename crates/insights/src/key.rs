@@ -4,47 +4,10 @@ use std::fmt;
 use std::sync::Arc;
 
 use opentrail_model::AccountId;
+pub use opentrail_model::{InsightCategory as Category, InsightType};
 
 /// The longest text of a key that is kept, in bytes; AWS's own are shorter (API Reference, `ListInsightsMetricData`: 256).
 pub(crate) const LONGEST_TEXT: usize = 256;
-
-/// Which events a key counts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Category {
-    /// Management events: writes, and for errors reads too.
-    Management,
-    /// Data events, reads and writes.
-    Data,
-}
-
-impl Category {
-    /// As records spell it.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Management => "Management",
-            Self::Data => "Data",
-        }
-    }
-}
-
-/// What about the events is counted. (API Reference, `InsightSelector`.)
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum InsightType {
-    /// Calls per minute.
-    ApiCallRate,
-    /// Calls per minute that ended with one error code.
-    ApiErrorRate,
-}
-
-impl InsightType {
-    /// As records and the API spell it.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::ApiCallRate => "ApiCallRateInsight",
-            Self::ApiErrorRate => "ApiErrorRateInsight",
-        }
-    }
-}
 
 /// What is counted for itself: the calls of one operation in an account and a Region, or those that ended with one error.
 /// (User Guide, "Working with CloudTrail Insights".)

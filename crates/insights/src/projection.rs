@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use opentrail_event::{Event, EventBatch};
+use opentrail_event::{Control, Event, EventBatch};
 use opentrail_model::{AccountId, Position, Source, Timestamp};
 use opentrail_projection::{Projection, ProjectionError};
 use parking_lot::Mutex;
@@ -13,7 +13,7 @@ use crate::fold::{Call, Fold, Step};
 use crate::insights::Insights;
 use crate::key::{Category, InsightType, Key};
 use crate::method::Minute;
-use crate::record::{InsightRecord, Told};
+use crate::record::{InsightRecord, InsightSource, Told};
 use crate::store::Minutes;
 use crate::switches::{Switch, Switches};
 
@@ -23,12 +23,12 @@ const GRACE: Duration = Duration::from_secs(5);
 /// Takes the records of Insights: the journal, in a server.
 #[async_trait]
 pub trait InsightSink: std::fmt::Debug + Send + Sync + 'static {
-    /// Appends the records, durably. A record whose `event_id` was appended before is the same and may be left out: after a crash what
-    /// was appended last comes again.
+    /// Appends the records, durably. A record whose `event_id` was appended before is the same and is to be left out: after a crash what
+    /// was appended last comes again. It lies behind `since`, the position that the file reflects.
     ///
     /// # Errors
     /// [`ProjectionError`]: whether the records were appended is unknown, and they will come again.
-    async fn append(&self, records: Vec<InsightRecord>) -> Result<(), ProjectionError>;
+    async fn append(&self, since: Position, records: Vec<InsightRecord>) -> Result<(), ProjectionError>;
 }
 
 /// Folds the journal into Insights.
@@ -36,16 +36,32 @@ pub trait InsightSink: std::fmt::Debug + Send + Sync + 'static {
 pub struct InsightsProjection {
     insights: Arc<Insights>,
     sink: Arc<dyn InsightSink>,
+    /// Where a file that is new begins.
+    beginning: Position,
     /// The last event, or control, that was folded in.
     applied: Position,
     /// What the file reflects.
     durable: Position,
+    /// Whether the file has the switches as they are.
+    switches_stored: bool,
 }
 
 impl InsightsProjection {
-    /// Folds into `insights` and appends records to `sink`.
+    /// Folds into `insights` and appends records to `sink`. A file that is new begins with the journal.
     pub fn new(insights: Arc<Insights>, sink: Arc<dyn InsightSink>) -> Self {
-        Self { insights, sink, applied: Position::START, durable: Position::START }
+        Self {
+            insights,
+            sink,
+            beginning: Position::START,
+            applied: Position::START,
+            durable: Position::START,
+            switches_stored: false,
+        }
+    }
+
+    /// The same, where a file that is new begins after `position`: what was before is trimmed away, or Insights was not there yet.
+    pub fn beginning_after(self, position: Position) -> Self {
+        Self { beginning: position, ..self }
     }
 
     /// Closes minutes until `minute` may open.
@@ -61,25 +77,37 @@ impl InsightsProjection {
     /// closed again, with the same records.
     async fn close(&mut self) -> Result<(), ProjectionError> {
         let (insights, position) = (Arc::clone(&self.insights), self.applied);
-        let closing = move || close(&insights.fold, &*insights.switches, position);
+        let store_switches = !self.switches_stored;
+        let closing = move || close(&insights.fold, &*insights.switches, position, store_switches);
         let closed = tokio::task::spawn_blocking(closing).await.map_err(ProjectionError::retry)?;
         let Some((minute, records)) = closed else { return Ok(()) };
         if !records.is_empty() {
             metrics::counter!("opentrail_insights_records_total").increment(records.len() as u64);
-            self.sink.append(records.iter().map(|(_, _, record)| record.clone()).collect()).await?;
+            let records = records.iter().map(|(_, _, record)| record.clone()).collect();
+            self.sink.append(self.durable, records).await?;
         }
         self.insights.store.commit(minute, &records).await.map_err(ProjectionError::retry)?;
-        self.durable = position;
+        (self.durable, self.switches_stored) = (position, true);
         Ok(())
+    }
+
+    fn change(&mut self, control: &Control) {
+        self.insights.switches.change(control);
+        self.switches_stored = false;
     }
 }
 
 /// Closes the open minute in memory: what is to be written, and the records with their keys' numbers and deviations.
-fn close(fold: &Mutex<Fold>, switches: &dyn Switches, position: Position) -> Option<(Minutes, Vec<Told>)> {
+fn close(
+    fold: &Mutex<Fold>,
+    switches: &dyn Switches,
+    position: Position,
+    store_switches: bool,
+) -> Option<(Minutes, Vec<Told>)> {
     let mut fold = fold.lock();
-    let find = |key: &Key| switches.find(key.account, key.category, key.insight_type());
+    let find = |key: &Key| switches.find(key.account, &key.region, key.category, key.insight_type());
     let step = fold.close(|key| find(key).map(|switch| switch.sensitivity))?;
-    let minutes = Minutes::of(&fold, &step, position);
+    let minutes = Minutes::of(&fold, &step, position).with_switches(store_switches.then(|| switches.state()));
     metrics::gauge!("opentrail_insights_keys").set(fold.len() as f64);
     Some((minutes, records(&fold, &step, find)))
 }
@@ -89,13 +117,11 @@ fn records(fold: &Fold, step: &Step, find: impl Fn(&Key) -> Option<Switch>) -> V
     for (slot, finding) in &step.findings {
         let Some(tracked) = fold.keys.get(*slot) else { continue };
         let deviation = tracked.series.deviation();
-        let sources = find(&finding.key).map(|switch| switch.sources).unwrap_or_default();
-        match finding.key.category {
-            Category::Management => records.push((tracked.id, deviation, InsightRecord::new(finding.clone(), None))),
-            Category::Data => records.extend(
-                sources.iter().map(|source| (tracked.id, deviation, InsightRecord::new(finding.clone(), Some(source)))),
-            ),
-        }
+        let Switch { trails, data_trails, stores, .. } = find(&finding.key).unwrap_or_default();
+        let sources = trails.then_some(None).into_iter();
+        let sources = sources.chain(data_trails.into_iter().map(|arn| Some(InsightSource::Trail(arn))));
+        let sources = sources.chain(stores.into_iter().map(|arn| Some(InsightSource::Store(arn))));
+        records.extend(sources.map(|source| (tracked.id, deviation, InsightRecord::new(finding.clone(), source))));
     }
     records
 }
@@ -111,7 +137,10 @@ impl Projection for InsightsProjection {
             crate::StoreError::Unavailable(_) => ProjectionError::retry(error),
             crate::StoreError::Malformed { .. } => ProjectionError::fatal(error),
         })?;
-        let position = self.insights.store.position().await.map_err(ProjectionError::retry)?;
+        let position = self.insights.store.position().await.map_err(ProjectionError::retry)?.unwrap_or(self.beginning);
+        let switches = self.insights.store.switches().await.map_err(ProjectionError::retry)?;
+        self.insights.switches.restore(&switches).map_err(ProjectionError::fatal)?;
+        self.switches_stored = true;
         *self.insights.fold.lock() = fold;
         (self.applied, self.durable) = (position, position);
         Ok(position)
@@ -124,7 +153,8 @@ impl Projection for InsightsProjection {
             let minute = self.insights.fold.lock().place(Minute::of(batch.event(row).received()));
             self.advance(minute).await?;
             // All of the batch that belongs to the open minute, under one lock.
-            let mut fold = self.insights.fold.lock();
+            let insights = Arc::clone(&self.insights);
+            let mut fold = insights.fold.lock();
             let open = fold.open.unwrap_or(minute);
             while row < batch.len() {
                 let event = batch.event(row);
@@ -132,15 +162,15 @@ impl Projection for InsightsProjection {
                     break;
                 }
                 while let Some(control) = controls.next_if(|control| control.position < event.position()) {
-                    self.insights.switches.change(control);
+                    self.change(control);
                 }
-                count(&mut fold, &event, &*self.insights.switches);
+                count(&mut fold, &event, &*insights.switches);
                 self.applied = event.position();
                 row += 1;
             }
         }
         for control in controls {
-            self.insights.switches.change(control);
+            self.change(control);
         }
         self.applied = batch.through;
         Ok(self.durable)
@@ -156,9 +186,9 @@ impl Projection for InsightsProjection {
         Ok(self.durable)
     }
 
-    /// The open minute stays open: its events come again at the next start.
+    /// The open minute stays open: its events come again at the next start, and not before.
     async fn finish(&mut self) -> Result<Position, ProjectionError> {
-        Ok(self.durable)
+        Ok(self.applied)
     }
 }
 
@@ -189,5 +219,5 @@ fn count(fold: &mut Fold, event: &Event<'_>, switches: &dyn Switches) {
         user_arn: event.user_arn(),
         user_agent: event.user_agent(),
     };
-    fold.count(&call, |insight_type: InsightType| switches.find(account, category, insight_type).is_some());
+    fold.count(&call, |insight_type: InsightType| switches.is_on(account, region, category, insight_type));
 }

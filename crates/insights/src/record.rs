@@ -56,6 +56,24 @@ pub struct Finding {
     pub attributions: Vec<Attribution>,
 }
 
+/// Whose events were counted, where the record says so, and which form it has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum InsightSource {
+    /// The trail of this ARN: its data events.
+    Trail(String),
+    /// The event data store of this ARN: its management events, in the form that event data stores take.
+    Store(String),
+}
+
+impl InsightSource {
+    /// `insightSource`.
+    pub fn arn(&self) -> &str {
+        match self {
+            Self::Trail(arn) | Self::Store(arn) => arn,
+        }
+    }
+}
+
 /// A record of Insights, ready for the journal.
 #[derive(Clone, Debug, PartialEq)]
 pub struct InsightRecord {
@@ -65,8 +83,8 @@ pub struct InsightRecord {
     pub account: AccountId,
     /// The record's `eventTime`.
     pub time: Timestamp,
-    /// The trail whose data events were counted; `None` for management events.
-    pub source: Option<String>,
+    /// Whose events were counted; `None` for the management events of trails.
+    pub source: Option<InsightSource>,
     /// What it tells.
     pub finding: Finding,
     /// The record's JSON.
@@ -77,18 +95,22 @@ pub struct InsightRecord {
 pub(crate) type Told = (u64, f64, InsightRecord);
 
 impl InsightRecord {
-    /// The record of a finding; `source` is the ARN of the trail, for data events.
-    pub fn new(finding: Finding, source: Option<&str>) -> Self {
-        let shared = id(&finding, source, "episode");
-        let event_id = id(&finding, source, finding.state.as_str());
-        let json = record(&finding, source, event_id, shared).to_string();
+    /// The record of a finding.
+    pub fn new(finding: Finding, source: Option<InsightSource>) -> Self {
+        let arn = source.as_ref().map(InsightSource::arn);
+        let shared = id(&finding, arn, "episode");
+        let event_id = id(&finding, arn, finding.state.as_str());
+        let json = match &source {
+            Some(InsightSource::Store(arn)) => record_of_store(&finding, arn, event_id, shared),
+            _ => record(&finding, arn, event_id, shared),
+        };
         let (account, time) = (finding.key.account, finding.time);
-        Self { event_id, account, time, source: source.map(str::to_owned), finding, json }
+        Self { event_id, account, time, source, finding, json: json.to_string() }
     }
 
     /// `sharedEventID`: the same in start and end.
     pub fn shared_event_id(&self) -> Uuid {
-        id(&self.finding, self.source.as_deref(), "episode")
+        id(&self.finding, self.source.as_ref().map(InsightSource::arn), "episode")
     }
 }
 
@@ -146,17 +168,52 @@ fn record(finding: &Finding, source: Option<&str>, event_id: Uuid, shared: Uuid)
     if let (Category::Data, Some(source)) = (key.category, source) {
         details.insert("insightSource".to_owned(), source.into());
     }
-    json!({
-        "eventVersion": EVENT_VERSION,
-        "eventTime": finding.time.to_iso(),
-        "awsRegion": &*key.region,
-        "eventID": event_id,
-        "eventType": "AwsCloudTrailInsight",
-        "recipientAccountId": key.account.to_string(),
-        "sharedEventID": shared,
-        "insightDetails": details,
-        "eventCategory": "Insight",
-    })
+    let mut record = envelope(finding, event_id, shared);
+    record.insert("insightDetails".to_owned(), details.into());
+    record.insert("eventCategory".to_owned(), "Insight".into());
+    record.into()
+}
+
+/// What records of both forms begin with.
+fn envelope(finding: &Finding, event_id: Uuid, shared: Uuid) -> Map<String, Value> {
+    let members = [
+        ("eventVersion", EVENT_VERSION.to_owned()),
+        ("eventTime", finding.time.to_iso()),
+        ("awsRegion", finding.key.region.to_string()),
+        ("eventID", event_id.to_string()),
+        ("eventType", "AwsCloudTrailInsight".to_owned()),
+        ("recipientAccountId", finding.key.account.to_string()),
+        ("sharedEventID", shared.to_string()),
+    ];
+    members.into_iter().map(|(name, value)| (name.to_owned(), value.into())).collect()
+}
+
+/// The form of event data stores. (User Guide, "Supported fields for CloudTrail Insights events" of CloudTrail Lake.)
+fn record_of_store(finding: &Finding, source: &str, event_id: Uuid, shared: Uuid) -> Value {
+    let key = &finding.key;
+    let mut record = envelope(finding, event_id, shared);
+    let details = [
+        ("eventCategory", Some("Insight")),
+        ("insightSource", Some(source)),
+        ("insightState", Some(finding.state.as_str())),
+        ("insightEventSource", Some(&*key.event_source)),
+        ("insightEventName", Some(&*key.event_name)),
+        ("insightErrorCode", key.error_code.as_deref()),
+        ("insightType", Some(key.insight_type().as_str())),
+    ];
+    let details = details.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?.into())));
+    record.extend(details);
+    record.insert(
+        "insightContext".to_owned(),
+        json!({
+            "baselineAverage": rounded(finding.baseline.average),
+            "insightAverage": rounded(finding.average),
+            "baselineDuration": finding.baseline.minutes,
+            "insightDuration": finding.minutes,
+            "attributions": finding.attributions.iter().map(attribution).collect::<Vec<Value>>(),
+        }),
+    );
+    record.into()
 }
 
 fn attribution(attribution: &Attribution) -> Value {

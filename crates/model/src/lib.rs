@@ -6,6 +6,7 @@
 
 mod account;
 mod arn;
+mod insight;
 mod network_source;
 mod organization;
 mod position;
@@ -17,6 +18,7 @@ mod trail;
 
 pub use account::{AccountId, ParseAccountIdError};
 pub use arn::{Arn, ParseArnError};
+pub use insight::{InsightCategory, InsightSelector, InsightType};
 pub use network_source::is_network_source;
 pub use organization::{OrganizationId, ParseOrganizationIdError};
 pub use position::Position;

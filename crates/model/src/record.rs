@@ -24,14 +24,33 @@ pub enum Source {
     Control = 5,
     /// An event of an application, put to a channel: goes to the event data stores that have the channel, to no other.
     Channel = 6,
+    /// A record of CloudTrail Insights, made here of the events before it.
+    Insights = 7,
+    /// The same for the event data store that it names: goes to that store's destination, to no other.
+    StoreInsights = 8,
 }
 
 impl Source {
     /// The source whose stored number is `byte`.
     pub fn from_byte(byte: u8) -> Option<Self> {
-        [Self::Api, Self::Gateway, Self::Records, Self::Import, Self::Control, Self::Channel]
-            .into_iter()
-            .find(|source| *source as u8 == byte)
+        [
+            Self::Api,
+            Self::Gateway,
+            Self::Records,
+            Self::Import,
+            Self::Control,
+            Self::Channel,
+            Self::Insights,
+            Self::StoreInsights,
+        ]
+        .into_iter()
+        .find(|source| *source as u8 == byte)
+    }
+
+    /// Whether what came so is for trails, rules and whoever looks at what happens now: neither history that was imported nor what
+    /// event data stores alone take.
+    pub fn is_news(self) -> bool {
+        matches!(self, Self::Api | Self::Gateway | Self::Records | Self::Insights)
     }
 }
 

@@ -98,6 +98,35 @@ pub struct FieldSelector {
     pub not_ends_with: Vec<String>,
 }
 
+impl Selectors {
+    /// Whether something of `category` may be taken: of management events only those whose `readOnly` is so, if that is given. What other
+    /// fields leave of it is not asked.
+    pub fn may_take(&self, category: &str, read_only: Option<bool>) -> bool {
+        let is_asked = |kind: ReadWriteType| match read_only {
+            None => true,
+            Some(true) => kind != ReadWriteType::WriteOnly,
+            Some(false) => kind != ReadWriteType::ReadOnly,
+        };
+        match self {
+            Self::Basic(basic) => basic.iter().any(|selector| match category {
+                "Management" => selector.include_management_events && is_asked(selector.read_write_type),
+                "Data" => !selector.data_resources.is_empty() && is_asked(selector.read_write_type),
+                _ => false,
+            }),
+            Self::Advanced { advanced } => advanced.iter().any(|selector| {
+                let takes = |field: SelectorField, wanted: &str| {
+                    let fields = selector.field_selectors.iter().filter(|of| of.field == field);
+                    fields.into_iter().all(|of| of.equals.is_empty() || of.equals.iter().any(|value| value == wanted))
+                };
+                takes(SelectorField::EventCategory, category)
+                    && read_only.is_none_or(|read_only| {
+                        takes(SelectorField::ReadOnly, if read_only { "true" } else { "false" })
+                    })
+            }),
+        }
+    }
+}
+
 impl FieldSelector {
     /// One that says nothing of `field` yet.
     pub fn of(field: SelectorField) -> Self {

@@ -1,4 +1,5 @@
 use std::fmt;
+use std::str::FromStr;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -43,6 +44,41 @@ impl Clock for SystemClock {
                 return;
             }
             tokio::time::sleep(left.min(Duration::from_secs(60))).await;
+        }
+    }
+}
+
+/// The machine's clock, some times as quick from a moment on: for tests of what takes hours. Written `RATE@SECONDS`, the moment in seconds
+/// since the epoch.
+#[derive(Clone, Copy, Debug)]
+pub struct QuickClock {
+    start: Timestamp,
+    rate: u32,
+}
+
+impl FromStr for QuickClock {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let parsed = text.split_once('@').and_then(|(rate, start)| Some((rate.parse().ok()?, start.parse().ok()?)));
+        let (rate, start) = parsed.filter(|(rate, _)| *rate > 0).ok_or("expected RATE@SECONDS, e.g. 60@1795000000")?;
+        Ok(Self { start: Timestamp::from_secs(start), rate })
+    }
+}
+
+#[async_trait]
+impl Clock for QuickClock {
+    fn now(&self) -> Timestamp {
+        self.start + SystemClock.now().since(self.start) * self.rate
+    }
+
+    async fn sleep_until(&self, deadline: Timestamp) {
+        loop {
+            let left = deadline.since(self.now());
+            if left.is_zero() {
+                return;
+            }
+            SystemClock.sleep((left / self.rate).max(Duration::from_millis(1))).await;
         }
     }
 }

@@ -92,6 +92,8 @@ crash_points! {
     DeliveryDigestDelivered "delivery.digest-delivered" "A digest is put and its chain has moved."
     DeliveryNotified "delivery.notified" "A topic is told of a log file; the catalog does not know."
     DeliveryLogged "delivery.logged" "A trail's events are in its log group; its place in the journal is not saved."
+    InsightsAppend "insights.append" "Records of Insights are next; their minute is not in the file."
+    InsightsAppended "insights.appended" "Records of Insights are in the journal; their minute is not in the file."
     DeliveryEnd "delivery.end" "A deleted trail's last digest is delivered; its documents are there."
     DeliveryEnded "delivery.ended" "A deleted trail's documents are gone."
 

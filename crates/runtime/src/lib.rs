@@ -9,7 +9,7 @@ mod crash_point;
 mod random;
 mod tasks;
 
-pub use clock::{Clock, ManualClock, SystemClock};
+pub use clock::{Clock, ManualClock, QuickClock, SystemClock};
 pub use crash_point::{CRASH_AT, CrashAt, CrashPoint, UnknownCrashPoint};
 pub use random::{Random, SeededRandom, SystemRandom};
 pub use tasks::{OnError, Shutdown, TaskGroup};

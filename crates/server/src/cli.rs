@@ -6,6 +6,8 @@ mod follow;
 mod fsck;
 mod import;
 mod import_into;
+mod insights;
+mod lake;
 pub(crate) mod output;
 mod pack;
 mod sigma;
@@ -21,7 +23,7 @@ use std::process::ExitCode;
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use opentrail_model::AccountId;
 #[cfg(debug_assertions)]
-use opentrail_runtime::{CRASH_AT, CrashAt, CrashPoint};
+use opentrail_runtime::{CRASH_AT, CrashAt, CrashPoint, QuickClock};
 use opentrail_runtime::{OnError, Shutdown, TaskGroup};
 
 use crate::config::ConfigError;
@@ -74,6 +76,8 @@ enum Command {
     Pack(pack::PackArgs),
     /// Run published Sigma rules on what is recorded, or over what was.
     Sigma(sigma::SigmaArgs),
+    /// Explain unusual activity that Insights has found, or look for it in the past.
+    Insights(insights::InsightsArgs),
     /// Say where other engines read the tables of federated event data stores.
     Federation(federation::FederationArgs),
     /// Say how followed buckets are doing.
@@ -130,6 +134,10 @@ pub(crate) struct ServeArgs {
     #[cfg(debug_assertions)]
     #[arg(long, value_name = "STEP", env = CRASH_AT, hide = true)]
     pub(crate) crash_at: Option<CrashAt>,
+    /// A clock that runs quicker than the machine's, for tests of what takes hours.
+    #[cfg(debug_assertions)]
+    #[arg(long, value_name = "RATE@SECONDS", hide = true)]
+    pub(crate) quick_clock: Option<QuickClock>,
 }
 
 /// How results are printed.
@@ -153,6 +161,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Tail(args) => block_on(tail::run(args)),
         Command::Pack(args) => block_on(pack::run(args)),
         Command::Sigma(args) => block_on(sigma::run(args)),
+        Command::Insights(args) => block_on(insights::run(args)),
         Command::Federation(args) => block_on(federation::run(args)),
         Command::Follow(args) => block_on(follow::run(args)),
         Command::Verify(args) => block_on(verify::run(args)),

@@ -7,6 +7,7 @@ mod environment;
 mod follow;
 mod generate;
 mod imports;
+mod insights;
 mod queries;
 mod reader;
 mod sections;
@@ -21,6 +22,7 @@ use toml::Table;
 pub(crate) use follow::{FollowSection, QueueSection};
 pub(crate) use generate::{GenerateSection, Protocol};
 pub(crate) use imports::ImportsSection;
+pub(crate) use insights::InsightsSection;
 pub(crate) use queries::QueriesSection;
 use reader::{Problem, Reader};
 pub(crate) use sections::{
@@ -39,6 +41,7 @@ pub(crate) struct Config {
     pub(crate) history: HistorySection,
     pub(crate) stores: StoresSection,
     pub(crate) imports: ImportsSection,
+    pub(crate) insights: InsightsSection,
     pub(crate) queries: QueriesSection,
     pub(crate) generate: Option<GenerateSection>,
     pub(crate) ingest: IngestSection,
@@ -114,6 +117,7 @@ impl Config {
             history: HistorySection::read(&mut root),
             stores: StoresSection::read(&mut root),
             imports: ImportsSection::read(&mut root),
+            insights: InsightsSection::read(&mut root),
             queries: QueriesSection::read(&mut root),
             generate: GenerateSection::read(&mut root),
             ingest: IngestSection::read(&mut root),

@@ -7,6 +7,7 @@ mod answer;
 mod authenticate;
 mod follow;
 mod gather;
+mod insights;
 mod json_api;
 mod listener;
 mod own_call;
@@ -106,6 +107,9 @@ impl Front {
         let service = sigv4::credential(&head).map(|credential| credential.service);
         if head.uri.path() == follow::PATH {
             return follow::answer(parts, peer, head).await;
+        }
+        if let Some(id) = insights::id_of(head.uri.path()).map(str::to_owned) {
+            return insights::answer(parts, &id, peer, head).await;
         }
         if let Some(operation) = opentrail_sigma::Operation::at(head.uri.path()) {
             return sigma::answer(parts, operation, peer, head, body).await;

@@ -23,6 +23,7 @@ use opentrail_iam::Iam;
 use opentrail_identity::{AccessKeySpec, AccountSpec, Directory};
 use opentrail_imports::{Imports, ImportsDeps, ImportsOptions};
 use opentrail_ingest::{DedupWindow, Ingest};
+use opentrail_insights::{Insights, InsightsProjection, Switches};
 use opentrail_journal::{Journal, SegmentsJournal, SegmentsOptions};
 use opentrail_keys::KeyRing;
 use opentrail_kms::{Kms, KmsError};
@@ -43,9 +44,9 @@ use crate::cli::{OK, ServeArgs};
 use crate::config::{Config, ConfigError, FollowSection, GatewaySection, VpcEndpointSection};
 use crate::front::{EmbeddedS3, Front, Listener, MOST_WATCHERS, Parts};
 use crate::wiring::{
-    ExternalKms, FollowProjection, FollowSurroundings, GatewayPolicy, GatewayPort, ImportBuckets, KmsKeys, LakeKms,
-    LanguageModel, OrganizationMembers, Recording, RingSealer, SqsQueue, StoreAccess, StoreKeys, StoreQueries,
-    StoreTables, TableBuckets, TrailBuckets, client_config, server_config,
+    ConfiguredSwitches, ExternalKms, FollowProjection, FollowSurroundings, GatewayPolicy, GatewayPort, ImportBuckets,
+    InsightRecords, KmsKeys, LakeKms, LanguageModel, OrganizationMembers, Recording, RingSealer, SqsQueue, StoreAccess,
+    StoreKeys, StoreQueries, StoreTables, TableBuckets, TrailBuckets, client_config, server_config,
 };
 
 /// How long each part may take to stop before the next is stopped all the same.
@@ -63,6 +64,11 @@ pub(crate) async fn serve(args: ServeArgs) -> anyhow::Result<u8> {
         .map_err(|_| anyhow::anyhow!("another TLS provider is installed already"))?;
     let metrics = PrometheusBuilder::new().install_recorder().context("cannot collect metrics")?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    #[cfg(debug_assertions)]
+    let clock: Arc<dyn Clock> = match args.quick_clock {
+        Some(quick) => Arc::new(quick),
+        None => clock,
+    };
     let random: Arc<dyn Random> = Arc::new(SystemRandom);
 
     let data = DataDir::take(&args.data_dir)?;
@@ -151,6 +157,15 @@ pub(crate) async fn serve(args: ServeArgs) -> anyhow::Result<u8> {
         &projections,
     )
     .await?;
+    let switches: Arc<dyn Switches> = Arc::new(ConfiguredSwitches::new(config.insights.clone()));
+    let insights = Insights::open(&data.join("insights.sqlite"), switches, config.insights.most_keys).await?;
+    let records = InsightRecords::new(Arc::clone(&journal), Arc::clone(&clock));
+    let watching = InsightsProjection::new(Arc::clone(&insights), Arc::new(records)).beginning_after(journal.tail());
+    projections.spawn(
+        "insights",
+        OnError::ShutDown,
+        run(watching, Arc::clone(&feed), Arc::clone(&clock), projections.shutdown().clone()),
+    );
     let delivery = Delivery::start(DeliveryDeps {
         catalog: Arc::clone(&catalog),
         feed: Arc::clone(&feed),
@@ -298,6 +313,7 @@ pub(crate) async fn serve(args: ServeArgs) -> anyhow::Result<u8> {
         topics: watch.topics(),
         log_groups: watch.log_groups(&directory, &clock),
         history,
+        insights: Arc::clone(&insights),
         public_keys: PublicKeys::new(Arc::clone(&catalog), Arc::clone(&clock)),
         directory: Arc::clone(&directory),
         iam: Arc::clone(&iam),
@@ -374,6 +390,7 @@ pub(crate) async fn serve(args: ServeArgs) -> anyhow::Result<u8> {
     projections.shutdown().begin();
     projections.join(STOP).await;
     watch.close().await;
+    insights.close().await;
     journal.close().await;
     sqlite.close().await;
     info!("stopped");

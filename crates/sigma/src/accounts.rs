@@ -88,7 +88,7 @@ impl Accounts {
                 return Folded { findings, next: Some(row), position };
             }
             self.prune(event.position());
-            if event.source() != Source::Channel
+            if !matches!(event.source(), Source::Channel | Source::StoreInsights)
                 && let Some(account) = self.accounts.get_mut(&event.account())
             {
                 account.look_at(event, &mut findings);

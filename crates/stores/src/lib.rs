@@ -27,4 +27,4 @@ pub use opentrail_keys::{DataKey, SealedDataKey};
 pub use opentrail_trails::{OrganizationScope, Tag};
 pub use policies::{ResourcePolicies, ResourcePolicy};
 pub use repository::{MAX_STORES_PER_REGION, StoreError, Stores};
-pub use store::{BillingMode, EventDataStore, PENDING_DELETION, Status, StoreKey};
+pub use store::{BillingMode, EventDataStore, PENDING_DELETION, Status, StoreInsights, StoreKey};

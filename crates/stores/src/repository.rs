@@ -94,6 +94,12 @@ impl Stores {
         Ok(self.catalog.commit(vec![Self::replacement(store, revision)]).await?)
     }
 
+    /// Stores the next versions of several stores, all or none.
+    pub async fn replace_all(&self, stores: &[Versioned<EventDataStore>]) -> Result<(), StoreError> {
+        let changes = stores.iter().map(|store| Self::replacement(&store.value, store.revision)).collect();
+        Ok(self.catalog.commit(changes).await?)
+    }
+
     /// The same as a part of another change.
     pub(crate) fn replacement(store: &EventDataStore, revision: u64) -> Change {
         Change::put(KIND, store.key.to_string(), Expect::Revision(revision), store)

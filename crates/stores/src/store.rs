@@ -2,7 +2,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::time::Duration;
 
-use opentrail_model::{AccountId, AdvancedEventSelector, Arn, Region, Selectors, Timestamp};
+use opentrail_model::{AccountId, AdvancedEventSelector, Arn, InsightSelector, Region, Selectors, Timestamp};
 use opentrail_trails::{OrganizationScope, Tag};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -109,6 +109,15 @@ impl Status {
     }
 }
 
+/// What PutInsightSelectors switched on for a store's events.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StoreInsights {
+    /// The store of Insights events, of the same account and Region, that takes what is found.
+    pub destination: StoreKey,
+    /// Each type once, at least one; of management events.
+    pub selectors: Vec<InsightSelector>,
+}
+
 /// An event data store's settings.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EventDataStore {
@@ -145,6 +154,13 @@ pub struct EventDataStore {
     /// The channels that have it for a destination. A store of activity audit logs takes their events and no others.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub channels: BTreeSet<ChannelKey>,
+    /// What PutInsightSelectors switched on; `None` when Insights is off.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub insights: Option<StoreInsights>,
+    /// The stores that have it for the destination of their Insights. A store of Insights events takes those, and records of Insights
+    /// made elsewhere.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub insight_sources: BTreeSet<StoreKey>,
     /// `FederationRoleArn` while it is federated: others may read its table.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub federation_role: Option<String>,
@@ -184,6 +200,8 @@ impl EventDataStore {
             organization: None,
             shared_once: false,
             channels: BTreeSet::new(),
+            insights: None,
+            insight_sources: BTreeSet::new(),
             federation_role: None,
             kms_key: None,
             tags: Vec::new(),

@@ -18,17 +18,21 @@ pub(crate) struct Selection {
     matcher: Matcher,
     /// The ARNs of the store's channels.
     channels: Vec<String>,
+    /// The ARNs of the stores whose Insights it takes.
+    insight_sources: Vec<String>,
 }
 
 impl Selection {
     pub(crate) fn of(store: EventDataStore) -> Self {
         let matcher = Matcher::of(&store.selectors());
         let channels = store.channels.iter().map(|channel| channel.arn().to_string()).collect();
-        Self { store, matcher, channels }
+        let insight_sources = store.insight_sources.iter().map(|source| source.arn().to_string()).collect();
+        Self { store, matcher, channels, insight_sources }
     }
 
     /// Those of the rows in `among` whose events the store takes, in order. Records of `opentrail import` go to Event
-    /// history only; a store of activity audit logs takes what its channels lead to it, whatever else says that it is one.
+    /// history only; a store of activity audit logs takes what its channels lead to it, whatever else says that it is one, and one of
+    /// Insights events takes what is found in its sources, beside records of Insights that were made elsewhere.
     pub(crate) fn rows(&self, batch: &EventBatch, among: Range<usize>) -> Vec<usize> {
         if self.store.status() != Status::Enabled {
             return Vec::new();
@@ -44,10 +48,15 @@ impl Selection {
             let event = batch.event(*row);
             let may_be = match event.source() {
                 Source::Api | Source::Gateway | Source::Records => !audits,
+                Source::StoreInsights => {
+                    event.insight().source.is_some_and(|from| self.insight_sources.contains(&from))
+                }
                 Source::Channel => audits && event.channel().is_some_and(|channel| self.channels.contains(&channel)),
-                Source::Import | Source::Control => false,
+                Source::Import | Source::Control | Source::Insights => false,
             };
-            may_be && self.store.is_of(event.account()) && covers(event.region())
+            // What a store of Insights takes is chosen by its sources' accounts and Regions.
+            let mut from_here = || event.source() == Source::StoreInsights || covers(event.region());
+            may_be && self.store.is_of(event.account()) && from_here()
         };
         let mut rows: Vec<usize> = among.filter(concerned).collect();
         self.matcher.retain(batch, &mut rows);

@@ -285,6 +285,33 @@ async fn a_store_of_audit_logs_takes_what_its_channels_lead_to_it() {
 }
 
 #[tokio::test]
+async fn a_store_of_insights_takes_those_of_its_sources_and_those_made_elsewhere() {
+    let mut world = World::new();
+    let key = |id| StoreKey {
+        account: ACCOUNT.parse().unwrap(),
+        home_region: "us-east-1".parse().unwrap(),
+        id: Uuid::from_u128(id),
+    };
+    let insight = |source: &StoreKey| -> Bytes {
+        let source = source.arn().to_string();
+        json!({ "eventCategory": "Insight", "awsRegion": "eu-west-1", "insightSource": source }).to_string().into()
+    };
+    let (first, second) = (key(1), key(2));
+    let mut destination = store(1, &["Insight"]);
+    destination.multi_region = false;
+    destination.insight_sources = [first.clone()].into();
+    world.change(destination);
+    let one = world.entry(Source::StoreInsights, ACCOUNT, insight(&first));
+    world.entry(Source::StoreInsights, ACCOUNT, insight(&second));
+    // What trails get is another record of the same.
+    let of_trails = Bytes::from_static(br#"{"eventCategory":"Insight","awsRegion":"us-east-1","insightDetails":{}}"#);
+    world.entry(Source::Insights, ACCOUNT, of_trails.clone());
+    let two = world.entry(Source::Records, ACCOUNT, of_trails);
+    world.run().await;
+    assert_eq!(world.positions().await, [one, two]);
+}
+
+#[tokio::test]
 async fn settings_hold_from_their_position_on_and_over_a_restart() {
     let mut world = World::new();
     world.change(store(1, &["Management"]));

@@ -188,6 +188,7 @@ mod tests {
             stopped: None,
             selectors: Selectors::default(),
             aggregation: Vec::new(),
+            insights: Vec::new(),
             topic: None,
             log_group: None,
             tags: Vec::new(),

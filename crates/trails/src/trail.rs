@@ -1,7 +1,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
-use opentrail_model::{AccountId, Arn, OrganizationId, Region, Selectors, Timestamp, TrailName};
+use opentrail_model::{AccountId, Arn, InsightSelector, OrganizationId, Region, Selectors, Timestamp, TrailName};
 use serde::{Deserialize, Serialize};
 
 /// What names a trail: its owner, its home Region, its name.
@@ -134,6 +134,9 @@ pub struct Trail {
     /// What its data events are summed up by, each template once; empty when they are not.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub aggregation: Vec<AggregationTemplate>,
+    /// What PutInsightSelectors switched on, each type once; empty when Insights is off.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub insights: Vec<InsightSelector>,
     /// `SnsTopicName`: the topic that is told of each log file.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub topic: Option<Topic>,

@@ -1,4 +1,3 @@
-use opentrail_model::{SelectorField, Selectors};
 use opentrail_wire::cloudtrail::{PutEventConfigurationInput, PutEventConfigurationOutput};
 
 use super::EventConfigurationError as E;
@@ -26,7 +25,7 @@ pub(crate) async fn put_event_configuration(
     }
     let aggregation = templates(&input.aggregation_configurations.ok_or(E::Nothing)?);
     let mut changed = trail.value;
-    if !aggregation.is_empty() && !logs_data(&changed.selectors) {
+    if !aggregation.is_empty() && !changed.selectors.may_take("Data", None) {
         return Err(E::NoDataEvents { arn: changed.arn() }.into());
     }
     let same = changed.aggregation == aggregation;
@@ -40,16 +39,4 @@ pub(crate) async fn put_event_configuration(
         return Ok(Changed::nothing(output));
     }
     Ok(Changed::new(output, cx.replace(changed, trail.revision, RecordOrder::RecordFirst).await?))
-}
-
-/// Whether some selector takes data events.
-fn logs_data(selectors: &Selectors) -> bool {
-    match selectors {
-        Selectors::Basic(basic) => basic.iter().any(|selector| !selector.data_resources.is_empty()),
-        Selectors::Advanced { advanced } => {
-            advanced.iter().flat_map(|selector| &selector.field_selectors).any(|field| {
-                field.field == SelectorField::EventCategory && field.equals.iter().any(|category| category == "Data")
-            })
-        }
-    }
 }

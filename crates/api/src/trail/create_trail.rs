@@ -41,6 +41,7 @@ pub(crate) async fn create_trail(cx: Context<'_>, input: CreateTrailInput) -> Ou
         stopped: None,
         selectors: Selectors::default(),
         aggregation: Vec::new(),
+        insights: Vec::new(),
         topic: None,
         log_group: None,
         tags: Vec::new(),

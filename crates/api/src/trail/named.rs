@@ -97,7 +97,13 @@ impl NamedTrail {
         Ok(self.found.map(|trail| trail.value))
     }
 
-    fn tags(&self) -> &[opentrail_trails::Tag] {
+    /// Its ARN, whether there is such a trail or not.
+    pub(crate) fn arn(&self) -> &str {
+        &self.arn
+    }
+
+    /// Its tags; none when there is no such trail.
+    pub(crate) fn tags(&self) -> &[opentrail_trails::Tag] {
         self.found.as_ref().map(|trail| &*trail.value.tags).unwrap_or_default()
     }
 }

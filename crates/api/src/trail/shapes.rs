@@ -20,7 +20,7 @@ pub(crate) fn trail(trail: &Trail) -> wire::Trail {
         trail_arn: Some(trail.arn().to_string()),
         log_file_validation_enabled: Some(trail.log_file_validation),
         has_custom_event_selectors: Some(trail.has_custom_selectors()),
-        has_insight_selectors: Some(false),
+        has_insight_selectors: Some(!trail.insights.is_empty()),
         is_organization_trail: Some(trail.organization.is_some()),
         recursive_logging: Some(trail.recursive_logging),
     }

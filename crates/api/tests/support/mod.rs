@@ -21,6 +21,7 @@ use opentrail_history::{History, HistoryOptions, HistoryProjection};
 use opentrail_iam::Iam;
 use opentrail_identity::{AccessKeySpec, AccountSpec, Call, Directory, PolicySpec, RoleSpec, Sealer, Secret, UserSpec};
 use opentrail_imports::{Imports, ImportsDeps, ImportsOptions};
+use opentrail_insights::{Insights, SwitchTable};
 use opentrail_journal::Entry;
 use opentrail_keys::KeyRing;
 use opentrail_model::{AccountId, Position, Region, Source, Timestamp};
@@ -152,6 +153,8 @@ impl Api {
             random: random.clone(),
         });
         let kms = Arc::new(TestKms::default());
+        let switches = Arc::new(SwitchTable::default());
+        let insights = Insights::open(&dir.path().join("insights.sqlite"), switches, 1000).await.unwrap();
         let services = Services {
             imports: imports.await.unwrap(),
             queries,
@@ -164,6 +167,7 @@ impl Api {
             channels: Channels::new(catalog.clone()),
             policies,
             pending_deletion: PENDING_DELETION,
+            insights,
             public_keys: PublicKeys::new(catalog.clone(), clock.clone()),
             catalog: catalog.clone(),
             buckets: buckets.clone(),

@@ -1,7 +1,7 @@
 use super::*;
 
 use opentrail_journal::Entry;
-use opentrail_model::{DataResource, EventSelector, Position, ReadWriteType, Selectors, Timestamp};
+use opentrail_model::{DataResource, EventSelector, Position, ReadWriteType, Selectors, Source, Timestamp};
 use opentrail_trails::TrailKey;
 use proptest::collection::vec;
 use proptest::option::of;
@@ -32,6 +32,7 @@ fn trail(selectors: Vec<EventSelector>) -> Trail {
         stopped: None,
         selectors: Selectors::Basic(selectors),
         aggregation: Vec::new(),
+        insights: Vec::new(),
         topic: None,
         log_group: None,
         tags: Vec::new(),
@@ -81,6 +82,71 @@ fn a_single_region_trail_takes_its_home_and_a_multi_region_trail_all() {
     }
     trail.multi_region = true;
     assert!(takes(&trail, &of(json!("eu-west-1"))));
+}
+
+/// An event of Insights, and the trail that it names.
+fn insight(insight_type: &str, category: Option<&str>, source: Option<&str>) -> Value {
+    let mut record = json!({
+        "awsRegion": "us-east-1", "eventType": "AwsCloudTrailInsight", "eventCategory": "Insight",
+        "insightDetails": { "state": "Start", "eventSource": "ec2.amazonaws.com", "insightType": insight_type },
+    });
+    let texts = [("sourceEventCategory", category), ("insightSource", source)];
+    for (name, text) in texts.into_iter().filter_map(|(name, text)| Some((name, text?))) {
+        record["insightDetails"][name] = json!(text);
+    }
+    record
+}
+
+#[test]
+fn events_of_insights_go_to_trails_that_have_it_switched_on() {
+    let mut trail = trail(vec![EventSelector::default()]);
+    let arn = trail.arn().to_string();
+    let (rate, errors) = ("ApiCallRateInsight", "ApiErrorRateInsight");
+    let insights = [
+        insight(rate, None, None),
+        insight(rate, Some("Management"), None),
+        insight(errors, Some("Management"), None),
+        insight(rate, Some("Data"), Some(&arn)),
+        insight(rate, Some("Data"), Some("arn:aws:cloudtrail:us-east-1:111122223333:trail/other")),
+        insight("Other", Some("Management"), None),
+        insight(rate, Some("Other"), None),
+    ];
+    let taken = |trail: &Trail| insights.iter().map(|record| takes(trail, record)).collect::<Vec<_>>();
+    assert_eq!(taken(&trail), [false; 7]);
+    let on = |categories: &[InsightCategory]| {
+        vec![InsightSelector {
+            insight_type: InsightType::ApiCallRate,
+            event_categories: categories.iter().copied().collect(),
+        }]
+    };
+    trail.insights = on(&[InsightCategory::Management]);
+    assert_eq!(taken(&trail), [true, true, false, false, false, false, false]);
+    trail.insights = on(&[InsightCategory::Data]);
+    assert_eq!(taken(&trail), [false, false, false, true, false, false, false]);
+    // Whatever the event selectors say; where and for whom counts.
+    trail.selectors = Selectors::Basic(vec![data("AWS::S3::Object", &["arn:aws:s3"])]);
+    trail.insights = on(&[InsightCategory::Management]);
+    assert!(takes(&trail, &insights[1]));
+    assert!(takes_of(&trail, Source::Insights, OWNER, &insights[1]));
+    assert!(!takes_of(&trail, Source::StoreInsights, OWNER, &insights[1]));
+    assert!(!takes_of(&trail, Source::Insights, "444455556666", &insights[1]));
+    let mut elsewhere = insights[1].clone();
+    elsewhere["awsRegion"] = json!("eu-west-1");
+    assert!(!takes(&trail, &elsewhere));
+}
+
+#[test]
+fn insights_and_events_of_a_batch_stay_in_order() {
+    let mut trail = trail(vec![EventSelector::default()]);
+    trail.insights = vec![InsightSelector {
+        insight_type: InsightType::ApiCallRate,
+        event_categories: [InsightCategory::Management].into(),
+    }];
+    let call = json!({ "awsRegion": "us-east-1", "eventSource": "ec2.amazonaws.com" });
+    let found = insight("ApiCallRateInsight", None, None);
+    let entries = [&found, &call, &found].map(|record| entry(Source::Gateway, OWNER, record));
+    let batch = EventBatch::decode(Position::START, &entries);
+    assert_eq!(Selection::of(&trail).rows(&batch, 0..3), [0, 1, 2]);
 }
 
 #[test]

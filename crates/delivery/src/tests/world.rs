@@ -150,6 +150,7 @@ pub(super) fn trail(name: &str, bucket: &str) -> Trail {
         stopped: None,
         selectors: Selectors::default(),
         aggregation: Vec::new(),
+        insights: Vec::new(),
         topic: None,
         log_group: None,
         tags: Vec::new(),

@@ -22,7 +22,7 @@ struct Sink;
 
 #[async_trait]
 impl InsightSink for Sink {
-    async fn append(&self, records: Vec<InsightRecord>) -> Result<(), ProjectionError> {
+    async fn append(&self, _: Position, records: Vec<InsightRecord>) -> Result<(), ProjectionError> {
         println!("{} records of Insights", records.len());
         Ok(())
     }
@@ -32,7 +32,12 @@ impl InsightSink for Sink {
 pub(crate) async fn run(keys: u64, rate: u64, minutes: u64) -> Result<(), Box<dyn std::error::Error>> {
     let directory = tempfile::tempdir()?;
     let switches = Arc::new(SwitchTable::default());
-    switches.set(ACCOUNT.parse()?, Category::Management, InsightType::ApiCallRate, Switch::default());
+    switches.set(
+        ACCOUNT.parse()?,
+        Category::Management,
+        InsightType::ApiCallRate,
+        Switch { trails: true, ..Switch::default() },
+    );
     let insights = Insights::open(&directory.path().join("insights.sqlite"), switches, MOST_KEYS).await?;
     let mut projection = InsightsProjection::new(Arc::clone(&insights), Arc::new(Sink));
     let mut after = projection.resume().await?;

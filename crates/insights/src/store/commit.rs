@@ -27,6 +27,8 @@ pub(crate) struct Minutes {
     states: Vec<(u64, Vec<u8>)>,
     blocks: Vec<(u64, u32, Vec<u8>)>,
     on_clock: Minute,
+    /// The switches, when they are others than the file has.
+    switches: Option<Vec<u8>>,
 }
 
 #[derive(Debug, Default)]
@@ -95,6 +97,11 @@ impl Minutes {
         }
         out.take_states(fold, step);
         out
+    }
+
+    /// The same with the state of the switches.
+    pub(crate) fn with_switches(self, switches: Option<Vec<u8>>) -> Self {
+        Self { switches, ..self }
     }
 
     fn take_states(&mut self, fold: &Fold, step: &Step) {
@@ -198,6 +205,9 @@ async fn write_meta(tx: &mut Transaction<'_, Sqlite>, minute: &Minutes) -> Resul
         .bind(REDO)
         .execute(&mut **tx)
         .await?;
+    if let Some(switches) = &minute.switches {
+        sqlx::query("INSERT OR REPLACE INTO switches VALUES (1, ?)").bind(switches).execute(&mut **tx).await?;
+    }
     let meta = &minute.meta;
     sqlx::query("INSERT OR REPLACE INTO meta VALUES (1, ?, ?, ?, ?, ?, ?)")
         .bind(minute.position.0.cast_signed())

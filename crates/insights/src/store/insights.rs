@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::{Store, StoreError};
 use crate::key::Category;
-use crate::record::Told;
+use crate::record::{InsightSource, Told};
 
 /// Days that records are kept. (API Reference, `ListInsightsData`: the last 90 days.)
 const KEPT_MILLIS: i64 = 90 * 86_400_000;
@@ -152,7 +152,7 @@ pub(super) async fn write(tx: &mut Transaction<'_, Sqlite>, records: &[Told]) ->
             .bind(record.account.to_string())
             .bind(&*of.region)
             .bind(of.category.as_str())
-            .bind(&record.source)
+            .bind(record.source.as_ref().map(InsightSource::arn))
             .bind(record.time.as_millis())
             .bind(&*of.event_source)
             .bind(&*of.event_name)

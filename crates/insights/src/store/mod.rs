@@ -72,12 +72,20 @@ impl Store {
         self.pool.close().await;
     }
 
-    /// The position that the file reflects; the start when nothing is stored.
+    /// The position that the file reflects; `None` when nothing is stored.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
-    pub(crate) async fn position(&self) -> Result<Position, StoreError> {
+    pub(crate) async fn position(&self) -> Result<Option<Position>, StoreError> {
         let position: Option<i64> = sqlx::query_scalar("SELECT position FROM meta").fetch_optional(&self.pool).await?;
-        Ok(position.map_or(Position::START, |position| Position(position.cast_unsigned())))
+        Ok(position.map(|position| Position(position.cast_unsigned())))
+    }
+
+    /// The switches as of [`Self::position`]; empty when nothing is stored.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub(crate) async fn switches(&self) -> Result<Vec<u8>, StoreError> {
+        Ok(sqlx::query_scalar("SELECT state FROM switches").fetch_optional(&self.pool).await?.unwrap_or_default())
     }
 }

@@ -101,7 +101,7 @@ struct Sink(Mutex<Vec<InsightRecord>>);
 
 #[async_trait]
 impl InsightSink for Sink {
-    async fn append(&self, records: Vec<InsightRecord>) -> Result<(), ProjectionError> {
+    async fn append(&self, _: Position, records: Vec<InsightRecord>) -> Result<(), ProjectionError> {
         let mut kept = self.0.lock();
         for record in records {
             match kept.iter().find(|other| other.event_id == record.event_id) {
@@ -127,7 +127,12 @@ impl Server {
         let path = directory.path().join("insights.sqlite");
         let switches = Arc::new(SwitchTable::default());
         for kind in [InsightType::ApiCallRate, InsightType::ApiErrorRate] {
-            switches.set(ACCOUNT.parse().unwrap(), Category::Management, kind, Switch::default());
+            switches.set(
+                ACCOUNT.parse().unwrap(),
+                Category::Management,
+                kind,
+                Switch { trails: true, ..Switch::default() },
+            );
         }
         let insights = Insights::open(&path, Arc::clone(&switches) as Arc<dyn Switches>, 1000).await.unwrap();
         Self { insights, switches, sink: Arc::default(), path, _directory: directory }

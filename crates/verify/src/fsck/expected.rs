@@ -61,7 +61,11 @@ impl Expected {
         }
         let members = Members::read(entry.body).map_err(|error| format!("is no record: {error}"))?;
         let time = members.time.filter(|time| *time <= entry.received + AHEAD).unwrap_or(entry.received);
-        let kept = matches!(members.category(), "Management" | "Insight") && time >= self.oldest;
+        let looked_up = match members.category() {
+            "Insight" => !members.names_insight_source,
+            category => category == "Management",
+        };
+        let kept = looked_up && time >= self.oldest;
         if kept && entry.position.is_multiple_of(self.stride) {
             self.records.push((entry.position, hash(entry.body)));
             while self.records.len() > self.most {
@@ -127,6 +131,8 @@ pub(super) struct Members {
     category: Option<String>,
     kind: Option<String>,
     management: Option<bool>,
+    /// `insightSource`, or one among `insightDetails`.
+    names_insight_source: bool,
 }
 
 impl Members {
@@ -167,6 +173,13 @@ impl<'de> Deserialize<'de> for Members {
                         b"eventID" => members.event_id = text(),
                         b"eventCategory" => members.category = text(),
                         b"eventType" => members.kind = text(),
+                        b"insightSource" => members.names_insight_source |= text().is_some(),
+                        b"insightDetails" => {
+                            let details =
+                                serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(value.get());
+                            let source = details.ok().and_then(|mut details| details.remove("insightSource"));
+                            members.names_insight_source |= source.is_some_and(|source| source.is_string());
+                        }
                         b"managementEvent" => {
                             members.management = match text() {
                                 Some(text) => text.to_ascii_lowercase().parse().ok(),

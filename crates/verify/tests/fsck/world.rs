@@ -183,6 +183,7 @@ pub fn trail() -> Trail {
         stopped: None,
         selectors: Selectors::default(),
         aggregation: Vec::new(),
+        insights: Vec::new(),
         topic: None,
         log_group: None,
         tags: Vec::new(),

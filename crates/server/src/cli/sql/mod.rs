@@ -17,13 +17,8 @@ use serde_json::{Value, json};
 
 use self::print::Printer;
 use super::client::{self, Server};
+use super::lake::Lake;
 use super::{FOUND_PROBLEMS, OK, stop_on_ctrl_c};
-
-/// How soon a query's end is looked for, and how seldom at the most.
-const FIRST_LOOK: Duration = Duration::from_millis(5);
-const LAST_LOOK: Duration = Duration::from_millis(500);
-/// Rows asked for at once.
-const PAGE: usize = 1000;
 
 /// Ask event data stores of a running server in SQL.
 ///
@@ -71,17 +66,6 @@ enum RowFormat {
     Json,
     /// RFC 4180, with a line of headings.
     Csv,
-}
-
-/// Of the answer to GetQueryResults.
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct Results {
-    query_status: String,
-    #[serde(default)]
-    query_result_rows: Vec<Vec<BTreeMap<String, String>>>,
-    next_token: Option<String>,
-    error_message: Option<String>,
 }
 
 /// Of the answer to DescribeQuery.
@@ -141,11 +125,8 @@ struct Session {
 }
 
 impl Session {
-    async fn call(&self, operation: &str, mut input: Value) -> anyhow::Result<Value> {
-        if let Some(owner) = &self.args.owner {
-            input["EventDataStoreOwnerAccountId"] = json!(owner);
-        }
-        self.server.call(self.args.region.as_str(), operation, &input).await
+    fn lake(&self) -> Lake<'_> {
+        Lake { server: &self.server, region: &self.args.region, owner: self.args.owner.as_deref() }
     }
 
     /// The statement with ids in the place of the stores' names and ARNs.
@@ -170,12 +151,12 @@ impl Session {
 
     /// Runs the statement and prints its rows.
     async fn ask(&self, statement: &str, clear: bool) -> anyhow::Result<u8> {
-        let started = self.call("StartQuery", json!({ "QueryStatement": statement })).await?;
-        let id = started["QueryId"].as_str().context("the server gave the query no id")?.to_owned();
+        let lake = self.lake();
+        let id = lake.start(statement).await?;
         let first = tokio::select! {
-            first = self.first_page(&id) => first?,
+            first = lake.first_page(&id) => first?,
             () = self.stop.begun() => {
-                self.call("CancelQuery", json!({ "QueryId": id })).await?;
+                lake.call("CancelQuery", json!({ "QueryId": id })).await?;
                 bail!("the query is cancelled");
             }
         };
@@ -184,7 +165,7 @@ impl Session {
             "TIMED_OUT" => false,
             other => bail!("the query {}: {}", other.to_lowercase(), first.error_message.unwrap_or_default()),
         };
-        let described = self.call("DescribeQuery", json!({ "QueryId": id })).await?;
+        let described = lake.call("DescribeQuery", json!({ "QueryId": id })).await?;
         if self.args.watch.is_some() && clear {
             // To the top left, and everything behind it away.
             print!("\x1b[H\x1b[2J");
@@ -195,7 +176,7 @@ impl Session {
             printer.push(page.query_result_rows)?;
             let goes_on = printer.wants_more() && !self.stop.has_begun();
             let Some(token) = page.next_token.filter(|_| goes_on) else { break };
-            page = self.page(&id, Some(token)).await?;
+            page = lake.page(&id, Some(token)).await?;
         }
         printer.finish()?;
         let statistics = described["QueryStatistics"].clone();
@@ -219,26 +200,5 @@ impl Session {
             execution_time_in_millis / 1000,
             execution_time_in_millis % 1000,
         );
-    }
-
-    async fn page(&self, id: &str, token: Option<String>) -> anyhow::Result<Results> {
-        let mut input = json!({ "QueryId": id, "MaxQueryResults": PAGE });
-        if let Some(token) = token {
-            input["NextToken"] = json!(token);
-        }
-        Ok(serde_json::from_value(self.call("GetQueryResults", input).await?)?)
-    }
-
-    /// Waits for the query's end.
-    async fn first_page(&self, id: &str) -> anyhow::Result<Results> {
-        let mut wait = FIRST_LOOK;
-        loop {
-            SystemClock.sleep(wait).await;
-            let page = self.page(id, None).await?;
-            if !matches!(page.query_status.as_str(), "QUEUED" | "RUNNING") {
-                return Ok(page);
-            }
-            wait = (wait * 2).min(LAST_LOOK);
-        }
     }
 }

@@ -132,7 +132,7 @@ impl Filter {
         };
         let is_user =
             || [event.username(), event.user_arn(), event.access_key_id()].iter().any(|user| is_in(&self.users, *user));
-        event.source() != Source::Import
+        !matches!(event.source(), Source::Import | Source::StoreInsights)
             && self.accounts.contains(&event.account())
             && is_in(&self.event_names, event.name())
             && is_in(&self.event_sources, event.event_source())
