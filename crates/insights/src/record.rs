@@ -86,6 +86,14 @@ impl InsightRecord {
         Self { event_id, account, time, source: source.map(str::to_owned), finding, json }
     }
 
+    /// The record as an event data store of Insights holds it: flat, with the ARN of the event data store whose events were counted as
+    /// `insightSource`. The IDs are those of the record of trails, a choice of ours.
+    ///
+    /// (User Guide, "CloudTrail Insights record contents for event data stores".)
+    pub fn in_event_data_store(&self, source: &str) -> String {
+        flat(self, source).to_string()
+    }
+
     /// `sharedEventID`: the same in start and end.
     pub fn shared_event_id(&self) -> Uuid {
         id(&self.finding, self.source.as_deref(), "episode")
@@ -137,6 +145,8 @@ fn record(finding: &Finding, source: Option<&str>, event_id: Uuid, shared: Uuid)
             "statistics": {
                 "baseline": { "average": rounded(finding.baseline.average) },
                 "insight": { "average": rounded(finding.average) },
+                // Ours: what was expected at that time of day and week. CloudTrail's records have no place for it.
+                "expected": { "average": rounded(finding.expected) },
                 "insightDuration": finding.minutes,
                 "baselineDuration": finding.baseline.minutes,
             },
@@ -157,6 +167,36 @@ fn record(finding: &Finding, source: Option<&str>, event_id: Uuid, shared: Uuid)
         "insightDetails": details,
         "eventCategory": "Insight",
     })
+}
+
+fn flat(record: &InsightRecord, source: &str) -> Value {
+    let (finding, key) = (&record.finding, &record.finding.key);
+    let mut flat = json!({
+        "eventVersion": EVENT_VERSION,
+        "eventCategory": "Insight",
+        "eventType": "AwsCloudTrailInsight",
+        "eventID": record.event_id,
+        "eventTime": record.time.to_iso(),
+        "awsRegion": &*key.region,
+        "recipientAccountId": key.account.to_string(),
+        "sharedEventID": record.shared_event_id(),
+        "insightSource": source,
+        "insightState": finding.state.as_str(),
+        "insightEventSource": &*key.event_source,
+        "insightEventName": &*key.event_name,
+        "insightType": key.insight_type().as_str(),
+        "insightContext": {
+            "baselineAverage": rounded(finding.baseline.average),
+            "insightAverage": rounded(finding.average),
+            "baselineDuration": finding.baseline.minutes,
+            "insightDuration": finding.minutes,
+            "attributions": finding.attributions.iter().map(attribution).collect::<Vec<Value>>(),
+        },
+    });
+    if let Some(code) = &key.error_code {
+        flat["insightErrorCode"] = (**code).into();
+    }
+    flat
 }
 
 fn attribution(attribution: &Attribution) -> Value {

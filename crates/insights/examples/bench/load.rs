@@ -60,12 +60,13 @@ pub(crate) async fn run(keys: u64, rate: u64, minutes: u64) -> Result<(), Box<dy
     }
     ends.sort();
     println!(
-        "{keys} keys, {n} records in {minutes} minutes: {:.0} ns a record, {:.0} records/s; a minute's end {:?} median, {:?} at most; \
+        "{keys} keys, {n} records in {minutes} minutes: {:.0} ns a record, {:.0} records/s; a minute's end {:?} median, {:?} at most, {} longer than a second; \
          memory {} MB (before {before} MB); file {:.0} MB",
         applying.as_nanos() as f64 / n as f64,
         n as f64 / applying.as_secs_f64(),
         ends[ends.len() / 2],
         ends[ends.len() - 1],
+        ends.iter().filter(|end| end.as_secs() >= 1).count(),
         memory(),
         std::fs::metadata(directory.path().join("insights.sqlite"))?.len() as f64 / 1e6,
     );

@@ -11,8 +11,9 @@ use crate::record::Told;
 
 /// Closed minutes whose counts are kept for a restart: each key's state is at most an hour old.
 const REDO: u32 = 2 * HOUR;
-/// Each key has its turn in one of twelve minutes of an hour, multiples of five, so that an hour of minutes is twelve whole fives.
-const TURNS: u64 = 12;
+/// Each key has its turn in one minute of an hour. So many keys that came one after another have the same: their states lie in the same pages
+/// of the file, which are then written once an hour rather than in each minute.
+const NEIGHBOURS: u64 = 64;
 
 /// What of a step goes to the file: made with the fold at hand, written without it.
 #[derive(Debug, Default)]
@@ -99,8 +100,7 @@ impl Minutes {
 
     fn take_states(&mut self, fold: &Fold, step: &Step) {
         let next = step.minute.next();
-        let turn = u64::from(next.0 % HOUR / 5);
-        let is_turn = next.0.is_multiple_of(5);
+        let turn = u64::from(next.0 % HOUR);
         let mut put = |slot: Slot, block: bool| {
             let Some(tracked) = fold.keys.get(slot) else { return };
             let mut state = Vec::with_capacity(1024);
@@ -115,7 +115,8 @@ impl Minutes {
             }
         };
         for (slot, tracked) in fold.keys.iter() {
-            let has_turn = is_turn && tracked.id % TURNS == turn && next.since(tracked.series.latest()) <= HOUR;
+            let is_turn = tracked.id / NEIGHBOURS % u64::from(HOUR) == turn;
+            let has_turn = is_turn && next.since(tracked.series.latest()) <= HOUR;
             if has_turn || step.touched.contains(&slot) {
                 put(slot, has_turn);
             }
