@@ -14,7 +14,7 @@ from opentrail_server import Server, record, wait_until
 
 INSIGHT_STEPS = ["insights.append", "insights.appended"]
 RATE = 240
-CALLS = 1000
+CALLS = 6000
 
 
 @pytest.fixture

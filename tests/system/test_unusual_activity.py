@@ -120,21 +120,17 @@ def role_without_rights(server):
     return sts.assume_role(RoleArn=f"arn:aws:iam::{ACCOUNT}:role/storm", RoleSessionName="gust")["Credentials"]
 
 
-def storm(quick, credentials, seconds):
-    """Denied calls by four connections; how many."""
-    key, token = (credentials["AccessKeyId"], credentials["SecretAccessKey"]), credentials["SessionToken"]
-    end = time.monotonic() + seconds
+def denied(client):
+    """A call that is denied."""
+    with pytest.raises(ClientError, match="AccessDenied"):
+        client.delete_trail(Name="main")
 
-    def blow(_):
-        calls, cloudtrail = 0, quick.server.client("cloudtrail", key=key, token=token)
-        while time.monotonic() < end:
-            with pytest.raises(ClientError, match="AccessDenied"):
-                cloudtrail.delete_trail(Name="main")
-            calls += 1
-        return calls
 
-    with concurrent.futures.ThreadPoolExecutor(4) as pool:
-        return sum(pool.map(blow, range(4)))
+def storm(clients, calls):
+    """As many denied calls by each client at a time."""
+    with concurrent.futures.ThreadPoolExecutor(len(clients)) as pool:
+        list(pool.map(lambda client: [denied(client) for _ in range(calls)], clients))
+    return len(clients) * calls
 
 
 def attribution(insight, attribute):
@@ -152,16 +148,18 @@ def test_a_storm_of_errors_is_found_told_and_over(quick, webhook):
     cloudtrail.put_insight_selectors(EventDataStore=source, InsightsDestination=destination, InsightSelectors=BOTH)
     rule_for_insights(server, webhook)
     credentials = role_without_rights(server)
+    key, token = (credentials["AccessKeyId"], credentials["SecretAccessKey"]), credentials["SessionToken"]
+    clients = [server.client("cloudtrail", key=key, token=token) for _ in range(4)]
 
     began = quick.now()
     while quick.now() < began + datetime.timedelta(minutes=65):
         cloudtrail.start_logging(Name="main")
-        time.sleep(0.3)
+        denied(clients[0])
+        time.sleep(1)
     assert quick.insights() == [], "an hour of what is usual is nothing unusual"
 
     blew = quick.now()
-    denied = storm(quick, credentials, 10)
-    assert denied > 300
+    blown = storm(clients, 400)
 
     def about(state):
         """The Insights events about the denied calls, once both types have one of that state."""
@@ -173,13 +171,13 @@ def test_a_storm_of_errors_is_found_told_and_over(quick, webhook):
     rate, errors = by_type["ApiCallRateInsight"], by_type["ApiErrorRateInsight"]
     assert errors["insightDetails"]["errorCode"] == "AccessDenied" and "errorCode" not in rate["insightDetails"]
     for start in starts:
-        assert abs(datetime.datetime.fromisoformat(start["eventTime"]) - blew) < datetime.timedelta(minutes=3)
+        assert abs(datetime.datetime.fromisoformat(start["eventTime"]) - blew) < datetime.timedelta(minutes=5)
         assert (start["eventType"], start["eventCategory"]) == ("AwsCloudTrailInsight", "Insight")
         assert start["insightDetails"]["eventSource"] == "cloudtrail.amazonaws.com"
         [role] = attribution(start, "userIdentityArn")
         assert role["value"] == f"arn:aws:sts::{ACCOUNT}:assumed-role/storm"
-        assert role["average"] == start["insightDetails"]["insightContext"]["statistics"]["insight"]["average"] > 10
-        assert start["insightDetails"]["insightContext"]["statistics"]["baseline"]["average"] < 0.1
+        statistics = start["insightDetails"]["insightContext"]["statistics"]
+        assert role["average"] == statistics["insight"]["average"] > 10 * statistics["baseline"]["average"]
     assert [value["value"] for value in attribution(rate, "errorCode")] == ["AccessDenied"]
     assert attribution(errors, "errorCode") is None
 
@@ -188,7 +186,7 @@ def test_a_storm_of_errors_is_found_told_and_over(quick, webhook):
     for end in ends:
         statistics = end["insightDetails"]["insightContext"]["statistics"]
         told = statistics["insight"]["average"] * statistics["insightDuration"]
-        assert told == pytest.approx(denied), "every call of the storm is in it"
+        assert blown <= round(told) <= blown + 5, "every call of the storm is in it, and what came in its first minute"
 
     # By trail: a file of its own, and digests that hold it.
     folder = server.data / "objects/trail-logs"
@@ -246,7 +244,7 @@ def test_a_storm_of_errors_is_found_told_and_over(quick, webhook):
     for event_id in [rate["eventID"], rate["sharedEventID"]]:
         why = quick.explain(event_id)
         assert why["sharedEventID"] == rate["sharedEventID"] and why["awsRegion"] == REGION
-        assert sum(point["calls"] for point in why["series"]) == denied and why["usualAtMost"] < 10
+        assert sum(point["calls"] for point in why["series"]) > blown and why["usualAtMost"] < 20
 
     # Hours back in time, and nothing is told again.
     before = [insight["eventID"] for insight in quick.insights()]
@@ -281,7 +279,7 @@ def test_a_burst_of_data_events_is_told_to_the_trail_that_watches_them(quick):
     while quick.now() < began + datetime.timedelta(minutes=63):
         put(quick, 1, "PutObject")
         time.sleep(0.1)
-    put(quick, 800, "GetObject")
+    put(quick, 6000, "GetObject")
 
     asked = {"InsightSource": trail, "DataType": "InsightsEvents"}
     listed = wait_until(lambda: cloudtrail.list_insights_data(**asked)["Events"], "the burst is told")
@@ -298,7 +296,7 @@ def test_a_burst_of_data_events_is_told_to_the_trail_that_watches_them(quick):
     assert cloudtrail.list_insights_data(InsightSource=other, DataType="InsightsEvents")["Events"] == []
     assert quick.insights() == [], "Event history has Insights on management events only"
     metric = {"TrailName": trail, "EventSource": "s3.amazonaws.com", "EventName": "GetObject", "InsightType": "ApiCallRateInsight"}
-    assert sum(cloudtrail.list_insights_metric_data(**metric, Period=60)["Values"]) == 800
+    assert sum(cloudtrail.list_insights_metric_data(**metric, Period=60)["Values"]) == 6000
 
     def folder(name):
         return list((quick.server.data / f"objects/logs-of-{name}").glob("AWSLogs/*/CloudTrail-Insight/**/*.json.gz"))
@@ -338,5 +336,5 @@ def test_the_past_of_a_store_is_gone_through_again(tmp_path):
         assert attribution(start, "userIdentityArn")[0]["value"] == "arn:aws:iam::100000000001:user/mallory"
         table = opentrail(server, "insights", "replay", store, "--since", "3d", errors_too=True)
         assert "user/mallory" in table and "2 Insights events in" in table
-        assert "there is no event data store none" in opentrail(server, "insights", "replay", "none", code=2, errors_too=True)
-        assert "has no Insights event" in opentrail(server, "insights", "explain", str(uuid.uuid4()), code=2, errors_too=True)
+        assert "there is no event data store none" in opentrail(server, "insights", "replay", "none", code=3, errors_too=True)
+        assert "has no Insights event" in opentrail(server, "insights", "explain", str(uuid.uuid4()), code=3, errors_too=True)

@@ -20,6 +20,10 @@ use crate::switches::{Switch, Switches};
 /// How long after a minute's end its last events may still be on their way into the journal.
 const GRACE: Duration = Duration::from_secs(5);
 
+/// Records that tell a call made longer ago are a backlog: a bucket that is followed from last week on, a shipper that was down.
+/// CloudTrail delivers within five minutes on average (User Guide, "How CloudTrail works"); the bound is a choice of ours.
+const LATE: Duration = Duration::from_secs(15 * 60);
+
 /// Takes the records of Insights: the journal, in a server.
 #[async_trait]
 pub trait InsightSink: std::fmt::Debug + Send + Sync + 'static {
@@ -192,9 +196,20 @@ impl Projection for InsightsProjection {
     }
 }
 
-/// Counts an event that is a call. Imports and events of channels are no calls made now, and a record of Insights is none at all.
+/// Whether the event came in when the call was made, or soon after. What the server records itself does; what comes as records, from a
+/// followed bucket too, when it is not [`LATE`]; imports and events of channels do not. Both times are the journal's, so that a replay
+/// answers the same.
+fn is_now(event: &Event<'_>) -> bool {
+    match event.source() {
+        Source::Api | Source::Gateway => true,
+        Source::Records => event.time().is_none_or(|time| event.received().since(time) <= LATE),
+        Source::Import | Source::Control | Source::Channel | Source::Insights | Source::StoreInsights => false,
+    }
+}
+
+/// Counts an event that is a call made now. A record of Insights is none.
 fn count(fold: &mut Fold, event: &Event<'_>, switches: &dyn Switches) {
-    if !matches!(event.source(), Source::Api | Source::Gateway | Source::Records) {
+    if !is_now(event) {
         return;
     }
     let category = match event.category() {

@@ -159,6 +159,8 @@ fn record(finding: &Finding, source: Option<&str>, event_id: Uuid, shared: Uuid)
             "statistics": {
                 "baseline": { "average": rounded(finding.baseline.average) },
                 "insight": { "average": rounded(finding.average) },
+                // Ours: what was expected at that time of day and week. CloudTrail's records have no place for it.
+                "expected": { "average": rounded(finding.expected) },
                 "insightDuration": finding.minutes,
                 "baselineDuration": finding.baseline.minutes,
             },

@@ -57,9 +57,12 @@ struct Args {
     /// Tells each alarm and each minute injected that raised none.
     #[arg(long)]
     trace: bool,
-    /// Instead: so many minutes of 20,000 records a second over 100,000 keys.
+    /// Instead: so many minutes of records over 100,000 keys, each of which has calls in every minute.
     #[arg(long)]
     load: Option<u64>,
+    /// Records a second of that.
+    #[arg(long, default_value_t = 20_000)]
+    rate: u64,
     /// Instead: the Numenta Anomaly Benchmark, checked out in this directory.
     #[arg(long)]
     nab: Option<std::path::PathBuf>,
@@ -69,7 +72,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let args = Args::parse();
     if let Some(minutes) = args.load {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-        return runtime.block_on(load::run(100_000, 20_000, minutes));
+        return runtime.block_on(load::run(100_000, args.rate, minutes));
     }
     if let Some(directory) = &args.nab {
         return nab::run(directory);

@@ -175,19 +175,18 @@ impl History {
     }
 
     /// What is expected in the half hour that `minute` lies in: the largest of what the rhythm of the week says (until it is known,
-    /// that of the day too), of the hours just before, and of the long run where the others say little.
+    /// that of the day too), of the hours just before, and of the long run where the others say little. It is rather too high than too
+    /// low; by how much is learned elsewhere ([`super::spread`]).
     pub(crate) fn expected(&self, minute: Minute, known: &Knowledge<'_>) -> Expected {
         let hour = minute.hour();
-        // A rhythm is not exact to the minute: the hour that is nearer counts too.
+        // From one hour to the next a rhythm goes in a line: the hour that is nearer counts by a quarter.
         let nearer = if minute.0 % HOUR < HOUR / 2 { hour.saturating_sub(1) } else { hour + 1 };
-        let mut seasonal = 0.0_f64;
         let knows_weeks = known.age >= WEEKS_KNOWN;
-        for at in [hour, nearer] {
-            seasonal = seasonal.max(self.median(at, 7 * 24, 4, known));
-            if !knows_weeks {
-                seasonal = seasonal.max(self.median(at, 24, 7, known));
-            }
-        }
+        let rhythm = |at: u32| {
+            let weekly = self.median(at, 7 * 24, 4, known);
+            if knows_weeks { weekly } else { weekly.max(self.median(at, 24, 7, known)) }
+        };
+        let seasonal = 0.75 * rhythm(hour) + 0.25 * rhythm(nearer);
         let age = f64::from(known.age.clamp(1, 28 * DAY));
         let total = self.hours.iter().map(|level| level.value()).sum::<f64>() + f64::from(self.counted);
         let long_run = total / age.max(f64::from(HOUR));

@@ -68,21 +68,22 @@ impl Parameters {
     /// What an account observed for `age` minutes is measured with; `None` in its first hour, when nothing is known.
     ///
     /// Until a day has been seen no daily rhythm is known, until a week has, no weekly one, and until four have, jobs may be new: the
-    /// margins are ten times, four times and one and a half times as wide.
+    /// margins are forty times, ten times and twice as wide.
     pub fn of(sensitivity: Sensitivity, age: u32) -> Option<Self> {
         let settled = match sensitivity {
-            Sensitivity::Low => Self { false_discoveries: 1e-7, ratio: 5.0, excess: 30.0, above_peaks: 4.0 },
-            Sensitivity::Medium => Self { false_discoveries: 1e-5, ratio: 2.5, excess: 15.0, above_peaks: 3.0 },
-            Sensitivity::High => Self { false_discoveries: 1e-3, ratio: 2.0, excess: 8.0, above_peaks: 2.0 },
+            Sensitivity::Low => Self { false_discoveries: 1e-5, ratio: 5.0, excess: 30.0, above_peaks: 4.0 },
+            Sensitivity::Medium => Self { false_discoveries: 1e-3, ratio: 2.5, excess: 15.0, above_peaks: 3.0 },
+            Sensitivity::High => Self { false_discoveries: 1e-1, ratio: 2.0, excess: 8.0, above_peaks: 2.0 },
         };
-        let widened = [(HOUR, None), (DAY, Some(10.0)), (WEEK, Some(4.0)), (FOUR_WEEKS, Some(1.5))];
+        let widened = [(HOUR, None), (DAY, Some(40.0)), (WEEK, Some(10.0)), (FOUR_WEEKS, Some(2.0))];
         match widened.into_iter().find(|(until, _)| age < *until) {
             Some((_, by)) => by.map(|by| settled.wider(by)),
             None => Some(settled),
         }
     }
 
-    fn wider(self, by: f64) -> Self {
+    /// With margins so many times as wide.
+    pub(crate) fn wider(self, by: f64) -> Self {
         Self {
             false_discoveries: self.false_discoveries / 1e3,
             ratio: self.ratio * by,

@@ -6,7 +6,7 @@ use super::history::{Baseline, Expected, History, Knowledge};
 use super::minute::{DAY, HOUR, Minute, WEEK};
 use super::parameters::Parameters;
 use super::peaks::Peaks;
-use super::spread::{Spread, WINDOWS};
+use super::spread::{ASSUMED, CLUMPED, Spreads, WINDOWS};
 use super::tail::exponent;
 
 /// Minutes whose counts are kept one by one.
@@ -20,16 +20,21 @@ const ADOPTED: u32 = 6 * HOUR;
 /// What is less than this many times the expected, or fewer calls above it, surprises nobody.
 const LEAST_RATIO: f64 = 1.5;
 const LEAST_EXCESS: f64 = 4.0;
+/// The logarithm of the number of [`WINDOWS`].
+const TRIES: f64 = 1.609_437_912_434_1;
 /// Within the first weeks the largest surprise so far takes the place of the second largest day.
 const FEW_DAYS: u32 = 4 * WEEK;
-/// In an account's first week everything is new, so that a key must be this old to be unusual.
+/// In an account's first week everything is new: a key that is younger than this is measured with margins so many times as wide.
 const NEW: u32 = HOUR;
-/// What is this surprising is not learned from as spread; it is the day's peak instead.
+const NEW_WIDER: f64 = 4.0;
+/// What would be this surprising if calls came in clumps as assumed is not learned from as spread; it is the day's peak instead.
 const TOO_SURPRISING: f64 = 16.0;
 /// The same where next to nothing is known.
 const TOO_SURPRISING_AT_FIRST: f64 = 6.0;
 /// Surprises up to about this one come on every day of a key whose counts are as modelled.
-const DAILY: f64 = 8.0;
+const DAILY: f64 = 6.0;
+/// A habit counts as so much more than that at least.
+const LEAST_HABIT: f64 = 2.5;
 
 /// A count that lies above what is expected.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -67,6 +72,17 @@ struct Stretch {
     last: Minute,
 }
 
+/// How surprising a minute was.
+#[derive(Clone, Copy, Debug, Default)]
+struct Measured {
+    /// The exponent of the most surprising window.
+    largest: f64,
+    /// The same with clumps no larger than is assumed of all keys.
+    as_assumed: f64,
+    /// What passed the parameters.
+    told: Option<Surprise>,
+}
+
 /// What is known of one key.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Series {
@@ -79,9 +95,11 @@ pub struct Series {
     expected: Expected,
     /// The half hour that `expected` is for.
     half_hour: u32,
-    spreads: [Spread; WINDOWS.len()],
+    spreads: Spreads,
     peaks: Peaks,
     stretch: Stretch,
+    /// Whether the latest minute was learned from.
+    is_learned: bool,
     /// The minute with which the last episode was over: windows that reach back to it show that one again.
     ended: Minute,
     episode: Option<Box<Episode>>,
@@ -97,9 +115,10 @@ impl Series {
             history: History::at(minute.hour()),
             expected: Expected::default(),
             half_hour: 0,
-            spreads: [Spread::default(); WINDOWS.len()],
+            spreads: Spreads::default(),
             peaks: Peaks::at(minute.day()),
             stretch: Stretch::default(),
+            is_learned: true,
             ended: Minute(0),
             episode: None,
         }
@@ -123,20 +142,23 @@ impl Series {
 
     /// What is expected per minute.
     pub fn expected(&self) -> f64 {
-        self.expected.now
+        self.expected.now * self.spreads.share()
     }
 
     /// The standard deviation of a minute's count around [`Self::expected`].
     pub fn deviation(&self) -> f64 {
-        (self.expected.now * self.spreads[0].dispersion()).sqrt()
+        let mean = self.expected();
+        (mean * self.spreads.dispersion(0, mean, CLUMPED)).sqrt()
     }
 
     /// What the latest minute was measured with, for those who tune the method.
     pub fn explain_last(&self) -> String {
-        let spreads: Vec<f64> = self.spreads.iter().map(|spread| (spread.dispersion() * 10.0).round() / 10.0).collect();
+        let share = self.spreads.share();
+        let of_window = |at: usize| self.spreads.dispersion(at, mean(&self.expected, WINDOWS[at]) * share, CLUMPED);
+        let spreads: [f64; WINDOWS.len()] = std::array::from_fn(of_window);
         let (expected, first, second) = (self.expected, self.peaks.first(), self.peaks.second());
         format!(
-            "{expected:.3?}, dispersions {spreads:?}, largest days {first:.0} {second:.0}, stretch {:?}",
+            "{expected:.3?} by {share:.2}, dispersions {spreads:.1?}, largest days {first:.0} {second:.0}, stretch {:?}",
             self.stretch.largest
         )
     }
@@ -167,7 +189,7 @@ impl Series {
         self.recent[minute.0 as usize % RECENT] = count;
         self.expect(minute, known);
         let sums = self.sums();
-        let (largest, surprise) = self.surprise(&sums, known, parameters);
+        let measured = self.measure(&sums, known, parameters);
         if let Some(episode) = &mut self.episode {
             let phase = episode.close(minute, count, self.expected.now);
             let is_adopted = minute.since(episode.start) >= ADOPTED;
@@ -181,15 +203,11 @@ impl Series {
             };
         }
         self.history.count(count.into());
-        let is_assumed = self.spreads[0].is_assumed();
-        if largest < if is_assumed { TOO_SURPRISING_AT_FIRST } else { TOO_SURPRISING } {
-            let apart = self.latest.since(self.ended);
-            let windows = self.spreads.iter_mut().zip(WINDOWS).zip(sums);
-            for ((spread, window), sum) in windows.filter(|((_, window), _)| *window <= apart) {
-                spread.learn(sum as f64, mean(&self.expected, window));
-            }
+        self.is_learned = measured.as_assumed < self.too_surprising();
+        if self.is_learned {
+            self.spreads.learn(&sums, self.expected.now, self.latest.since(self.ended));
         }
-        surprise.map_or(Closed::Usual, Closed::Unusual)
+        measured.told.map_or(Closed::Usual, Closed::Unusual)
     }
 
     /// Begins an episode: `surprise` is what [`Self::close`] answered for the latest minute.
@@ -219,15 +237,16 @@ impl Series {
 
     /// Folds in the minutes before `minute`, which had no calls.
     fn skip_to(&mut self, minute: Minute) {
-        let skipped = minute.since(self.latest).saturating_sub(1);
-        if skipped > 0 {
-            for back in 1..=skipped.min(RECENT as u32) {
-                self.recent[minute.back(back).0 as usize % RECENT] = 0;
-            }
-            for (spread, window) in self.spreads.iter_mut().zip(WINDOWS) {
-                spread.learn_silence(skipped, mean(&self.expected, window));
-            }
+        let (before, skipped) = (self.latest, minute.since(self.latest).saturating_sub(1));
+        for after in 1..=skipped.min(RECENT as u32) {
+            self.latest = Minute(before.0 + after);
+            self.recent[self.latest.0 as usize % RECENT] = 0;
+            // A surprise is not learned from, nor a window that reaches back to it.
+            let longest = if self.is_learned { self.latest.since(self.ended) } else { after };
+            self.spreads.learn(&self.sums(), self.expected.now, longest);
         }
+        self.latest = before;
+        self.spreads.learn_silence(skipped.saturating_sub(RECENT as u32), self.expected.now);
         let Stretch { largest, first, last } = self.stretch;
         let is_past = minute.since(last) > APART || (minute.since(first) > LONG && self.episode.is_none());
         if largest > 0.0 && is_past {
@@ -237,6 +256,10 @@ impl Series {
         }
         self.history.advance(minute.hour());
         self.peaks.advance(minute.day());
+    }
+
+    fn too_surprising(&self) -> f64 {
+        if self.spreads.is_assumed() { TOO_SURPRISING_AT_FIRST } else { TOO_SURPRISING }
     }
 
     fn expect(&mut self, minute: Minute, known: &Knowledge<'_>) {
@@ -262,44 +285,48 @@ impl Series {
     }
 
     /// How surprising the minute is, noted among the day's; told when it passes the parameters.
-    fn surprise(
+    fn measure(
         &mut self,
-        sums: &[u64],
+        sums: &[u64; WINDOWS.len()],
         known: &Knowledge<'_>,
         parameters: Option<&Parameters>,
-    ) -> (f64, Option<Surprise>) {
+    ) -> Measured {
         let is_new = known.age < WEEK && self.latest.since(self.first) < NEW;
-        // Where nothing is known nothing is surprising, and must not look like a habit later.
-        if known.age < HOUR || (is_new && known.age < DAY) {
-            return (0.0, None);
-        }
-        let parameters = parameters.filter(|_| !is_new);
+        let parameters = parameters.map(|p| if is_new { p.wider(NEW_WIDER) } else { *p });
         let habit = if known.age < FEW_DAYS { self.peaks.first() } else { self.peaks.second() };
-        let mut largest = 0.0_f64;
-        let mut told: Option<Surprise> = None;
-        for ((spread, window), &count) in self.spreads.iter().zip(WINDOWS).zip(sums) {
-            let expected = mean(&self.expected, window);
-            let (ratio, excess) = (count as f64 / expected, count as f64 - expected);
+        let share = self.spreads.share();
+        let mut measured = Measured::default();
+        for (at, (window, &count)) in WINDOWS.into_iter().zip(sums).enumerate() {
+            let expected = mean(&self.expected, window) * share;
+            let (count, ratio, excess) = (count as f64, count as f64 / expected, count as f64 - expected);
             if ratio < LEAST_RATIO || excess < LEAST_EXCESS || window > self.latest.since(self.ended) {
                 continue;
             }
             // The windows are tries: each has to be as much less likely.
-            let exponent = exponent(count as f64, expected, spread.dispersion()) - (WINDOWS.len() as f64).ln();
-            largest = largest.max(exponent);
+            let of = |most| exponent(count, expected, self.spreads.dispersion(at, expected, most)) - TRIES;
+            let exponent = of(CLUMPED);
+            measured.largest = measured.largest.max(exponent);
+            measured.as_assumed = measured.as_assumed.max(of(ASSUMED));
             let passes = parameters.is_some_and(|p| {
                 ratio >= p.ratio
                     && excess >= p.excess
-                    && exponent >= habit + (p.above_peaks - 1.0) * (habit - DAILY).max(DAILY / 2.0)
+                    && exponent >= habit + (p.above_peaks - 1.0) * (habit - DAILY).max(LEAST_HABIT)
             });
-            if passes && told.is_none_or(|other| other.exponent < exponent) {
-                told = Some(Surprise { exponent, window, count, expected: expected / f64::from(window), habit });
+            if passes && measured.told.is_none_or(|other| other.exponent < exponent) {
+                let expected = expected / f64::from(window);
+                measured.told = Some(Surprise { exponent, window, count: sums[at], expected, habit });
             }
         }
-        if largest > 0.0 {
-            let first = if self.stretch.largest > 0.0 { self.stretch.first } else { self.latest };
-            self.stretch = Stretch { largest: self.stretch.largest.max(largest as f32), first, last: self.latest };
+        // Where nothing is known nothing is surprising, and must not look like a habit later.
+        if known.age < HOUR || (is_new && known.age < DAY) {
+            return Measured { told: measured.told, ..Measured::default() };
         }
-        (largest, told)
+        if measured.largest > 0.0 {
+            let first = if self.stretch.largest > 0.0 { self.stretch.first } else { self.latest };
+            let largest = self.stretch.largest.max(measured.largest as f32);
+            self.stretch = Stretch { largest, first, last: self.latest };
+        }
+        measured
     }
 
     /// Its stored form.
@@ -316,7 +343,8 @@ impl Series {
         for count in self.recent {
             super::codec::put_varint(out, count.into());
         }
-        self.spreads.iter().for_each(|spread| spread.write(out));
+        out.push(self.is_learned.into());
+        self.spreads.write(out);
         self.peaks.write(out);
         self.history.write(out);
         out.push(self.episode.is_some().into());
@@ -340,9 +368,8 @@ impl Series {
         for count in &mut series.recent {
             *count = bytes.varint()?.try_into().map_err(|_| Malformed)?;
         }
-        for spread in &mut series.spreads {
-            *spread = Spread::read(bytes)?;
-        }
+        series.is_learned = bytes.u8()? != 0;
+        series.spreads = Spreads::read(bytes)?;
         series.peaks = Peaks::read(bytes)?;
         series.history = History::read(bytes)?;
         series.episode = match bytes.u8()? {

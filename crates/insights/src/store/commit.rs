@@ -1,7 +1,7 @@
 //! A closed minute becomes durable.
 
 use opentrail_model::Position;
-use sqlx::{Sqlite, Transaction};
+use sqlx::{QueryBuilder, Sqlite, Transaction};
 
 use super::{Store, StoreError};
 use crate::fold::{Fold, Step};
@@ -11,8 +11,12 @@ use crate::record::Told;
 
 /// Closed minutes whose counts are kept for a restart: each key's state is at most an hour old.
 const REDO: u32 = 2 * HOUR;
-/// Each key has its turn in one of twelve minutes of an hour, multiples of five, so that an hour of minutes is twelve whole fives.
-const TURNS: u64 = 12;
+/// Each key has its turn in one minute of an hour. So many keys that came one after another have the same: their states lie in the same pages
+/// of the file, which are then written once an hour rather than in each minute.
+const NEIGHBOURS: u64 = 64;
+
+/// Rows of a statement: each statement is a hand-over to the file's thread.
+const ROWS: usize = 100;
 
 /// What of a step goes to the file: made with the fold at hand, written without it.
 #[derive(Debug, Default)]
@@ -106,8 +110,7 @@ impl Minutes {
 
     fn take_states(&mut self, fold: &Fold, step: &Step) {
         let next = step.minute.next();
-        let turn = u64::from(next.0 % HOUR / 5);
-        let is_turn = next.0.is_multiple_of(5);
+        let turn = u64::from(next.0 % HOUR);
         let mut put = |slot: Slot, block: bool| {
             let Some(tracked) = fold.keys.get(slot) else { return };
             let mut state = Vec::with_capacity(1024);
@@ -122,7 +125,8 @@ impl Minutes {
             }
         };
         for (slot, tracked) in fold.keys.iter() {
-            let has_turn = is_turn && tracked.id % TURNS == turn && next.since(tracked.series.latest()) <= HOUR;
+            let is_turn = tracked.id / NEIGHBOURS % u64::from(HOUR) == turn;
+            let has_turn = is_turn && next.since(tracked.series.latest()) <= HOUR;
             if has_turn || step.touched.contains(&slot) {
                 put(slot, has_turn);
             }
@@ -138,20 +142,19 @@ impl Store {
     pub(crate) async fn commit(&self, minute: Minutes, records: &[Told]) -> Result<(), StoreError> {
         let mut tx = self.pool.begin().await?;
         write_keys(&mut tx, &minute).await?;
-        for (id, state) in &minute.states {
-            sqlx::query("INSERT OR REPLACE INTO key_state VALUES (?, ?)")
-                .bind(id.cast_signed())
-                .bind(state)
-                .execute(&mut *tx)
-                .await?;
+        for states in minute.states.chunks(ROWS) {
+            let mut insert = QueryBuilder::new("INSERT OR REPLACE INTO key_state ");
+            insert.push_values(states, |mut row, (id, state)| {
+                row.push_bind(id.cast_signed()).push_bind(state);
+            });
+            insert.build().execute(&mut *tx).await?;
         }
-        for (id, start, counts) in &minute.blocks {
-            sqlx::query("INSERT OR REPLACE INTO minutes VALUES (?, ?, ?)")
-                .bind(id.cast_signed())
-                .bind(start)
-                .bind(counts)
-                .execute(&mut *tx)
-                .await?;
+        for blocks in minute.blocks.chunks(ROWS) {
+            let mut insert = QueryBuilder::new("INSERT OR REPLACE INTO minutes ");
+            insert.push_values(blocks, |mut row, (id, start, counts)| {
+                row.push_bind(id.cast_signed()).push_bind(start).push_bind(counts);
+            });
+            insert.build().execute(&mut *tx).await?;
         }
         super::insights::write(&mut tx, records).await?;
         super::points::roll_up(&mut tx, minute.on_clock).await?;
@@ -170,19 +173,20 @@ async fn write_keys(tx: &mut Transaction<'_, Sqlite>, minute: &Minutes) -> Resul
             .execute(&mut **tx)
             .await?;
     }
-    for key in &minute.keys {
-        sqlx::query("INSERT OR REPLACE INTO key VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)")
-            .bind(key.id.cast_signed())
-            .bind(&key.account)
-            .bind(&key.region)
-            .bind(&key.event_source)
-            .bind(&key.event_name)
-            .bind(key.category)
-            .bind(&key.error_code)
-            .bind(key.since)
-            .bind(minute.on_clock.day())
-            .execute(&mut **tx)
-            .await?;
+    for keys in minute.keys.chunks(ROWS) {
+        let mut insert = QueryBuilder::new("INSERT OR REPLACE INTO key ");
+        insert.push_values(keys, |mut row, key| {
+            row.push_bind(key.id.cast_signed())
+                .push_bind(&key.account)
+                .push_bind(&key.region)
+                .push_bind(&key.event_source)
+                .push_bind(&key.event_name)
+                .push_bind(key.category)
+                .push_bind(&key.error_code)
+                .push_bind(key.since)
+                .push_bind(minute.on_clock.day());
+        });
+        insert.build().execute(&mut **tx).await?;
     }
     for id in &minute.evicted {
         for statement in FORGET {

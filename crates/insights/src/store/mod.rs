@@ -1,7 +1,7 @@
 //! What Insights knows, in a SQLite file of its own: `insights.sqlite`.
 //!
 //! Each closed minute is one transaction with the position that it reflects; WAL with `synchronous=FULL`, so that a commit is on
-//! stable storage when it returns. A key's whole state is written once an hour, keys in turns; what came since is in the minutes'
+//! stable storage when it returns. A key's whole state is written once an hour, a sixtieth of the keys each minute; what came since is in the minutes'
 //! counts (`redo`), from which a start brings each key up to date exactly.
 
 mod commit;

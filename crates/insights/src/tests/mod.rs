@@ -4,12 +4,12 @@ mod support;
 
 use std::time::Duration;
 
-use opentrail_model::Timestamp;
+use opentrail_model::{Source, Timestamp};
 use serde_json::Value;
 
 use crate::method::Sensitivity;
 use crate::{Category, InsightFilter, MetricQuery, Period, Zeros, chart};
-use support::{ACCOUNT, START, Server, World};
+use support::{ACCOUNT, Append, START, Server, World};
 
 /// Two days of two calls a minute, then half an hour of sixty.
 fn burst() -> World {
@@ -18,6 +18,27 @@ fn burst() -> World {
     world.calls("RunInstances", None, 2 * 1440..2 * 1440 + 30, 300);
     world.calls("RunInstances", None, 2 * 1440 + 30..2 * 1440 + 60, 2);
     world
+}
+
+/// A day of two calls a minute, then a quarter of an hour of three hundred, then a quarter as before.
+const BURST: std::ops::Range<u64> = 1440..1455;
+
+fn short_burst() -> World {
+    let mut world = World::default();
+    add_short_burst(&mut world);
+    world
+}
+
+fn add_short_burst(world: &mut World) {
+    world.calls("RunInstances", None, 0..BURST.start, 2);
+    world.calls("RunInstances", None, BURST, 300);
+    world.calls("RunInstances", None, BURST.end..BURST.end + 15, 2);
+}
+
+async fn records_of(world: &World) -> Vec<Value> {
+    let server = Server::new().await;
+    server.run(world).await;
+    server.records()
 }
 
 #[tokio::test]
@@ -43,6 +64,7 @@ async fn a_burst_is_told_with_its_start_and_its_end() {
     let statistics = &details["insightContext"]["statistics"];
     assert!((statistics["baseline"]["average"].as_f64().unwrap() - 2.0).abs() < 0.1, "{statistics}");
     assert_eq!(statistics["insight"]["average"], 300.0);
+    assert!((statistics["expected"]["average"].as_f64().unwrap() - 2.0).abs() < 0.2, "{statistics}");
     assert_eq!(statistics["insightDuration"], 1);
     assert_eq!(end["insightDetails"]["insightContext"]["statistics"]["insightDuration"], 30);
     let attributions = details["insightContext"]["attributions"].as_array().unwrap();
@@ -83,6 +105,190 @@ async fn killed_at_any_time_it_tells_the_same_once() {
         server.run(&world).await;
         assert_eq!(server.records(), expected, "killed after {killed_after} minutes");
     }
+}
+
+#[tokio::test]
+async fn an_append_that_fails_is_repeated_and_tells_the_same_once() {
+    let world = short_burst();
+    let expected = records_of(&world).await;
+    assert_eq!(expected.len(), 2);
+    for outcome in [Append::Lost, Append::KeptAndFailed] {
+        let server = Server::new().await;
+        server.next_append(outcome);
+        assert!(server.try_run(&world).await.is_err(), "{outcome:?}");
+        // The start is behind it; the same for the end.
+        server.next_append(Append::Kept);
+        server.run_killed(&world, BURST.end).await;
+        server.next_append(outcome);
+        assert!(server.try_run(&world).await.is_err(), "{outcome:?}");
+        server.run(&world).await;
+        assert_eq!(server.records(), expected, "{outcome:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_write_that_fails_leaves_the_minute_as_if_it_had_not_been() {
+    let world = short_burst();
+    let expected = records_of(&world).await;
+    let whole = Server::new().await;
+    whole.run(&world).await;
+    for table in ["account", "key", "key_state", "minutes", "redo", "insight", "meta"] {
+        let server = Server::new().await;
+        // Accounts and keys are written in the first minute only; for the others it is the first minute of the burst.
+        if !matches!(table, "account" | "key") {
+            server.run_killed(&world, BURST.start).await;
+        }
+        let trigger =
+            format!("CREATE TRIGGER broken BEFORE INSERT ON {table} BEGIN SELECT RAISE(ABORT, 'broken'); END");
+        server.execute(trigger).await;
+        assert!(server.try_run(&world).await.is_err(), "{table}");
+        server.execute("DROP TRIGGER broken".to_owned()).await;
+        server.run(&world).await;
+        assert_eq!(server.records(), expected, "{table}");
+        assert_eq!(server.state().await, whole.state().await, "{table}");
+        assert_eq!(server.reloaded_state().await, whole.state().await, "{table}");
+    }
+}
+
+#[tokio::test]
+async fn the_same_journal_in_other_batches_tells_the_same() {
+    let expected = records_of(&short_burst()).await;
+    assert_eq!(expected.len(), 2);
+    for batch in [1, 50, 10_000] {
+        assert_eq!(records_of(&World { batch, ..short_burst() }).await, expected, "{batch} minutes");
+    }
+}
+
+#[tokio::test]
+async fn a_followed_bucket_counts_from_now_on_and_its_backlog_does_not() {
+    // A day of calls, as files bring them: some minutes late.
+    let mut world = World { late: 9, ..World::default() };
+    add_short_burst(&mut world);
+    let records = records_of(&world).await;
+    assert_eq!(records.len(), 2, "{records:#?}");
+
+    // Last week's files at once tell nothing, and what follows is measured as if they had not come.
+    let mut flooded = World { late: 9, ..World::default() };
+    flooded.calls("RunInstances", None, 0..700, 2);
+    flooded.late = 7 * 1440;
+    flooded.calls("RunInstances", None, 700..710, 300);
+    flooded.late = 9;
+    flooded.calls("RunInstances", None, 700..BURST.start, 2);
+    flooded.calls("RunInstances", None, BURST, 300);
+    flooded.calls("RunInstances", None, BURST.end..BURST.end + 15, 2);
+    assert_eq!(records_of(&flooded).await, records);
+}
+
+#[tokio::test]
+async fn imports_and_channels_count_nothing_and_calls_of_the_server_itself_do() {
+    for (source, told) in
+        [(Source::Api, 2), (Source::Gateway, 2), (Source::Records, 2), (Source::Import, 0), (Source::Channel, 0)]
+    {
+        let mut world = World { source, ..World::default() };
+        add_short_burst(&mut world);
+        assert_eq!(records_of(&world).await.len(), told, "{source:?}");
+    }
+}
+
+#[tokio::test]
+async fn calls_that_come_out_of_order_count_once_when_they_come() {
+    let mut shuffled = World::default();
+    shuffled.calls("RunInstances", None, 0..BURST.start, 2);
+    // The burst's calls were made up to ten minutes before they came, the later ones earlier.
+    for minute in BURST {
+        shuffled.late = (minute * 7) % 11;
+        shuffled.calls("RunInstances", None, minute..minute + 1, 300);
+    }
+    shuffled.late = 0;
+    shuffled.calls("RunInstances", None, BURST.end..BURST.end + 15, 2);
+    assert_eq!(records_of(&shuffled).await, records_of(&short_burst()).await);
+}
+
+#[tokio::test]
+async fn a_clock_that_goes_back_a_little_in_a_burst_loses_and_doubles_nothing() {
+    let mut world = World::default();
+    world.calls("RunInstances", None, 0..BURST.start, 2);
+    world.calls("RunInstances", None, BURST.start..BURST.start + 10, 300);
+    // Ten minutes back and on again: those minutes are waited for, their calls belong to the open one.
+    world.batch = 1;
+    let mut after = World::default();
+    after.calls("RunInstances", None, BURST.start..BURST.end, 300);
+    after.calls("RunInstances", None, BURST.end..BURST.end + 15, 2);
+    world.append(after);
+    let records = records_of(&world).await;
+    assert_eq!(records.len(), 2, "{records:#?}");
+    let [start, end] = &records[..] else { panic!("a start and an end") };
+    assert_eq!(start["sharedEventID"], end["sharedEventID"]);
+    assert_eq!(start["eventTime"], (START + Duration::from_secs(BURST.start * 60)).to_iso());
+    assert_eq!(end["eventTime"], (START + Duration::from_secs(BURST.end * 60)).to_iso());
+    let statistics = &end["insightDetails"]["insightContext"]["statistics"];
+    let calls = statistics["insight"]["average"].as_f64().unwrap() * statistics["insightDuration"].as_f64().unwrap();
+    assert_eq!(calls.round(), 300.0 * 25.0, "every call counts once");
+}
+
+#[tokio::test]
+async fn a_clock_that_jumps_within_a_burst_ends_it_or_goes_on_but_pairs_what_it_tells() {
+    for jump in [10, 3 * 60, 2 * 1440] {
+        let mut world = short_burst();
+        let mut after = World::default();
+        let from = BURST.end + 15 + jump;
+        after.calls("RunInstances", None, from..from + 10, 300);
+        after.calls("RunInstances", None, from + 10..from + 30, 2);
+        world.append(after);
+        let records = records_of(&world).await;
+        let states: Vec<&Value> = records.iter().map(|record| &record["insightDetails"]["state"]).collect();
+        assert!(!states.is_empty() && states.chunks(2).all(|pair| pair == ["Start", "End"]), "{jump}: {states:?}");
+        assert!(records.chunks(2).all(|pair| pair[0]["sharedEventID"] == pair[1]["sharedEventID"]), "{jump}");
+    }
+}
+
+#[tokio::test]
+async fn a_storm_of_a_new_error_is_told_in_the_accounts_first_day() {
+    let mut world = World::default();
+    world.calls("RunInstances", None, 0..180, 2);
+    world.reads("GetObjectAcl", Some("AccessDenied"), 120..125, 2000);
+    world.calls("RunInstances", None, 180..200, 2);
+    let records = records_of(&world).await;
+    assert_eq!(records.len(), 2, "{records:#?}");
+    assert_eq!(records[0]["insightDetails"]["errorCode"], "AccessDenied");
+    assert_eq!(records[0]["insightDetails"]["insightContext"]["statistics"]["insight"]["average"], 2000.0);
+}
+
+#[tokio::test]
+async fn in_an_event_data_store_a_record_is_flat() {
+    let server = Server::new().await;
+    let mut world = World::default();
+    world.reads("GetObjectAcl", Some("AccessDenied"), 0..BURST.start, 2);
+    world.reads("GetObjectAcl", Some("AccessDenied"), BURST, 300);
+    world.reads("GetObjectAcl", Some("AccessDenied"), BURST.end..BURST.end + 15, 2);
+    server.run(&world).await;
+    let (nested, flat) =
+        (&server.records()[1], &server.flat("arn:aws:cloudtrail:eu-central-1:111122223333:eventdatastore/e")[1]);
+    for name in ["eventVersion", "eventCategory", "eventType", "eventTime", "awsRegion", "recipientAccountId"] {
+        assert_eq!(flat[name], nested[name], "{name}");
+    }
+    for name in ["eventID", "sharedEventID"] {
+        assert!(flat[name].is_string() && flat[name] != nested[name], "another record");
+    }
+    let details = &nested["insightDetails"];
+    for (name, of) in [
+        ("insightState", &details["state"]),
+        ("insightEventSource", &details["eventSource"]),
+        ("insightEventName", &details["eventName"]),
+        ("insightErrorCode", &details["errorCode"]),
+        ("insightType", &details["insightType"]),
+    ] {
+        assert!(!of.is_null());
+        assert_eq!(&flat[name], of, "{name}");
+    }
+    assert_eq!(flat["insightSource"], "arn:aws:cloudtrail:eu-central-1:111122223333:eventdatastore/e");
+    let (context, statistics) = (&flat["insightContext"], &details["insightContext"]["statistics"]);
+    assert_eq!(context["baselineAverage"], statistics["baseline"]["average"]);
+    assert_eq!(context["insightAverage"], statistics["insight"]["average"]);
+    assert_eq!(context["baselineDuration"], statistics["baselineDuration"]);
+    assert_eq!(context["insightDuration"], statistics["insightDuration"]);
+    assert_eq!(context["attributions"], details["insightContext"]["attributions"]);
+    assert!(flat.get("insightDetails").is_none());
 }
 
 #[tokio::test]

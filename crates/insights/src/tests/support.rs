@@ -16,14 +16,13 @@ use serde_json::Value;
 
 use crate::fold::Call;
 use crate::{
-    Category, InsightRecord, InsightSink, InsightType, Insights, InsightsProjection, Switch, SwitchTable, Switches,
+    Category, InsightRecord, InsightSink, InsightSource, InsightType, Insights, InsightsProjection, Switch,
+    SwitchTable, Switches,
 };
 
 pub(super) const ACCOUNT: &str = "111122223333";
 /// A Monday's first moment.
 pub(super) const START: Timestamp = Timestamp::from_secs(1_767_571_200);
-/// Calls are appended in batches of so many minutes.
-const BATCH: u64 = 7;
 
 /// A call as `replay` takes it.
 pub(super) fn call<'a>(name: &'a str, error_code: Option<&'a str>) -> Call<'a> {
@@ -41,8 +40,21 @@ pub(super) fn call<'a>(name: &'a str, error_code: Option<&'a str>) -> Call<'a> {
 }
 
 /// What the journal holds: minutes since [`START`] with bodies, in their order.
-#[derive(Default)]
-pub(super) struct World(Vec<(u64, Bytes)>);
+pub(super) struct World {
+    pub(super) calls: Vec<(u64, Bytes, Source)>,
+    /// What is added next came in so.
+    pub(super) source: Source,
+    /// What is added next was made so many minutes before it came in.
+    pub(super) late: u64,
+    /// Calls are appended in batches of so many minutes.
+    pub(super) batch: u64,
+}
+
+impl Default for World {
+    fn default() -> Self {
+        Self { calls: Vec::new(), source: Source::Records, late: 0, batch: 7 }
+    }
+}
 
 impl World {
     pub(super) fn calls(&mut self, name: &str, error: Option<&str>, minutes: Range<u64>, each: u32) {
@@ -53,29 +65,36 @@ impl World {
         self.add(name, error, minutes, each, true);
     }
 
+    /// What came in after it, whatever the clock said.
+    pub(super) fn append(&mut self, after: Self) {
+        self.calls.extend(after.calls);
+    }
+
     /// Calls come after those that are there, unless their minutes are among them.
     fn add(&mut self, name: &str, error: Option<&str>, minutes: Range<u64>, each: u32, read_only: bool) {
         let error = error.map_or(String::new(), |code| format!(r#","errorCode":"{code}""#));
-        let body = Bytes::from(format!(
-            r#"{{"eventSource":"ec2.amazonaws.com","eventName":"{name}","awsRegion":"eu-central-1","readOnly":{read_only},
-            "userAgent":"aws-cli/2","userIdentity":{{"type":"AssumedRole",
-            "arn":"arn:aws:sts::111122223333:assumed-role/R1/session"}}{error}}}"#
-        ));
         for minute in minutes {
-            let at = self.0.iter().rposition(|(other, _)| *other == minute).map_or(self.0.len(), |at| at + 1);
-            self.0.splice(at..at, std::iter::repeat_n((minute, body.clone()), each as usize));
+            let made = (START + Duration::from_secs(minute * 60)) - Duration::from_secs(self.late * 60);
+            let body = Bytes::from(format!(
+                r#"{{"eventSource":"ec2.amazonaws.com","eventName":"{name}","awsRegion":"eu-central-1","readOnly":{read_only},
+                "eventTime":"{}","userAgent":"aws-cli/2","userIdentity":{{"type":"AssumedRole",
+                "arn":"arn:aws:sts::111122223333:assumed-role/R1/session"}}{error}}}"#,
+                made.to_iso(),
+            ));
+            let at = self.calls.iter().rposition(|(other, ..)| *other == minute).map_or(self.calls.len(), |at| at + 1);
+            self.calls.splice(at..at, std::iter::repeat_n((minute, body, self.source), each as usize));
         }
     }
 
     fn batches(&self, after: Position) -> Vec<Arc<EventBatch>> {
         let entries: Vec<(u64, Entry)> = self
-            .0
+            .calls
             .iter()
             .enumerate()
-            .map(|(at, (minute, body))| {
+            .map(|(at, (minute, body, source))| {
                 let entry = Entry {
                     position: Position(at as u64 + 1),
-                    source: Source::Records,
+                    source: *source,
                     account: ACCOUNT.parse().unwrap(),
                     received: START + Duration::from_secs(minute * 60 + 1),
                     body: body.clone(),
@@ -85,7 +104,7 @@ impl World {
             .filter(|(_, entry)| entry.position > after)
             .collect();
         let mut before = after;
-        let batches = entries.chunk_by(|a, b| a.0 / BATCH == b.0 / BATCH).map(|chunk| {
+        let batches = entries.chunk_by(|a, b| a.0 / self.batch == b.0 / self.batch).map(|chunk| {
             let entries: Vec<Entry> = chunk.iter().map(|(_, entry)| entry.clone()).collect();
             let batch = EventBatch::decode_without_resources(before, &entries);
             before = batch.through;
@@ -95,21 +114,40 @@ impl World {
     }
 }
 
+/// What becomes of an append.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Append {
+    #[default]
+    Kept,
+    Lost,
+    /// Kept, but the answer does not come.
+    KeptAndFailed,
+}
+
 /// Keeps each record once, by its `eventID`, as the journal does.
 #[derive(Debug, Default)]
-struct Sink(Mutex<Vec<InsightRecord>>);
+struct Sink {
+    records: Mutex<Vec<InsightRecord>>,
+    /// What becomes of the next append.
+    next: Mutex<Append>,
+}
 
 #[async_trait]
 impl InsightSink for Sink {
     async fn append(&self, _: Position, records: Vec<InsightRecord>) -> Result<(), ProjectionError> {
-        let mut kept = self.0.lock();
+        let outcome = std::mem::take(&mut *self.next.lock());
+        let failed = || ProjectionError::retry(std::io::Error::other("the journal did not answer"));
+        if outcome == Append::Lost {
+            return Err(failed());
+        }
+        let mut kept = self.records.lock();
         for record in records {
             match kept.iter().find(|other| other.event_id == record.event_id) {
                 Some(other) => assert_eq!(other, &record, "a repeat differs"),
                 None => kept.push(record),
             }
         }
-        Ok(())
+        if outcome == Append::KeptAndFailed { Err(failed()) } else { Ok(()) }
     }
 }
 
@@ -140,20 +178,27 @@ impl Server {
 
     /// Folds in all that the file does not reflect yet, and an hour of silence.
     pub(super) async fn run(&self, world: &World) {
+        self.try_run(world).await.unwrap();
+    }
+
+    /// The same, up to the first error: what was in memory is gone then.
+    pub(super) async fn try_run(&self, world: &World) -> Result<(), ProjectionError> {
         let mut projection = self.projection();
-        let mut durable = projection.resume().await.unwrap();
+        let mut durable = projection.resume().await?;
         for batch in world.batches(durable) {
-            durable = projection.apply(&batch).await.unwrap();
+            durable = projection.apply(&batch).await?;
             assert!(durable <= batch.through);
         }
-        let last = world.0.last().map_or(0, |(minute, _)| *minute);
+        let last = world.calls.last().map_or(0, |(minute, ..)| *minute);
         let idle = START + Duration::from_secs((last + 1) * 60 + 10);
-        projection.idle(idle).await.unwrap();
+        projection.idle(idle).await?;
+        Ok(())
     }
 
     /// Stops after so many minutes without a word, in the middle of a batch.
     pub(super) async fn run_killed(&self, world: &World, minutes: u64) {
-        let part = World(world.0.iter().take_while(|(minute, _)| *minute < minutes).cloned().collect());
+        let calls = world.calls.iter().take_while(|(minute, ..)| *minute < minutes).cloned().collect();
+        let part = World { calls, ..*world };
         let mut projection = self.projection();
         let durable = projection.resume().await.unwrap();
         for batch in part.batches(durable) {
@@ -161,12 +206,33 @@ impl Server {
         }
     }
 
+    /// What becomes of the next append of records.
+    pub(super) fn next_append(&self, outcome: Append) {
+        *self.sink.next.lock() = outcome;
+    }
+
+    /// Runs a statement on the file.
+    pub(super) async fn execute(&self, statement: String) {
+        let options = sqlx::sqlite::SqliteConnectOptions::new().filename(&self.path);
+        let mut file = sqlx::ConnectOptions::connect(&options).await.unwrap();
+        sqlx::raw_sql(sqlx::AssertSqlSafe(statement)).execute(&mut file).await.unwrap();
+    }
+
     fn projection(&self) -> InsightsProjection {
         InsightsProjection::new(Arc::clone(&self.insights), Arc::clone(&self.sink) as Arc<dyn InsightSink>)
     }
 
     pub(super) fn records(&self) -> Vec<Value> {
-        self.sink.0.lock().iter().map(|record| serde_json::from_str(&record.json).unwrap()).collect()
+        self.sink.records.lock().iter().map(|record| serde_json::from_str(&record.json).unwrap()).collect()
+    }
+
+    pub(super) fn flat(&self, source: &str) -> Vec<Value> {
+        let records = self.sink.records.lock();
+        let of_store = |record: &InsightRecord| {
+            let source = InsightSource::Store(source.to_owned());
+            serde_json::from_str(&InsightRecord::new(record.finding.clone(), Some(source)).json).unwrap()
+        };
+        records.iter().map(of_store).collect()
     }
 
     /// The series of all keys, by their numbers.
