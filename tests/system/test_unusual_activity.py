@@ -28,17 +28,26 @@ max_age = "1m"
 interval = "10m"
 [outbound]
 allow = ["127.0.0.0/8"]
+# Files have the machine's time: to a quick server they all look old.
+[history]
+vacuum_age = "100days"
+[stores]
+vacuum_age = "100days"
 """
 TRUST = {"Version": "2012-10-17", "Statement": [
     {"Effect": "Allow", "Principal": {"AWS": f"arn:aws:iam::{ACCOUNT}:root"}, "Action": "sts:AssumeRole"}]}  # fmt: skip
 BOTH = [{"InsightType": "ApiCallRateInsight"}, {"InsightType": "ApiErrorRateInsight"}]
-# Runs the AWS CLI with a clock as quick as the server's.
+# Runs the AWS CLI with a clock as quick as the server's, but for the embedded S3, which goes by the machine's.
 QUICK_CLI = """
-import datetime, sys, time, botocore.auth
+import datetime, sys, time
+import awscli.clidriver, awscli.customizations.cloudtrail.validation as validation, botocore.auth as auth
 start, rate = float(sys.argv.pop(1)), int(sys.argv.pop(1))
-now = lambda *_: datetime.datetime.fromtimestamp(start + (time.time() - start) * rate, datetime.UTC)
-botocore.auth.get_current_datetime = now
-import awscli.clidriver
+real, sign = auth.get_current_datetime, auth.SigV4Auth.add_auth
+quick = lambda *_: datetime.datetime.fromtimestamp(start + (time.time() - start) * rate, datetime.UTC).replace(tzinfo=None)
+def add_auth(self, request):
+    auth.get_current_datetime = real if self._service_name == "s3" else quick
+    sign(self, request)
+auth.SigV4Auth.add_auth, validation.get_current_datetime = add_auth, quick
 sys.exit(awscli.clidriver.main())
 """
 
@@ -110,14 +119,14 @@ def rule_for_insights(server, webhook):
 
 def role_without_rights(server):
     """Clients' credentials of a session of the role `storm`."""
-    server.client("iam").create_role(RoleName="storm", AssumeRolePolicyDocument=json.dumps(TRUST))
+    server.client("iam").create_role(RoleName="storm", AssumeRolePolicyDocument=json.dumps(TRUST), MaxSessionDuration=12 * 3600)
     iam, sts = server.client("iam"), server.client("sts")
     iam.create_user(UserName="climber")
     key = iam.create_access_key(UserName="climber")["AccessKey"]
     allow = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "sts:AssumeRole", "Resource": "*"}]}
     iam.put_user_policy(UserName="climber", PolicyName="climb", PolicyDocument=json.dumps(allow))
     sts = server.client("sts", key=(key["AccessKeyId"], key["SecretAccessKey"]))
-    return sts.assume_role(RoleArn=f"arn:aws:iam::{ACCOUNT}:role/storm", RoleSessionName="gust")["Credentials"]
+    return sts.assume_role(RoleArn=f"arn:aws:iam::{ACCOUNT}:role/storm", RoleSessionName="gust", DurationSeconds=12 * 3600)["Credentials"]
 
 
 def denied(client):
