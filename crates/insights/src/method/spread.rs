@@ -8,7 +8,7 @@ pub const WINDOWS: [u32; 5] = [1, 2, 5, 15, 60];
 
 /// The dispersion that is assumed before anything is known, and where next to nothing is expected: calls come in clumps of about three.
 pub(crate) const ASSUMED: f64 = 3.0;
-/// How many expected calls the assumption is worth.
+/// How many expected calls the assumption is worth: of what is known, and in a window.
 const ASSUMED_WEIGHT: f64 = 5.0;
 /// The largest clumps that are believed; what comes in larger ones are jobs, which are a matter of habit ([`super::peaks`]).
 pub(crate) const CLUMPED: f64 = 8.0;
@@ -78,7 +78,7 @@ impl Spreads {
         let wandering = if is_told { ((squared * minutes - relative * means) / moved).max(0.0) } else { 0.0 };
         let clumped = ((squared - wandering * squares).max(0.0) + ASSUMED_WEIGHT * ASSUMED) / (means + ASSUMED_WEIGHT);
         // The smaller the mean, the less is left but the assumption: what surprises then must not hang on the last jobs.
-        let least = (ASSUMED / (1.0 + mean)).max(1.0);
+        let least = (ASSUMED / (1.0 + mean / ASSUMED_WEIGHT)).max(1.0);
         let most = most.min(ASSUMED + mean) + UNTOLD * mean;
         clumped.clamp(least, most) + wandering.min(WANDERING) * mean
     }
