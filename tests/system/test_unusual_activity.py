@@ -235,9 +235,11 @@ def test_a_storm_of_errors_is_found_told_and_over(quick, webhook):
 
     # By rule.
     for state in ["Start", "End"]:
-        def told(_, body, state=state):
-            message = json.loads(json.loads(body)["Message"]) if b'"Message"' in body else {}
-            return message.get("detail", {}).get("insightDetails", {}).get("state") == state
+        def told(headers, body, state=state):
+            if headers.get("x-amz-sns-message-type") != "Notification":
+                return False
+            event = json.loads(json.loads(body)["Message"])
+            return event["detail"]["insightDetails"]["state"] == state and event["source"] == "aws.cloudtrail"
 
         webhook.wait_for(told)
 

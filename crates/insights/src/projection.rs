@@ -33,6 +33,10 @@ pub trait InsightSink: std::fmt::Debug + Send + Sync + 'static {
     /// # Errors
     /// [`ProjectionError`]: whether the records were appended is unknown, and they will come again.
     async fn append(&self, since: Position, records: Vec<InsightRecord>) -> Result<(), ProjectionError>;
+
+    /// The position of the last event that there is. Time goes on without events only once all up to there are folded in: while there is a
+    /// backlog, a minute that looks silent is one whose events are on their way.
+    fn tail(&self) -> Position;
 }
 
 /// Folds the journal into Insights.
@@ -184,7 +188,7 @@ impl Projection for InsightsProjection {
         let minute = Minute::of(now - GRACE);
         let at = { self.insights.fold.lock().offset };
         let minute = Minute(minute.0.saturating_add(at));
-        while self.insights.fold.lock().must_close(minute) {
+        while self.applied >= self.sink.tail() && self.insights.fold.lock().must_close(minute) {
             self.close().await?;
         }
         Ok(self.durable)

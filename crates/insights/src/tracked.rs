@@ -2,12 +2,14 @@
 
 use crate::attributions::{Attribution, Contributors};
 use crate::key::Key;
-use crate::method::{Bytes, Closed, Knowledge, Malformed, Minute, Parameters, Series};
+use crate::method::{Bytes, Closed, HOUR, Knowledge, Malformed, Minute, Parameters, Series};
 use crate::record::attributes;
 use crate::texts::{TextId, Texts};
 
 /// Calls that are this far above what is expected are looked at as a stretch of their own: who made them is the question.
 const STRETCH: f64 = 6.0;
+/// So are the minutes of a key's first hour with as many calls: what is surprising is not known yet.
+const MANY: u32 = 100;
 
 /// One key with all that is known of it.
 #[derive(Debug)]
@@ -40,8 +42,10 @@ impl Tracked {
 
     /// Folds in the open minute.
     pub(crate) fn close(&mut self, minute: Minute, known: &Knowledge<'_>, parameters: Option<&Parameters>) -> Closed {
-        let closed = self.series.close(minute, std::mem::take(&mut self.count), known, parameters);
-        if self.series.stretch() >= STRETCH || self.series.episode().is_some() {
+        let count = std::mem::take(&mut self.count);
+        let closed = self.series.close(minute, count, known, parameters);
+        let is_early_burst = count >= MANY && minute.since(self.series.first()) < HOUR;
+        if is_early_burst || self.series.stretch() >= STRETCH || self.series.episode().is_some() {
             self.stretch.merge(&self.current);
         } else {
             // Before an episode's end is told its contributors are needed.

@@ -26,6 +26,10 @@ impl InsightSink for Sink {
         println!("{} records of Insights", records.len());
         Ok(())
     }
+
+    fn tail(&self) -> Position {
+        Position::START
+    }
 }
 
 /// `minutes` minutes of `rate` records a second, spread over `keys` keys so that each has calls in every minute.

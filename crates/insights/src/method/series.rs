@@ -124,7 +124,12 @@ impl Series {
         }
     }
 
-    /// The minute folded in last.
+    /// The minute of its first calls.
+    pub fn first(&self) -> Minute {
+        self.first
+    }
+
+    /// The last minute folded in.
     pub fn latest(&self) -> Minute {
         self.latest
     }

@@ -251,7 +251,21 @@ async fn a_storm_of_a_new_error_is_told_in_the_accounts_first_day() {
     let records = records_of(&world).await;
     assert_eq!(records.len(), 2, "{records:#?}");
     assert_eq!(records[0]["insightDetails"]["errorCode"], "AccessDenied");
-    assert_eq!(records[0]["insightDetails"]["insightContext"]["statistics"]["insight"]["average"], 2000.0);
+    for record in &records {
+        let context = &record["insightDetails"]["insightContext"];
+        assert_eq!(context["statistics"]["insight"]["average"], 2000.0);
+        assert_eq!(context["attributions"][0]["attribute"], "userIdentityArn");
+        assert_eq!(context["attributions"][0]["insight"][0]["average"], 2000.0);
+        assert_eq!(context["attributions"][0]["baseline"], Value::Array(Vec::new()));
+    }
+}
+
+#[tokio::test]
+async fn after_a_restart_no_minute_is_silent_whose_calls_are_not_read_yet() {
+    let (world, server) = (short_burst(), Server::new().await);
+    server.run_killed(&world, BURST.start - 30).await;
+    server.run_after_a_look_at_the_clock(&world).await;
+    assert_eq!(server.records(), records_of(&world).await);
 }
 
 #[tokio::test]

@@ -130,6 +130,7 @@ struct Sink {
     records: Mutex<Vec<InsightRecord>>,
     /// What becomes of the next append.
     next: Mutex<Append>,
+    tail: Mutex<Position>,
 }
 
 #[async_trait]
@@ -148,6 +149,10 @@ impl InsightSink for Sink {
             }
         }
         if outcome == Append::KeptAndFailed { Err(failed()) } else { Ok(()) }
+    }
+
+    fn tail(&self) -> Position {
+        *self.tail.lock()
     }
 }
 
@@ -204,6 +209,16 @@ impl Server {
         for batch in part.batches(durable) {
             projection.apply(&batch).await.unwrap();
         }
+    }
+
+    /// Looks at the clock, an hour after all of it, before a word of it was read; then folds it in.
+    pub(super) async fn run_after_a_look_at_the_clock(&self, world: &World) {
+        let mut projection = self.projection();
+        let durable = projection.resume().await.unwrap();
+        *self.sink.tail.lock() = Position(world.calls.len() as u64);
+        let last = world.calls.last().map_or(0, |(minute, ..)| *minute);
+        assert_eq!(projection.idle(START + Duration::from_secs((last + 61) * 60)).await.unwrap(), durable);
+        self.run(world).await;
     }
 
     /// What becomes of the next append of records.

@@ -282,6 +282,10 @@ impl InsightSink for InsightRecords {
         appended.ids.extend(new.into_iter().map(|record| record.event_id.to_string()));
         Ok(())
     }
+
+    fn tail(&self) -> Position {
+        self.journal.tail()
+    }
 }
 
 #[cfg(test)]
