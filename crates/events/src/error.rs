@@ -80,7 +80,6 @@ impl From<EventsError> for Exception {
                 tracing::error!(error = %cause, "the catalog failed");
                 wire::internal("The catalog is unavailable. Try again later.")
             }
-            EventsError::Outbox(OutboxError::Full { .. }) => wire::throttling(message),
             EventsError::Outbox(cause) => {
                 tracing::error!(error = %cause, "the outbox failed");
                 wire::internal("What is to be delivered cannot be stored. Try again later.")

@@ -9,11 +9,12 @@ use opentrail_journal::Journal;
 use opentrail_keys::KeyRing;
 use opentrail_model::{AccountId, Region, Timestamp};
 use opentrail_outbound::Outbound;
-use opentrail_runtime::{Clock, Random};
+use opentrail_runtime::{Clock, Random, Shutdown};
 use tokio::sync::{Mutex, MutexGuard};
 
 use crate::book::Book;
 use crate::connection::Connection;
+use crate::counts::RuleMetrics;
 use crate::deliver::Destinations;
 use crate::error::EventsError;
 use crate::outbox::Outbox;
@@ -113,6 +114,16 @@ impl Events {
 
     pub(crate) fn now(&self) -> Timestamp {
         self.clock.now()
+    }
+
+    /// Hands on what rules and targets do, until the shutdown has begun.
+    pub async fn hand_on_counts(
+        self: Arc<Self>,
+        metrics: Arc<dyn RuleMetrics>,
+        shutdown: Shutdown,
+    ) -> Result<(), std::convert::Infallible> {
+        self.outbox.counts().hand_on(metrics, Arc::clone(&self.clock), shutdown).await;
+        Ok(())
     }
 
     /// The right to change rules and buses: one change at a time.

@@ -24,6 +24,7 @@ mod buses;
 mod connections;
 mod records;
 mod rules;
+mod schedules;
 
 pub(crate) const NOW: Timestamp = Timestamp::from_secs(1_767_323_045);
 pub(crate) const TOPIC: &str = "arn:aws:sns:eu-west-1:111122223333:alarms";

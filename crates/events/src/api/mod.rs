@@ -58,15 +58,26 @@ fn operation(headers: &HeaderMap) -> Result<Operation, Exception> {
     let name = json::operation_of(headers)?;
     match Operation::from_name(name) {
         Some(operation) => Ok(operation),
-        None if OTHERS.contains(&name) => {
-            Err(opentrail_wire::events::operation_disabled(format!("{name} is not available.")))
-        }
+        None if OTHERS.contains(&name) => Err(disabled(name)),
         None => Err(Exception::unknown_operation(format!("{name} is no operation of EventBridge."))),
     }
 }
 
+fn disabled(name: &str) -> Exception {
+    opentrail_wire::events::operation_disabled(format!("{name} is not available."))
+}
+
 async fn handle(cx: &Cx<'_>, operation: Operation, body: &[u8]) -> Result<Response<Bytes>, Exception> {
     match operation {
+        Operation::CancelReplay
+        | Operation::CreateArchive
+        | Operation::DeleteArchive
+        | Operation::DescribeArchive
+        | Operation::DescribeReplay
+        | Operation::ListArchives
+        | Operation::ListReplays
+        | Operation::StartReplay
+        | Operation::UpdateArchive => Err(disabled(operation.name())),
         Operation::CreateApiDestination => cx.answer(api_destinations::create(cx, read(body)?).await),
         Operation::CreateConnection => cx.answer(connections::create(cx, read(body)?).await),
         Operation::CreateEventBus => cx.answer(buses::create(cx, read(body)?).await),

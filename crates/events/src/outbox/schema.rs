@@ -3,8 +3,9 @@
 /// Made when they are not there.
 ///
 /// An `event` is stored once however many targets get it, and goes with the last `invocation` of it. An invocation is
-/// found by its queue and the time that it is due. `letter` makes it a dead letter.
-pub(super) const TABLES: [&str; 4] = [
+/// found by its queue and the time that it is due. `letter` makes it a dead letter. A `turn` is when a scheduled rule was
+/// last due.
+pub(super) const TABLES: [&str; 5] = [
     "CREATE TABLE IF NOT EXISTS position (projection TEXT PRIMARY KEY, position INTEGER NOT NULL) WITHOUT ROWID",
     "CREATE TABLE IF NOT EXISTS event (id INTEGER PRIMARY KEY AUTOINCREMENT, body BLOB NOT NULL)",
     "CREATE TABLE IF NOT EXISTS invocation (
@@ -12,6 +13,7 @@ pub(super) const TABLES: [&str; 4] = [
          attempts INTEGER NOT NULL, hops INTEGER NOT NULL, event INTEGER NOT NULL, rule TEXT NOT NULL,
          target BLOB NOT NULL, letter BLOB
      )",
+    "CREATE TABLE IF NOT EXISTS turn (rule TEXT PRIMARY KEY, since INTEGER NOT NULL, due INTEGER NOT NULL) WITHOUT ROWID",
     "CREATE INDEX IF NOT EXISTS invocation_due ON invocation (queue, due, id)",
 ];
 

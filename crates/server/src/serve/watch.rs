@@ -6,7 +6,7 @@ use std::sync::Arc;
 use opentrail_catalog::Catalog;
 use opentrail_events::{
     Couriers, Destinations, Events, EventsOptions, EventsParts, LambdaFunctions, Outbox as Invocations, RecordRules,
-    SqsQueues,
+    Scheduler, SqsQueues,
 };
 use opentrail_identity::Directory;
 use opentrail_journal::Journal;
@@ -23,11 +23,8 @@ use opentrail_trails::{LogGroups, Topics};
 
 use crate::config::WatchSection;
 use crate::wiring::{
-    AlarmNews, FilterMetrics, FindingNews, LogGroupTargets, TopicTargets, TrailLogGroups, TrailTopics,
+    AlarmNews, EventsMetrics, FilterMetrics, FindingNews, LogGroupTargets, TopicTargets, TrailLogGroups, TrailTopics,
 };
-
-/// Invocations of rules that may wait; then rules wait.
-const MOST_INVOCATIONS: u64 = 1_000_000;
 
 /// What Watch works with.
 pub(super) struct WatchDeps<'a> {
@@ -96,7 +93,7 @@ impl Watch {
         if let Some(at) = section.lambda.clone() {
             destinations = destinations.with("lambda", Arc::new(LambdaFunctions::new(calls, at)));
         }
-        let invocations = Arc::new(Invocations::open(&data.join("events.sqlite"), MOST_INVOCATIONS).await?);
+        let invocations = Arc::new(Invocations::open(&data.join("events.sqlite"), section.most_waiting).await?);
         let parts = EventsParts {
             catalog: Arc::clone(catalog),
             directory: Arc::clone(directory),
@@ -117,6 +114,9 @@ impl Watch {
             Couriers::new(Arc::clone(&events)).run(tasks.shutdown().clone()),
         );
 
+        let scheduler = Scheduler::open(Arc::clone(&events)).await?;
+        tasks.spawn("scheduled rules", OnError::ShutDown, scheduler.run(tasks.shutdown().clone()));
+
         let (monitoring, alarms) = Monitoring::open(
             &data.join("metrics.sqlite"),
             Arc::clone(directory),
@@ -128,6 +128,9 @@ impl Watch {
         .await?;
         tasks.spawn("alarms", OnError::ShutDown, alarms.run(tasks.shutdown().clone()));
         let metrics = monitoring.metrics().clone();
+        let counted = Arc::new(EventsMetrics { metrics: metrics.clone(), clock: clock_of() });
+        let counts = Arc::clone(&events).hand_on_counts(counted, tasks.shutdown().clone());
+        tasks.spawn("rules' metrics", OnError::Log, counts);
         let sink = Arc::new(FilterMetrics(metrics.clone()));
         tasks.spawn("metric filters", OnError::ShutDown, filters.run(sink, tasks.shutdown().clone()));
 
