@@ -2,7 +2,7 @@
 //!
 //! What `aws events …` makes are documents of the catalog, read and changed through [`api`]. [`RecordRules`] puts
 //! CloudTrail's records to the rules of the default buses; `PutEvents` puts the events of applications to any bus; [`Scheduler`]
-//! makes the events of rules that have a schedule. What
+//! makes the events of rules that have a schedule. [`Archivist`] sends again what archives keep. What
 //! rules take becomes invocations in the [`Outbox`], durable before anybody is told; [`Couriers`] deliver them, each
 //! target by itself, until they have arrived or their time is over.
 //!
@@ -10,6 +10,8 @@
 //! (EventBridge User Guide; EventBridge API Reference.)
 
 mod api;
+mod archive;
+mod archivist;
 mod book;
 mod bus;
 mod connection;
@@ -32,6 +34,8 @@ mod tests;
 mod transform;
 
 pub use api::{Reply, api};
+pub use archive::{Archive, Replay, ReplayState};
+pub use archivist::Archivist;
 pub use bus::EventBus;
 pub use connection::{ApiDestination, AuthorizationKind, Connection};
 pub use counts::{RuleCount, RuleMetrics};

@@ -109,6 +109,6 @@ impl Scheduler {
             resources: &[rule.arn()],
             detail: b"{}",
         };
-        Some(Matched { body: envelope.body(), invocations: rule.invocations(0).collect() })
+        Some(Matched { body: envelope.body(), invocations: rule.invocations(0).collect(), archives: Vec::new() })
     }
 }

@@ -20,6 +20,7 @@ use crate::{
     Delivery, DeliveryFailure, Destination, Destinations, Events, EventsOptions, EventsParts, Outbox, RecordRules, api,
 };
 
+mod archives;
 mod buses;
 mod connections;
 mod records;

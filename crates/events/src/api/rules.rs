@@ -104,7 +104,7 @@ fn require_trigger(input: &PutRuleInput, bus: &BusPlace) -> Result<(Option<Strin
     Ok((pattern, schedule))
 }
 
-fn parse_pattern(pattern: &str) -> Result<EventPattern, EventsError> {
+pub(super) fn parse_pattern(pattern: &str) -> Result<EventPattern, EventsError> {
     EventPattern::parse(pattern).map_err(|error| EventsError::InvalidPattern(error.to_string()))
 }
 

@@ -8,6 +8,7 @@
 //! It is bounded, and each target has its share ([`room`]): what finds no room is given up as what was tried for too long
 //! is, to its dead-letter queue if it has one, in the same transaction. Nobody waits for a target that takes nothing.
 
+mod archived;
 mod room;
 mod rows;
 mod schema;
@@ -31,6 +32,7 @@ use sqlx::{Row, Sqlite, Transaction};
 use tokio::sync::{Mutex as AsyncMutex, Notify};
 use tracing::warn;
 
+pub(crate) use self::archived::{Chunk, Kept, event_time};
 use self::room::{Draft, Placed, Room, TurnedAway};
 use crate::counts::{Counts, Metric};
 use crate::rule::Target;
@@ -78,6 +80,8 @@ pub(crate) struct Matched {
     /// The event with its envelope, in JSON.
     pub(crate) body: Bytes,
     pub(crate) invocations: Vec<NewInvocation>,
+    /// The archives that keep it.
+    pub(crate) archives: Vec<Arc<str>>,
 }
 
 /// What is stored together with events: that they are stored, and what comes next.
@@ -89,6 +93,15 @@ pub(crate) enum Reached<'a> {
     Journal(&'a str, Position),
     /// When scheduled rules were due.
     Schedules(&'a [Turn]),
+    /// How far a replay has come.
+    Replay {
+        /// By which its progress is kept.
+        course: &'a str,
+        /// Up to which chunk.
+        chunk: i64,
+        /// The latest time of its events so far.
+        reached: Option<Timestamp>,
+    },
 }
 
 /// That a scheduled rule was due.
@@ -238,6 +251,7 @@ impl Outbox {
         reached: Reached<'_>,
         now: Timestamp,
     ) -> Result<(), OutboxError> {
+        let chunks = archived::pack(&matched.iter().collect::<Vec<_>>()).await?;
         let mut room = self.room.lock().await;
         let mut draft = room.draft();
         let mut told = BTreeSet::new();
@@ -245,17 +259,68 @@ impl Outbox {
         for matched in matched {
             place(&mut transaction, &mut draft, matched, now, &mut told).await?;
         }
+        archived::insert(&mut transaction, &chunks, now).await?;
         match reached {
             Reached::Nothing => {}
             Reached::Journal(projection, position) => {
                 rows::save_position(&mut transaction, projection, position).await?;
             }
             Reached::Schedules(turns) => rows::save_turns(&mut transaction, turns).await?,
+            Reached::Replay { course, chunk, reached } => {
+                archived::save_progress(&mut transaction, course, chunk, reached).await?;
+            }
         }
         transaction.commit().await?;
         let done = draft.into_parts();
         self.committed(&mut room, done, told);
         Ok(())
+    }
+
+    /// How much an archive keeps.
+    pub(crate) async fn kept(&self, archive: &str) -> Result<Kept, OutboxError> {
+        archived::kept(&self.pool, archive).await
+    }
+
+    /// The last chunk of an archive; 0 before its first.
+    pub(crate) async fn last_chunk(&self, archive: &str) -> Result<i64, OutboxError> {
+        archived::last_chunk(&self.pool, archive).await
+    }
+
+    /// The first chunk of an archive after one and up to another that has events of these times, the second not included.
+    pub(crate) async fn next_chunk(
+        &self,
+        archive: &str,
+        chunks: (i64, i64),
+        times: (Timestamp, Timestamp),
+    ) -> Result<Option<Chunk>, OutboxError> {
+        archived::next(&self.pool, archive, chunks, times).await
+    }
+
+    /// Up to which chunk a replay has come, and to which time.
+    pub(crate) async fn progress(&self, course: &str) -> Result<Option<(i64, Option<Timestamp>)>, OutboxError> {
+        archived::progress(&self.pool, course).await
+    }
+
+    /// The archives for which something is kept.
+    pub(crate) async fn shelves(&self) -> Result<Vec<String>, OutboxError> {
+        archived::shelves(&self.pool).await
+    }
+
+    /// Lets go of some of what an archive got before `before`; says whether there may be more.
+    pub(crate) async fn let_go(&self, archive: &str, before: Timestamp) -> Result<bool, OutboxError> {
+        let _writing = self.room.lock().await;
+        let mut transaction = self.pool.begin().await?;
+        let has_more = archived::remove(&mut transaction, archive, before).await?;
+        transaction.commit().await?;
+        Ok(has_more)
+    }
+
+    /// Forgets how far a replay has come.
+    pub(crate) async fn forget_progress(&self, course: &str) -> Result<(), OutboxError> {
+        let _writing = self.room.lock().await;
+        let mut transaction = self.pool.begin().await?;
+        archived::forget_progress(&mut transaction, course).await?;
+        Ok(transaction.commit().await?)
     }
 
     /// What of `queue` is due at `now`: up to `limit` invocations.
@@ -268,10 +333,16 @@ impl Outbox {
 
     /// Stores what became of tries: all of it or nothing.
     pub(crate) async fn settle(&self, settled: &[(Invocation, Settlement)], now: Timestamp) -> Result<(), OutboxError> {
+        let forwarded = settled.iter().filter_map(|(_, settlement)| match settlement {
+            Settlement::Forwarded(matched) => Some(matched),
+            _ => None,
+        });
+        let chunks = archived::pack(&forwarded.collect::<Vec<_>>()).await?;
         let mut room = self.room.lock().await;
         let mut draft = room.draft();
         let mut told = BTreeSet::new();
         let mut transaction = self.pool.begin().await?;
+        archived::insert(&mut transaction, &chunks, now).await?;
         for (invocation, settlement) in settled {
             let queue = invocation.target.arn.as_str();
             match settlement {

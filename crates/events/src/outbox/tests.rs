@@ -28,7 +28,11 @@ fn matched(body: &str, names: &[&str]) -> Matched {
         target: Arc::new(target(name)),
         hops: 0,
     };
-    Matched { body: Bytes::from(body.to_owned()), invocations: names.iter().map(invocation).collect() }
+    Matched {
+        body: Bytes::from(body.to_owned()),
+        invocations: names.iter().map(invocation).collect(),
+        archives: Vec::new(),
+    }
 }
 
 async fn open(dir: &tempfile::TempDir) -> Outbox {

@@ -44,7 +44,7 @@ async fn what_cannot_be_is_refused_in_eventbridges_words() {
     let elsewhere = json!({ "Name": "r", "EventBusName": "none", "EventPattern": r#"{"source":["a"]}"# });
     let (name, text) = world.refused("PutRule", elsewhere).await;
     assert_eq!((&*name, &*text), ("ResourceNotFoundException", "Event bus none does not exist."));
-    let (name, _) = world.refused("CreateArchive", json!({})).await;
+    let (name, _) = world.refused("CreateEndpoint", json!({})).await;
     assert_eq!(name, "OperationDisabledException");
     assert_eq!(world.refused("Nonsense", json!({})).await.0, "UnknownOperationException");
 }
