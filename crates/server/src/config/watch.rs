@@ -9,9 +9,10 @@ use opentrail_outbound::aws::AwsEndpoint;
 use opentrail_sns::{MailEncryption, MailOptions};
 use opentrail_wire::sigv4::Credentials;
 
+use super::nats::NatsSection;
 use super::reader::Reader;
 
-/// `[outbound]`, `[sns]`, `[mail]`, `[sqs]`, `[lambda]`, `[events]`: how notifications leave this server.
+/// `[outbound]`, `[sns]`, `[mail]`, `[sqs]`, `[lambda]`, `[nats]`, `[events]`: how notifications leave this server.
 #[derive(Clone, Debug)]
 pub(crate) struct WatchSection {
     /// `outbound.allow`: networks that webhooks may be in though they are not public, e.g. `["10.0.0.0/8"]`. Default
@@ -23,6 +24,8 @@ pub(crate) struct WatchSection {
     pub(crate) sqs: Option<AwsEndpoint>,
     /// `[lambda]`: the Lambda-compatible service that has the functions of rules.
     pub(crate) lambda: Option<AwsEndpoint>,
+    /// `[nats]`: the server whose subjects rules may send to.
+    pub(crate) nats: Option<NatsSection>,
     /// `events.most_waiting`: how many invocations of rules' targets may wait; from there on only targets that have less
     /// than their share of it get more. Default 1,000,000, about 2 GB.
     pub(crate) most_waiting: u64,
@@ -37,6 +40,7 @@ impl WatchSection {
             public_endpoint: sns(root),
             sqs: aws_endpoint(root, "sqs"),
             lambda: aws_endpoint(root, "lambda"),
+            nats: NatsSection::read(root),
             most_waiting: most_waiting(root),
             mail: mail(root),
         }

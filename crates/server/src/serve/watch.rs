@@ -5,14 +5,15 @@ use std::sync::Arc;
 
 use opentrail_catalog::Catalog;
 use opentrail_events::{
-    Couriers, Destinations, Events, EventsOptions, EventsParts, LambdaFunctions, Outbox as Invocations, RecordRules,
-    Scheduler, SqsQueues,
+    Archivist, Couriers, Destinations, Events, EventsOptions, EventsParts, LambdaFunctions, Outbox as Invocations,
+    RecordRules, Scheduler, SqsQueues,
 };
 use opentrail_identity::Directory;
 use opentrail_journal::Journal;
 use opentrail_keys::KeyRing;
 use opentrail_logs::{Logs, MetricFilters};
 use opentrail_monitoring::{Monitoring, Settings};
+use opentrail_nats::{NatsOptions, Publisher};
 use opentrail_outbound::Outbound;
 use opentrail_outbound::aws::AwsCalls;
 use opentrail_projection::{Feed, run};
@@ -21,9 +22,10 @@ use opentrail_sigma::{Announcer, OwnAccountOnly, Settings as SigmaSettings, Sigm
 use opentrail_sns::{Outbox as Deliveries, Sns, SnsOptions, SnsParts};
 use opentrail_trails::{LogGroups, Topics};
 
-use crate::config::WatchSection;
+use crate::config::{NatsSection, WatchSection};
 use crate::wiring::{
-    AlarmNews, EventsMetrics, FilterMetrics, FindingNews, LogGroupTargets, TopicTargets, TrailLogGroups, TrailTopics,
+    AlarmNews, EventsMetrics, FilterMetrics, FindingNews, LogGroupTargets, NatsSubjects, TopicTargets, TrailLogGroups,
+    TrailTopics, client_config,
 };
 
 /// What Watch works with.
@@ -93,6 +95,9 @@ impl Watch {
         if let Some(at) = section.lambda.clone() {
             destinations = destinations.with("lambda", Arc::new(LambdaFunctions::new(calls, at)));
         }
+        if let Some(section) = &section.nats {
+            destinations = destinations.with("nats", Arc::new(nats_subjects(section, clock_of(), random_of())?));
+        }
         let invocations = Arc::new(Invocations::open(&data.join("events.sqlite"), section.most_waiting).await?);
         let parts = EventsParts {
             catalog: Arc::clone(catalog),
@@ -116,6 +121,9 @@ impl Watch {
 
         let scheduler = Scheduler::open(Arc::clone(&events)).await?;
         tasks.spawn("scheduled rules", OnError::ShutDown, scheduler.run(tasks.shutdown().clone()));
+
+        let archivist = Archivist::new(Arc::clone(&events));
+        tasks.spawn("archives", OnError::ShutDown, archivist.run(tasks.shutdown().clone()));
 
         let (monitoring, alarms) = Monitoring::open(
             &data.join("metrics.sqlite"),
@@ -168,4 +176,22 @@ impl Watch {
         self.invocations.close().await;
         self.sigma.close().await;
     }
+}
+
+fn nats_subjects(
+    section: &NatsSection,
+    clock: Arc<dyn Clock>,
+    random: Arc<dyn Random>,
+) -> anyhow::Result<NatsSubjects> {
+    let options = NatsOptions {
+        server: section.server.clone(),
+        credentials: section.credentials.clone(),
+        tls: client_config(section.ca.as_deref())?,
+        timeout: section.timeout,
+    };
+    Ok(NatsSubjects {
+        publisher: Publisher::new(options, clock, random),
+        confirmation: section.confirmation,
+        allowed: section.subjects.clone(),
+    })
 }
