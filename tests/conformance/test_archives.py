@@ -140,7 +140,7 @@ def test_the_aws_cli_archives_and_replays(server, events, region):
         done = subprocess.run([AWS, "events", *words], env=environment, capture_output=True, text=True, check=True)
         return json.loads(done.stdout or "null")
 
-    aws("create-archive", "--archive-name", "a", "--event-source-arn", bus(region))
+    aws("create-archive", "--archive-name", "a", "--event-source-arn", bus(region), "--event-pattern", PATTERN)
     put(events, 1)
     assert aws("list-archives")["Archives"][0]["EventCount"] == 1
     times = ["--event-start-time", "2020-01-01T00:00:00Z", "--event-end-time", "2100-01-01T00:00:00Z"]

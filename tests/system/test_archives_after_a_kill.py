@@ -25,7 +25,7 @@ def test_nothing_that_was_acknowledged_is_lost(tmp_path):
                 InvocationEndpoint=f"{webhook.url}/hook",
                 HttpMethod="POST",
             )
-            events.create_archive(ArchiveName="a", EventSourceArn=BUS)
+            events.create_archive(ArchiveName="a", EventSourceArn=BUS, EventPattern=PATTERN)
             wanted = set()
             for _ in range(40):
                 entry = {"Source": "shop", "DetailType": "order", "Detail": "{}"}

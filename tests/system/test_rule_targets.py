@@ -1,5 +1,6 @@
 """Queues and functions of another cloud as targets of rules: moto judges what it is sent."""
 
+import datetime
 import http.server
 import io
 import json
@@ -197,8 +198,9 @@ def test_a_target_that_takes_nothing_leaves_room_and_what_finds_none_is_a_dead_l
         query = {"Namespace": "AWS/Events", "MetricName": "FailedInvocations"}
         query["Dimensions"] = [{"Name": "RuleName", "Value": "stuck"}]
         stat = {"Metric": query, "Period": 60, "Stat": "Sum"}
+        now, hour = datetime.datetime.now(datetime.UTC), datetime.timedelta(hours=1)
         answer = metrics.get_metric_data(
-            MetricDataQueries=[{"Id": "f", "MetricStat": stat}], StartTime="2020-01-01", EndTime="2100-01-01"
+            MetricDataQueries=[{"Id": "f", "MetricStat": stat}], StartTime=now - hour, EndTime=now + hour
         )
         return sum(answer["MetricDataResults"][0]["Values"])
 
