@@ -180,8 +180,6 @@ def test_patterns_are_judged(events):
     for bad in ["{", "[]", '{"source":"shop"}']:
         with refused("InvalidEventPatternException"):
             events.put_rule(Name="r", EventPattern=bad)
-    with refused("ValidationException", "ScheduleExpression"):
-        events.put_rule(Name="r", ScheduleExpression="rate(5 minutes)")
 
 
 def test_targets_are_checked_and_told_of(events, webhook):

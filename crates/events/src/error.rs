@@ -23,6 +23,9 @@ pub enum EventsError {
     /// No event pattern.
     #[error("Event pattern is not valid. Reason: {0}")]
     InvalidPattern(String),
+    /// A replay whose state does not allow it.
+    #[error("{0}")]
+    IllegalStatus(String),
     /// The policy of a bus would be too long.
     #[error("{0}")]
     PolicyLengthExceeded(String),
@@ -73,6 +76,7 @@ impl From<EventsError> for Exception {
             EventsError::AccessDenied(_) => Self::access_denied(message),
             EventsError::LimitExceeded(_) => wire::limit_exceeded(message),
             EventsError::InvalidPattern(_) => wire::invalid_event_pattern(message),
+            EventsError::IllegalStatus(_) => wire::illegal_status(message),
             EventsError::PolicyLengthExceeded(_) => wire::policy_length_exceeded(message),
             EventsError::Validation(_) | EventsError::Unavailable(_) => Self::validation(message),
             EventsError::Changed => wire::concurrent_modification(message),
@@ -80,7 +84,6 @@ impl From<EventsError> for Exception {
                 tracing::error!(error = %cause, "the catalog failed");
                 wire::internal("The catalog is unavailable. Try again later.")
             }
-            EventsError::Outbox(OutboxError::Full { .. }) => wire::throttling(message),
             EventsError::Outbox(cause) => {
                 tracing::error!(error = %cause, "the outbox failed");
                 wire::internal("What is to be delivered cannot be stored. Try again later.")

@@ -11,7 +11,7 @@ use opentrail_projection::{Projection, ProjectionError};
 
 use crate::book::{Kind, Page};
 use crate::envelope::Envelope;
-use crate::outbox::Matched;
+use crate::outbox::{Matched, Reached};
 use crate::service::Events;
 
 const NAME: &str = "events";
@@ -45,7 +45,7 @@ impl RecordRules {
     }
 
     async fn store(&mut self, matched: &[Matched], now: Timestamp) -> Result<(), ProjectionError> {
-        let reached = Some((NAME, self.reached));
+        let reached = Reached::Journal(NAME, self.reached);
         if let Err(error) = self.events.outbox.append(matched, reached, now).await {
             // The runner resumes from what is saved.
             self.reached = self.saved;

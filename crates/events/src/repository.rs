@@ -1,4 +1,4 @@
-//! The documents of the catalog: buses, rules, connections, API destinations.
+//! The documents of the catalog: buses, rules, archives, replays, connections, API destinations.
 
 use std::sync::Arc;
 
@@ -7,6 +7,7 @@ use opentrail_model::{AccountId, Region};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::archive::{Archive, Replay};
 use crate::bus::EventBus;
 use crate::connection::{ApiDestination, Connection};
 use crate::error::EventsError;
@@ -39,6 +40,22 @@ impl Kept for Rule {
     }
 }
 
+impl Kept for Archive {
+    const KIND: &'static str = "events-archives";
+    const WHAT: &'static str = "Archive";
+    fn key(&self) -> String {
+        self.document()
+    }
+}
+
+impl Kept for Replay {
+    const KIND: &'static str = "events-replays";
+    const WHAT: &'static str = "Replay";
+    fn key(&self) -> String {
+        self.document()
+    }
+}
+
 impl Kept for Connection {
     const KIND: &'static str = "events-connections";
     const WHAT: &'static str = "Connection";
@@ -68,8 +85,12 @@ impl Documents {
 
     /// Every document whose key begins with `prefix`, by key.
     pub(crate) async fn all<T: Kept>(&self, prefix: &str) -> Result<Vec<T>, EventsError> {
-        let all = self.catalog.all::<T>(T::KIND, prefix).await?;
-        Ok(all.into_iter().map(|found| found.value).collect())
+        Ok(self.versions(prefix).await?.into_iter().map(|found| found.value).collect())
+    }
+
+    /// As [`Self::all`], to be changed.
+    pub(crate) async fn versions<T: Kept>(&self, prefix: &str) -> Result<Vec<Versioned<T>>, EventsError> {
+        Ok(self.catalog.all::<T>(T::KIND, prefix).await?)
     }
 
     /// Up to `limit` documents whose keys begin with `prefix` and come after `after`, by key.

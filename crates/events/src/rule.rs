@@ -16,8 +16,11 @@ pub struct Rule {
     pub bus: BusPlace,
     /// Its name, unique on the bus.
     pub name: String,
-    /// Which events it takes: the pattern as it was given.
-    pub event_pattern: String,
+    /// Which events it takes: the pattern as it was given. `None` when it is scheduled only.
+    pub event_pattern: Option<String>,
+    /// When it makes an event of its own, if it does.
+    #[serde(default)]
+    pub schedule: Option<Scheduled>,
     /// Whether it takes any.
     pub state: RuleState,
     /// What its makers say of it.
@@ -38,6 +41,15 @@ impl Rule {
     pub(crate) fn place(&self) -> RulePlace {
         RulePlace { bus: self.bus.clone(), name: self.name.clone() }
     }
+}
+
+/// When a rule makes events of its own.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Scheduled {
+    /// As it was given, e.g. `rate(5 minutes)`.
+    pub expression: String,
+    /// When it was given, or the rule was last switched on: rates count from here, and nothing is due before.
+    pub since: Timestamp,
 }
 
 /// Whether a rule takes events. (API Reference, PutRule, `State`.)

@@ -9,15 +9,17 @@ use opentrail_journal::Journal;
 use opentrail_keys::KeyRing;
 use opentrail_model::{AccountId, Region, Timestamp};
 use opentrail_outbound::Outbound;
-use opentrail_runtime::{Clock, Random};
-use tokio::sync::{Mutex, MutexGuard};
+use opentrail_runtime::{Clock, Random, Shutdown};
+use tokio::sync::{Mutex, MutexGuard, Notify};
 
+use crate::archive::Archive;
 use crate::book::Book;
 use crate::connection::Connection;
+use crate::counts::RuleMetrics;
 use crate::deliver::Destinations;
 use crate::error::EventsError;
 use crate::outbox::Outbox;
-use crate::place::BusPlace;
+use crate::place::{BusPlace, prefix};
 use crate::repository::Documents;
 use crate::rule::Rule;
 
@@ -30,13 +32,15 @@ pub struct EventsOptions {
     pub most_targets: usize,
     /// Buses of an account in a Region, the default one not counted.
     pub most_buses: usize,
+    /// Archives of an account in a Region: a choice of ours.
+    pub most_archives: usize,
     /// Connections, and API destinations, of an account in a Region.
     pub most_connections: usize,
 }
 
 impl Default for EventsOptions {
     fn default() -> Self {
-        Self { most_rules: 2000, most_targets: 5, most_buses: 100, most_connections: 3000 }
+        Self { most_rules: 2000, most_targets: 5, most_buses: 100, most_archives: 100, most_connections: 3000 }
     }
 }
 
@@ -74,6 +78,8 @@ pub struct Events {
     pub(crate) destinations: Destinations,
     pub(crate) outbox: Arc<Outbox>,
     pub(crate) book: Book,
+    /// Told when a replay was started or cancelled.
+    pub(crate) replays: Notify,
     pub(crate) options: EventsOptions,
     /// Held by whoever changes rules or buses: read, decide, commit, take over into the book.
     changing: Mutex<()>,
@@ -93,7 +99,7 @@ impl Events {
     pub async fn open(parts: EventsParts, options: EventsOptions) -> Result<Arc<Self>, EventsError> {
         let EventsParts { catalog, directory, ring, journal, clock, random, outbound, destinations, outbox } = parts;
         let documents = Documents { catalog };
-        let book = Book::new(documents.all::<Rule>("").await?);
+        let book = Book::new(documents.all::<Rule>("").await?, documents.all::<Archive>("").await?);
         let changing = Mutex::default();
         Ok(Arc::new(Self {
             documents,
@@ -106,6 +112,7 @@ impl Events {
             destinations,
             outbox,
             book,
+            replays: Notify::new(),
             options,
             changing,
         }))
@@ -115,16 +122,27 @@ impl Events {
         self.clock.now()
     }
 
+    /// Hands on what rules and targets do, until the shutdown has begun.
+    pub async fn hand_on_counts(
+        self: Arc<Self>,
+        metrics: Arc<dyn RuleMetrics>,
+        shutdown: Shutdown,
+    ) -> Result<(), std::convert::Infallible> {
+        self.outbox.counts().hand_on(metrics, Arc::clone(&self.clock), shutdown).await;
+        Ok(())
+    }
+
     /// The right to change rules and buses: one change at a time.
     pub(crate) async fn changing(&self) -> MutexGuard<'_, ()> {
         self.changing.lock().await
     }
 
-    /// Has the book agree with the catalog on a bus's rules. Called with the right to change held, after a commit: once
+    /// Has the book agree with the catalog on a bus's rules and archives. Called with the right to change held, after a commit: once
     /// this returns, records and events that are looked at are looked at with the change.
     pub(crate) async fn take_over(&self, bus: &BusPlace) -> Result<(), EventsError> {
         let rules = self.documents.all::<Rule>(&format!("{}/", bus.document())).await?;
-        self.book.replace(bus, &rules);
+        let archives = self.documents.all::<Archive>(&prefix(bus.account, &bus.region)).await?;
+        self.book.replace(bus, &rules, archives.iter().filter(|archive| archive.bus == *bus));
         Ok(())
     }
 

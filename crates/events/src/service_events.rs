@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::envelope::{Envelope, time};
 use crate::error::EventsError;
-use crate::outbox::Matched;
+use crate::outbox::{Matched, Reached};
 use crate::place::{BusPlace, DEFAULT};
 use crate::service::Events;
 
@@ -41,7 +41,7 @@ impl Events {
         let mut scratch = Scratch::default();
         let matched: Vec<Matched> = events.iter().filter_map(|event| self.matched(event, &mut scratch)).collect();
         if !matched.is_empty() {
-            self.outbox.append(&matched, None, self.now()).await?;
+            self.outbox.append(&matched, Reached::Nothing, self.now()).await?;
         }
         Ok(())
     }

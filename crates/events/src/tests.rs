@@ -20,10 +20,12 @@ use crate::{
     Delivery, DeliveryFailure, Destination, Destinations, Events, EventsOptions, EventsParts, Outbox, RecordRules, api,
 };
 
+mod archives;
 mod buses;
 mod connections;
 mod records;
 mod rules;
+mod schedules;
 
 pub(crate) const NOW: Timestamp = Timestamp::from_secs(1_767_323_045);
 pub(crate) const TOPIC: &str = "arn:aws:sns:eu-west-1:111122223333:alarms";

@@ -122,8 +122,10 @@ impl AwsCalls {
             return Ok(answer);
         }
         let said: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
-        let name = said["__type"].as_str().unwrap_or_default();
-        let name = name.rsplit('#').next().unwrap_or_default().to_owned();
+        // awsJson says it in the body, restJson in a header, perhaps with a URL behind.
+        let header = answer.headers.get("x-amzn-errortype").and_then(|name| name.to_str().ok());
+        let name = said["__type"].as_str().or(header).unwrap_or_default();
+        let name = name.rsplit('#').next().and_then(|name| name.split(':').next()).unwrap_or_default().to_owned();
         let message = said["message"].as_str().or(said["Message"].as_str()).unwrap_or_default().to_owned();
         Err(AwsError::Refused { status: answer.status, name, message })
     }

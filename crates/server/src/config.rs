@@ -8,6 +8,7 @@ mod follow;
 mod generate;
 mod imports;
 mod insights;
+mod nats;
 mod queries;
 mod reader;
 mod sections;
@@ -23,6 +24,7 @@ pub(crate) use follow::{FollowSection, QueueSection};
 pub(crate) use generate::{GenerateSection, Protocol};
 pub(crate) use imports::ImportsSection;
 pub(crate) use insights::InsightsSection;
+pub(crate) use nats::NatsSection;
 pub(crate) use queries::QueriesSection;
 use reader::{Problem, Reader};
 pub(crate) use sections::{

@@ -1,12 +1,14 @@
 //! The API that `aws events …` speaks: awsJson 1.1.
 
 mod api_destinations;
+mod archives;
 mod buses;
 mod conditions;
 mod connections;
 mod paging;
 mod permissions;
 mod put_events;
+mod replays;
 mod rules;
 mod tags;
 mod targets;
@@ -32,7 +34,7 @@ use crate::service::Events;
 pub struct Reply {
     /// What the client gets.
     pub response: Response<Bytes>,
-    /// The buses, rules, connections and API destinations that the call was about, as its record lists them in
+    /// The buses, rules, archives, replays, connections and API destinations that the call was about, as its record lists them in
     /// `resources`; they are known also when it was denied.
     pub resources: Vec<Value>,
 }
@@ -67,23 +69,30 @@ fn operation(headers: &HeaderMap) -> Result<Operation, Exception> {
 
 async fn handle(cx: &Cx<'_>, operation: Operation, body: &[u8]) -> Result<Response<Bytes>, Exception> {
     match operation {
+        Operation::CancelReplay => cx.answer(replays::cancel(cx, read(body)?).await),
         Operation::CreateApiDestination => cx.answer(api_destinations::create(cx, read(body)?).await),
+        Operation::CreateArchive => cx.answer(archives::create(cx, read(body)?).await),
         Operation::CreateConnection => cx.answer(connections::create(cx, read(body)?).await),
         Operation::CreateEventBus => cx.answer(buses::create(cx, read(body)?).await),
         Operation::DeauthorizeConnection => cx.answer(connections::deauthorize(cx, read(body)?).await),
         Operation::DeleteApiDestination => cx.answer(api_destinations::delete(cx, read(body)?).await),
+        Operation::DeleteArchive => cx.answer(archives::delete(cx, read(body)?).await),
         Operation::DeleteConnection => cx.answer(connections::delete(cx, read(body)?).await),
         Operation::DeleteEventBus => cx.answer_nothing(buses::delete(cx, read(body)?).await),
         Operation::DeleteRule => cx.answer_nothing(rules::delete(cx, read(body)?).await),
         Operation::DescribeApiDestination => cx.answer(api_destinations::describe(cx, read(body)?).await),
+        Operation::DescribeArchive => cx.answer(archives::describe(cx, read(body)?).await),
         Operation::DescribeConnection => cx.answer(connections::describe(cx, read(body)?).await),
         Operation::DescribeEventBus => cx.answer(buses::describe(cx, read(body)?).await),
+        Operation::DescribeReplay => cx.answer(replays::describe(cx, read(body)?).await),
         Operation::DescribeRule => cx.answer(rules::describe(cx, read(body)?).await),
         Operation::DisableRule => cx.answer_nothing(rules::disable(cx, read(body)?).await),
         Operation::EnableRule => cx.answer_nothing(rules::enable(cx, read(body)?).await),
         Operation::ListApiDestinations => cx.answer(api_destinations::list(cx, read(body)?).await),
+        Operation::ListArchives => cx.answer(archives::list(cx, read(body)?).await),
         Operation::ListConnections => cx.answer(connections::list(cx, read(body)?).await),
         Operation::ListEventBuses => cx.answer(buses::list(cx, read(body)?).await),
+        Operation::ListReplays => cx.answer(replays::list(cx, read(body)?).await),
         Operation::ListRuleNamesByTarget => cx.answer(targets::rule_names(cx, read(body)?).await),
         Operation::ListRules => cx.answer(rules::list(cx, read(body)?).await),
         Operation::ListTagsForResource => cx.answer(tags::list(cx, read(body)?).await),
@@ -94,10 +103,12 @@ async fn handle(cx: &Cx<'_>, operation: Operation, body: &[u8]) -> Result<Respon
         Operation::PutTargets => cx.answer(targets::put(cx, read(body)?).await),
         Operation::RemovePermission => cx.answer_nothing(permissions::remove(cx, read(body)?).await),
         Operation::RemoveTargets => cx.answer(targets::remove(cx, read(body)?).await),
+        Operation::StartReplay => cx.answer(replays::start(cx, read(body)?).await),
         Operation::TagResource => cx.answer(tags::add(cx, read(body)?).await),
         Operation::TestEventPattern => cx.answer(rules::test_pattern(cx, read(body)?)),
         Operation::UntagResource => cx.answer(tags::remove(cx, read(body)?).await),
         Operation::UpdateApiDestination => cx.answer(api_destinations::update(cx, read(body)?).await),
+        Operation::UpdateArchive => cx.answer(archives::update(cx, read(body)?).await),
         Operation::UpdateConnection => cx.answer(connections::update(cx, read(body)?).await),
         Operation::UpdateEventBus => cx.answer(buses::update(cx, read(body)?).await),
     }
@@ -219,6 +230,8 @@ fn resource(arn: &str) -> Value {
         Some("event-bus") => "AWS::Events::EventBus",
         Some("rule") => "AWS::Events::Rule",
         Some("connection") => "AWS::Events::Connection",
+        Some("archive") => "AWS::Events::Archive",
+        Some("replay") => "AWS::Events::Replay",
         _ => "AWS::Events::ApiDestination",
     };
     json!({ "accountId": account, "type": kind, "ARN": arn })

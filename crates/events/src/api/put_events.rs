@@ -12,7 +12,7 @@ use crate::book::Page;
 use crate::bus::EventBus;
 use crate::envelope::{Envelope, time};
 use crate::error::EventsError;
-use crate::outbox::Matched;
+use crate::outbox::{Matched, Reached};
 use crate::place::BusPlace;
 
 /// The largest request, in bytes as [`size`] counts them. (API Reference, PutEvents.)
@@ -60,7 +60,7 @@ pub(super) async fn put(cx: &Cx<'_>, input: PutEventsInput) -> Result<PutEventsO
         })
         .collect();
     if !matched.is_empty() {
-        cx.events.outbox.append(&matched, None, cx.events.now()).await?;
+        cx.events.outbox.append(&matched, Reached::Nothing, cx.events.now()).await?;
     }
     Ok(answer(judged))
 }

@@ -12,8 +12,9 @@ use opentrail_wire::events::{
 use super::Cx;
 use super::paging::Asked;
 use crate::error::EventsError;
-use crate::place::RulePlace;
-use crate::rule::{Rule, RuleState};
+use crate::place::{BusPlace, RulePlace};
+use crate::rule::{Rule, RuleState, Scheduled};
+use crate::schedule::Schedule;
 use crate::tags;
 
 pub(super) fn place(cx: &Cx<'_>, bus: Option<&str>, name: &str) -> Result<RulePlace, EventsError> {
@@ -45,7 +46,7 @@ pub(super) async fn put(cx: &Cx<'_>, input: PutRuleInput) -> Result<PutRuleOutpu
     let found = cx.events.documents.find::<Rule>(&place.document()).await?;
     authorize(cx, "events:PutRule", &place, found.as_ref().map(|found| &found.value))?;
     cx.events.documents.bus(&place.bus).await?;
-    let pattern = require_pattern(&input)?;
+    let (event_pattern, schedule) = require_trigger(&input, &place.bus)?;
     if let Some(role) = &input.role_arn {
         pass_role(cx, role)?;
     }
@@ -58,17 +59,21 @@ pub(super) async fn put(cx: &Cx<'_>, input: PutRuleInput) -> Result<PutRuleOutpu
     if old.is_none() {
         require_room(cx, &place).await?;
     }
-    let tail = cx.events.journal.tail();
+    let (tail, now) = (cx.events.journal.tail(), cx.events.now());
     let was_on = old.as_ref().filter(|old| old.state != RuleState::Disabled);
+    // A schedule that is put again goes on as it was: a choice of ours.
+    let goes_on = was_on.and_then(|old| old.schedule.clone()).filter(|old| Some(&old.expression) == schedule.as_ref());
+    let schedule = goes_on.or_else(|| schedule.map(|expression| Scheduled { expression, since: now }));
     let rule = Rule {
         bus: place.bus.clone(),
         name: place.name.clone(),
-        event_pattern: pattern,
+        event_pattern,
+        schedule,
         state,
         description: input.description.filter(|text| !text.is_empty()),
         role_arn: input.role_arn,
         since: was_on.map_or(tail, |old| old.since),
-        created: old.as_ref().map_or_else(|| cx.events.now(), |old| old.created),
+        created: old.as_ref().map_or(now, |old| old.created),
         tags: old.as_ref().map_or(new_tags, |old| old.tags.clone()),
         targets: old.map(|old| old.targets).unwrap_or_default(),
     };
@@ -77,22 +82,29 @@ pub(super) async fn put(cx: &Cx<'_>, input: PutRuleInput) -> Result<PutRuleOutpu
     Ok(PutRuleOutput { rule_arn: Some(place.arn()) })
 }
 
-fn require_pattern(input: &PutRuleInput) -> Result<String, EventsError> {
-    if input.schedule_expression.as_ref().is_some_and(|schedule| !schedule.is_empty()) {
-        return Err(EventsError::Unavailable(
-            "Parameter ScheduleExpression is not available: rules here take events by EventPattern only.".to_owned(),
+/// What sets the rule off: a pattern, a schedule, or both. (API Reference, PutRule.)
+fn require_trigger(input: &PutRuleInput, bus: &BusPlace) -> Result<(Option<String>, Option<String>), EventsError> {
+    let given = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
+    let (pattern, schedule) = (given(&input.event_pattern), given(&input.schedule_expression));
+    // EventBridge's own words, here and below.
+    if pattern.is_none() && schedule.is_none() {
+        return Err(EventsError::Validation(
+            "Parameter(s) EventPattern or ScheduleExpression must be specified.".to_owned(),
         ));
     }
-    let none = || {
-        // EventBridge's own words.
-        EventsError::Validation("Parameter(s) EventPattern or ScheduleExpression must be specified.".to_owned())
-    };
-    let pattern = input.event_pattern.clone().filter(|pattern| !pattern.is_empty()).ok_or_else(none)?;
-    parse_pattern(&pattern)?;
-    Ok(pattern)
+    if let Some(schedule) = &schedule {
+        if !bus.is_default() {
+            return Err(EventsError::Validation(
+                "ScheduleExpression is supported only on the default event bus.".to_owned(),
+            ));
+        }
+        schedule.parse::<Schedule>().map_err(|error| EventsError::Validation(error.to_string()))?;
+    }
+    pattern.as_deref().map(parse_pattern).transpose()?;
+    Ok((pattern, schedule))
 }
 
-fn parse_pattern(pattern: &str) -> Result<EventPattern, EventsError> {
+pub(super) fn parse_pattern(pattern: &str) -> Result<EventPattern, EventsError> {
     EventPattern::parse(pattern).map_err(|error| EventsError::InvalidPattern(error.to_string()))
 }
 
@@ -129,7 +141,8 @@ pub(super) async fn describe(cx: &Cx<'_>, input: DescribeRuleInput) -> Result<De
     Ok(DescribeRuleOutput {
         name: Some(rule.name),
         arn: Some(place.arn()),
-        event_pattern: Some(rule.event_pattern),
+        event_pattern: rule.event_pattern,
+        schedule_expression: rule.schedule.map(|schedule| schedule.expression),
         state: Some(rule.state.as_str().to_owned()),
         description: rule.description,
         role_arn: rule.role_arn,
@@ -149,7 +162,8 @@ pub(super) async fn list(cx: &Cx<'_>, input: ListRulesInput) -> Result<ListRules
     let shown = |rule: Rule| wire::Rule {
         arn: Some(rule.place().arn()),
         name: Some(rule.name),
-        event_pattern: Some(rule.event_pattern),
+        event_pattern: rule.event_pattern,
+        schedule_expression: rule.schedule.map(|schedule| schedule.expression),
         state: Some(rule.state.as_str().to_owned()),
         description: rule.description,
         role_arn: rule.role_arn,
@@ -178,6 +192,9 @@ async fn turn(cx: &Cx<'_>, action: &str, place: &RulePlace, state: RuleState) ->
     }
     if wanted_on {
         rule.since = cx.events.journal.tail();
+        if let Some(schedule) = &mut rule.schedule {
+            schedule.since = cx.events.now();
+        }
     }
     rule.state = state;
     cx.events.documents.put(&rule, Expect::Revision(revision)).await?;

@@ -30,7 +30,7 @@ pub(super) async fn forward(
         Err(EventsError::NotFound(message)) => return Err(DeliveryFailure::never("NO_RESOURCE", message)),
         Err(error) => return Err(DeliveryFailure::later("INTERNAL_ERROR", error.to_string())),
     }
-    let nothing = Matched { body: invocation.body.clone(), invocations: Vec::new() };
+    let nothing = Matched { body: invocation.body.clone(), invocations: Vec::new(), archives: Vec::new() };
     let Some(page) = events.book.page(bus) else { return Ok(nothing) };
-    Ok(page.take_whole(&invocation.body, hops, &mut Scratch::default()))
+    Ok(page.take_whole(&invocation.body, hops, &mut Scratch::default()).unwrap_or(nothing))
 }

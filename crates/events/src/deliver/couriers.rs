@@ -17,10 +17,11 @@ use super::backoff::{self, Failed, Next};
 use super::bus;
 use super::dead_letter;
 use super::destination::Delivery;
-use super::failure::DeliveryFailure;
+use super::failure::{DeliveryFailure, Retry};
 use super::oauth::Tokens;
 use super::{Destinations, TargetKind};
 use crate::connection::ApiDestination;
+use crate::counts::Metric;
 use crate::error::EventsError;
 use crate::outbox::{Invocation, OutboxError, Settlement};
 use crate::place::RulePlace;
@@ -41,11 +42,29 @@ pub struct Couriers {
     tokens: Tokens,
 }
 
+/// How a courier goes on with its target.
+struct Pace {
+    /// When the target's rate leaves room for the next try.
+    free: Timestamp,
+    /// Why the target took none of what it was given last, if that may pass.
+    failing: Option<DeliveryFailure>,
+}
+
 /// What became of a try.
 enum Outcome {
     Delivered,
     Forwarded(crate::outbox::Matched),
     Failed(DeliveryFailure),
+}
+
+impl Outcome {
+    /// A failure that may pass.
+    fn failure(&self) -> Option<&DeliveryFailure> {
+        match self {
+            Self::Failed(failure) if failure.retry != Retry::Never => Some(failure),
+            _ => None,
+        }
+    }
 }
 
 impl Couriers {
@@ -89,7 +108,7 @@ impl Couriers {
 
     /// Delivers what is in `queue` until it is empty.
     async fn empty(&self, queue: String, wake: Arc<Notify>, shutdown: Shutdown) -> String {
-        let mut paced = Timestamp::EPOCH;
+        let mut pace = Pace { free: Timestamp::EPOCH, failing: None };
         while !shutdown.has_begun() {
             let due = match self.events.outbox.due(&queue, self.events.now(), AT_ONCE).await {
                 Ok(due) => due,
@@ -107,7 +126,7 @@ impl Couriers {
                 }
                 continue;
             }
-            let work = self.deliver_all(due.invocations, &mut paced);
+            let work = self.deliver_all(due.invocations, &mut pace);
             let grace = async {
                 shutdown.begun().await;
                 self.events.clock.sleep(GRACE).await;
@@ -133,7 +152,29 @@ impl Couriers {
     }
 
     /// Tries each once, all at a time, and stores what became of them. A crash before that repeats them.
-    async fn deliver_all(&self, invocations: Vec<Invocation>, paced: &mut Timestamp) -> Result<(), OutboxError> {
+    ///
+    /// What is too old when its turn comes is tried once all the same, so that nothing is lost to a server that was down;
+    /// but not at a target that took nothing the last time: what waits for one that hangs goes when its time is over.
+    async fn deliver_all(&self, invocations: Vec<Invocation>, pace: &mut Pace) -> Result<(), OutboxError> {
+        let now = self.events.now();
+        let is_old = |invocation: &Invocation| now.since(invocation.created) > invocation.target.retry.most_age();
+        let (old, invocations) = match &pace.failing {
+            Some(failure) => {
+                let (old, young): (Vec<_>, Vec<_>) = invocations.into_iter().partition(is_old);
+                let given_up = |invocation| {
+                    let settlement = self.given_up(&invocation, failure, Some("MaximumEventAgeInSeconds"));
+                    (invocation, settlement)
+                };
+                (old.into_iter().map(given_up).collect(), young)
+            }
+            None => (Vec::new(), invocations),
+        };
+        if !old.is_empty() {
+            self.events.outbox.settle(&old, now).await?;
+        }
+        if invocations.is_empty() {
+            return Ok(());
+        }
         let destination = self.destination_of(&invocations[0]).await;
         let step = destination
             .as_ref()
@@ -141,7 +182,7 @@ impl Couriers {
             .and_then(Option::as_ref)
             .map_or(Duration::ZERO, |destination| Duration::from_secs(1) / destination.rate.max(1));
         // A millisecond is as finely as the clock tells.
-        let mut start = (*paced).max(self.events.now());
+        let mut start = pace.free.max(now);
         let mut carry = Duration::ZERO;
         let mut tries = Vec::with_capacity(invocations.len());
         for invocation in &invocations {
@@ -152,7 +193,12 @@ impl Couriers {
             carry -= whole;
         }
         let outcomes = join_all(tries).await;
-        *paced = start;
+        pace.free = start;
+        pace.failing = outcomes
+            .iter()
+            .map(Outcome::failure)
+            .collect::<Option<Vec<_>>>()
+            .and_then(|all| all.last().copied().cloned());
         let settled: Vec<_> =
             invocations.into_iter().zip(outcomes).map(|(i, outcome)| self.settled(i, outcome)).collect();
         self.events.outbox.settle(&settled, self.events.now()).await
@@ -223,9 +269,14 @@ impl Couriers {
         let failure = match outcome {
             Outcome::Delivered => {
                 metrics::counter!("opentrail_events_delivered_total").increment(1);
+                let metric = invocation.letter.as_ref().map_or(Metric::Invocations, |_| Metric::InvocationsSentToDlq);
+                self.count(&invocation, metric);
                 return (invocation, Settlement::Done);
             }
-            Outcome::Forwarded(matched) => return (invocation, Settlement::Forwarded(matched)),
+            Outcome::Forwarded(matched) => {
+                self.count(&invocation, Metric::Invocations);
+                return (invocation, Settlement::Forwarded(matched));
+            }
             Outcome::Failed(failure) => failure,
         };
         let Invocation { created, attempts, .. } = invocation;
@@ -234,34 +285,46 @@ impl Couriers {
         let settlement = match next {
             Next::At(due) => {
                 metrics::counter!("opentrail_events_retried_total").increment(1);
+                self.count(&invocation, Metric::RetryInvocationAttempts);
                 info!(rule = invocation.rule, target = invocation.target.arn.as_str(), attempts, %failure, "a delivery failed and will be tried again");
                 Settlement::Again { due }
             }
-            Next::GivenUp(exhausted) => given_up(&invocation, &failure, exhausted),
+            Next::GivenUp(exhausted) => self.given_up(&invocation, &failure, exhausted),
         };
         (invocation, settlement)
     }
-}
 
-/// What is given up goes to the dead-letter queue, if there is one and it is not itself what failed.
-fn given_up(invocation: &Invocation, failure: &DeliveryFailure, exhausted: Option<&str>) -> Settlement {
-    match &invocation.target.dead_letter {
-        Some(queue) => {
-            metrics::counter!("opentrail_events_dead_letters_total").increment(1);
-            let letter = dead_letter::letter(invocation, failure, exhausted);
-            Settlement::Dead { queue: Box::new(dead_letter::queue(queue)), letter }
+    /// What is given up goes to the dead-letter queue, if there is one and it is not itself what failed.
+    fn given_up(&self, invocation: &Invocation, failure: &DeliveryFailure, exhausted: Option<&str>) -> Settlement {
+        match &invocation.letter {
+            Some(_) => self.count(invocation, Metric::InvocationsFailedToBeSentToDlq),
+            None => {
+                self.count(invocation, Metric::Invocations);
+                self.count(invocation, Metric::FailedInvocations);
+            }
         }
-        None => {
-            metrics::counter!("opentrail_events_dropped_total").increment(1);
-            warn!(
-                rule = invocation.rule,
-                target = invocation.target.arn.as_str(),
-                attempts = invocation.attempts,
-                %failure,
-                "an event was dropped: it could not be delivered, and there is no dead-letter queue for it"
-            );
-            Settlement::Done
+        match &invocation.target.dead_letter {
+            Some(queue) => {
+                metrics::counter!("opentrail_events_dead_letters_total").increment(1);
+                let letter = dead_letter::letter(invocation, failure, exhausted);
+                Settlement::Dead { queue: Box::new(dead_letter::queue(queue)), letter }
+            }
+            None => {
+                metrics::counter!("opentrail_events_dropped_total").increment(1);
+                warn!(
+                    rule = invocation.rule,
+                    target = invocation.target.arn.as_str(),
+                    attempts = invocation.attempts,
+                    %failure,
+                    "an event was dropped: it could not be delivered, and there is no dead-letter queue for it"
+                );
+                Settlement::Done
+            }
         }
+    }
+
+    fn count(&self, invocation: &Invocation, metric: Metric) {
+        self.events.outbox.counts().add(&invocation.rule, metric, 1);
     }
 }
 

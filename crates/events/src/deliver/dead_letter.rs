@@ -22,7 +22,7 @@ pub(super) fn letter(invocation: &Invocation, failure: &DeliveryFailure, exhaust
 }
 
 /// The queue as a target. It is tried for as long as any other.
-pub(super) fn queue(arn: &Arn) -> Target {
+pub(crate) fn queue(arn: &Arn) -> Target {
     Target {
         id: "dead-letter".to_owned(),
         arn: arn.clone(),

@@ -62,7 +62,9 @@ impl From<AwsError> for DeliveryFailure {
             AwsError::Request(_) => "INVALID_PARAMETER",
             AwsError::Refused { name, .. } if name.contains("Throttl") => "THROTTLING",
             AwsError::Refused { name, .. } if name.contains("AccessDenied") => "NO_PERMISSIONS",
-            AwsError::Refused { name, .. } if name.contains("NonExistent") || name.contains("NotFound") => {
+            AwsError::Refused { name, .. }
+                if ["NonExistent", "DoesNotExist", "NotFound"].iter().any(|none| name.contains(none)) =>
+            {
                 "NO_RESOURCE"
             }
             AwsError::Refused { .. } if retry == Retry::Later => "ERROR_FROM_TARGET",

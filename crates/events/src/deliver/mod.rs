@@ -8,7 +8,7 @@ mod api_destination;
 mod backoff;
 mod bus;
 mod couriers;
-mod dead_letter;
+pub(crate) mod dead_letter;
 mod destination;
 mod failure;
 mod lambda;

@@ -164,6 +164,81 @@ async fn what_is_given_up_goes_to_the_dead_letter_queue_and_says_why() {
 }
 
 #[tokio::test]
+async fn what_waits_too_long_for_a_target_that_fails_goes_untried() {
+    let mut world = world().await;
+    let retry = json!({ "MaximumRetryAttempts": 9, "MaximumEventAgeInSeconds": 60 });
+    let target = json!({ "Id": "t", "Arn": TOPIC, "DeadLetterConfig": { "Arn": QUEUE }, "RetryPolicy": retry });
+    world.rule("r", json!({ "source": ["shop"] }), target).await;
+    for n in 0..20 {
+        world.put("shop", json!({ "n": n })).await;
+    }
+    // The server was down, or the target: each is too old, and is tried until it is known that the target fails.
+    world.clock.advance(Duration::from_secs(61));
+    for _ in 0..8 {
+        fails(&world, TOPIC, DeliveryFailure::later("TIMEOUT", "slow"));
+    }
+    let running = Running::start(&world);
+    let (mut tried, mut letters) = (0, 0);
+    while letters < 20 {
+        let (arn, _, attributes) = next(&mut world).await;
+        if arn == TOPIC {
+            tried += 1;
+            continue;
+        }
+        letters += 1;
+        assert!(attributes.contains(&("EXHAUSTED_RETRY_CONDITION", "MaximumEventAgeInSeconds".to_owned())));
+        assert!(attributes.contains(&("ERROR_CODE", "TIMEOUT".to_owned())));
+    }
+    assert_eq!(tried, 8);
+    until_pending(&world, 0).await;
+    // A target that works again gets what is new, and what is old is tried again.
+    world.put("shop", json!({ "n": 20 })).await;
+    assert_eq!(next(&mut world).await.0, TOPIC);
+    until_pending(&world, 0).await;
+    running.stop().await;
+    let counted = world.events.outbox.counts().take();
+    let counted: Vec<_> = counted.iter().map(|count| (count.metric, count.count)).collect();
+    assert_eq!(counted, [("FailedInvocations", 20), ("Invocations", 21), ("InvocationsSentToDlq", 20)]);
+}
+
+#[tokio::test]
+async fn counts_are_handed_on_and_the_last_at_the_shutdown() {
+    #[derive(Debug)]
+    struct Kept(mpsc::UnboundedSender<Vec<crate::RuleCount>>);
+
+    #[async_trait::async_trait]
+    impl crate::RuleMetrics for Kept {
+        async fn keep(&self, counts: Vec<crate::RuleCount>) -> Result<(), String> {
+            self.0.send(counts).map_err(|error| error.to_string())
+        }
+    }
+
+    let mut world = world().await;
+    world.rule("r", json!({ "source": ["shop"] }), topic()).await;
+    let running = Running::start(&world);
+    let (tell, mut told) = mpsc::unbounded_channel();
+    let handing = std::sync::Arc::clone(&world.events);
+    let handing = handing.hand_on_counts(std::sync::Arc::new(Kept(tell)), running.group.shutdown().clone());
+    running.group.spawn("counts", OnError::Log, handing);
+    world.put("shop", json!({})).await;
+    next(&mut world).await;
+    until_pending(&world, 0).await;
+    let first = loop {
+        tokio::select! {
+            biased;
+            first = told.recv() => break first.unwrap(),
+            () = tokio::task::yield_now() => world.clock.advance(Duration::from_secs(1)),
+        }
+    };
+    assert_eq!((first.len(), &*first[0].rule, &*first[0].bus, first[0].metric), (1, "r", "default", "Invocations"));
+    world.put("shop", json!({})).await;
+    next(&mut world).await;
+    until_pending(&world, 0).await;
+    running.stop().await;
+    assert_eq!(told.recv().await.unwrap()[0].count, 1);
+}
+
+#[tokio::test]
 async fn events_go_on_over_buses_and_circles_end() {
     let mut world = world().await;
     let bus = |name: &str| format!("arn:aws:events:eu-west-1:111122223333:event-bus/{name}");

@@ -7,34 +7,38 @@ use serde::de::DeserializeOwned;
 use sqlx::sqlite::{SqlitePool, SqliteRow};
 use sqlx::{Row, Sqlite, Transaction};
 
-use super::{Invocation, Letter, Matched, OutboxError};
+use super::room::Placed;
+use super::{Invocation, Letter, OutboxError, Turn};
 use crate::rule::Target;
 
-/// A queue is its target's ARN.
+/// Writes an event and its invocations. A queue is its target's ARN.
 pub(super) async fn insert(
     transaction: &mut Transaction<'_, Sqlite>,
-    matched: &Matched,
+    body: &Bytes,
+    placed: &[Placed<'_>],
     now: Timestamp,
 ) -> Result<(), OutboxError> {
-    if matched.invocations.is_empty() {
+    if placed.is_empty() {
         return Ok(());
     }
     let event = sqlx::query("INSERT INTO event (body) VALUES (?)")
-        .bind(&matched.body[..])
+        .bind(&body[..])
         .execute(&mut **transaction)
         .await?
         .last_insert_rowid();
-    for new in &matched.invocations {
+    for placed in placed {
+        let target = placed.target();
         sqlx::query(
-            "INSERT INTO invocation (queue, due, created, attempts, hops, event, rule, target)
-             VALUES (?1, ?2, ?2, 0, ?3, ?4, ?5, ?6)",
+            "INSERT INTO invocation (queue, due, created, attempts, hops, event, rule, target, letter)
+             VALUES (?1, ?2, ?2, 0, ?3, ?4, ?5, ?6, ?7)",
         )
-        .bind(new.target.arn.as_str())
+        .bind(target.arn.as_str())
         .bind(now.as_millis())
-        .bind(new.hops)
+        .bind(placed.new.hops)
         .bind(event)
-        .bind(&*new.rule)
-        .bind(json(&*new.target)?)
+        .bind(&*placed.new.rule)
+        .bind(json(target)?)
+        .bind(placed.letter.as_ref().map(|(_, letter)| json(letter)).transpose()?)
         .execute(&mut **transaction)
         .await?;
     }
@@ -55,6 +59,26 @@ pub(super) async fn save_position(
     .execute(&mut **transaction)
     .await?;
     Ok(())
+}
+
+pub(super) async fn save_turns(transaction: &mut Transaction<'_, Sqlite>, turns: &[Turn]) -> Result<(), OutboxError> {
+    for turn in turns {
+        sqlx::query("INSERT OR REPLACE INTO turn (rule, since, due) VALUES (?, ?, ?)")
+            .bind(&turn.rule)
+            .bind(turn.since.as_millis())
+            .bind(turn.due.as_millis())
+            .execute(&mut **transaction)
+            .await?;
+    }
+    Ok(())
+}
+
+pub(super) async fn turns(pool: &SqlitePool) -> Result<Vec<Turn>, OutboxError> {
+    let turn = |row: &SqliteRow| {
+        let time = |column| row.try_get(column).map(Timestamp::from_millis);
+        Ok(Turn { rule: row.try_get("rule")?, since: time("since")?, due: time("due")? })
+    };
+    sqlx::query("SELECT rule, since, due FROM turn").fetch_all(pool).await?.iter().map(turn).collect()
 }
 
 /// What is due by `now`, or so far ahead that the clock must have been set back.

@@ -6,7 +6,7 @@ use opentrail_model::Source;
 use opentrail_projection::Projection;
 use serde_json::{Value, json};
 
-use super::{START, TOPIC, record, topic, world};
+use super::{OTHER_TOPIC, START, TOPIC, record, topic, world};
 use crate::Outbox;
 
 #[tokio::test]
@@ -135,20 +135,22 @@ async fn without_matches_the_position_is_saved_seldom() {
 }
 
 #[tokio::test]
-async fn a_full_outbox_makes_the_journal_wait() {
+async fn a_full_outbox_holds_up_neither_the_journal_nor_clients() {
     let world = world().await;
     world.rule("r", json!({ "source": ["aws.iam"] }), topic()).await;
     let mut projection = world.projection().await;
     let many: Vec<Value> = (0..1200).map(|_| record("A", json!({}))).collect();
-    let first = world.records(&many).await;
-    projection.apply(&first).await.unwrap();
-    let second = world.records(&many[..1]).await;
-    let error = projection.apply(&second).await.unwrap_err();
-    assert!(!error.fatal, "{error}");
-    assert_eq!(projection.resume().await.unwrap(), first.through, "the second comes again");
-    let entry = json!({ "Source": "aws-not", "DetailType": "d", "Detail": "{}" });
-    world.rule("s", json!({ "source": ["aws-not"] }), topic()).await;
-    assert_eq!(world.refused("PutEvents", json!({ "Entries": [entry] })).await.0, "ThrottlingException");
+    for _ in 0..2 {
+        let batch = world.records(&many).await;
+        assert_eq!(projection.apply(&batch).await.unwrap(), batch.through);
+    }
+    assert_eq!(world.events.outbox.pending(), 1000);
+    world.rule("s", json!({ "source": ["shop"] }), json!({ "Id": "t", "Arn": OTHER_TOPIC })).await;
+    world.put("shop", json!({})).await;
+    assert_eq!(world.waiting(OTHER_TOPIC).await.len(), 1);
+    let failed = world.events.outbox.counts().take();
+    let failed: Vec<_> = failed.iter().map(|count| (&*count.rule, count.metric, count.count)).collect();
+    assert_eq!(failed, [("r", "FailedInvocations", 1400)]);
 }
 
 #[tokio::test]

@@ -9,10 +9,11 @@ use opentrail_outbound::aws::AwsEndpoint;
 use opentrail_sns::{MailEncryption, MailOptions};
 use opentrail_wire::sigv4::Credentials;
 
+use super::nats::NatsSection;
 use super::reader::Reader;
 
-/// `[outbound]`, `[sns]`, `[mail]`, `[sqs]`, `[lambda]`: how notifications leave this server.
-#[derive(Clone, Debug, Default)]
+/// `[outbound]`, `[sns]`, `[mail]`, `[sqs]`, `[lambda]`, `[nats]`, `[events]`: how notifications leave this server.
+#[derive(Clone, Debug)]
 pub(crate) struct WatchSection {
     /// `outbound.allow`: networks that webhooks may be in though they are not public, e.g. `["10.0.0.0/8"]`. Default
     /// none. `outbound.timeout`: how long a webhook may take to answer. Default 15 s.
@@ -23,6 +24,11 @@ pub(crate) struct WatchSection {
     pub(crate) sqs: Option<AwsEndpoint>,
     /// `[lambda]`: the Lambda-compatible service that has the functions of rules.
     pub(crate) lambda: Option<AwsEndpoint>,
+    /// `[nats]`: the server whose subjects rules may send to.
+    pub(crate) nats: Option<NatsSection>,
+    /// `events.most_waiting`: how many invocations of rules' targets may wait; from there on only targets that have less
+    /// than their share of it get more. Default 1,000,000, about 2 GB.
+    pub(crate) most_waiting: u64,
     /// `[mail]`: the server that mail goes out by.
     pub(crate) mail: Option<MailOptions>,
 }
@@ -34,6 +40,8 @@ impl WatchSection {
             public_endpoint: sns(root),
             sqs: aws_endpoint(root, "sqs"),
             lambda: aws_endpoint(root, "lambda"),
+            nats: NatsSection::read(root),
+            most_waiting: most_waiting(root),
             mail: mail(root),
         }
     }
@@ -84,6 +92,13 @@ fn aws_endpoint(root: &mut Reader<'_>, name: &str) -> Option<AwsEndpoint> {
     section.finish();
     let credentials = Credentials { access_key_id: access_key_id?, secret: secret?, session_token };
     Some(AwsEndpoint { endpoint: endpoint?, region, credentials })
+}
+
+fn most_waiting(root: &mut Reader<'_>) -> u64 {
+    let mut section = root.section("events");
+    let most = section.number("most_waiting", 1_000_000, 1);
+    section.finish();
+    most
 }
 
 /// `[mail]`: `host`, `port`, `encryption` (`tls`, `starttls` or `none`; default `starttls`), `user` and `password`,

@@ -5,14 +5,15 @@ use std::sync::Arc;
 
 use opentrail_catalog::Catalog;
 use opentrail_events::{
-    Couriers, Destinations, Events, EventsOptions, EventsParts, LambdaFunctions, Outbox as Invocations, RecordRules,
-    SqsQueues,
+    Archivist, Couriers, Destinations, Events, EventsOptions, EventsParts, LambdaFunctions, Outbox as Invocations,
+    RecordRules, Scheduler, SqsQueues,
 };
 use opentrail_identity::Directory;
 use opentrail_journal::Journal;
 use opentrail_keys::KeyRing;
 use opentrail_logs::{Logs, MetricFilters};
 use opentrail_monitoring::{Monitoring, Settings};
+use opentrail_nats::{NatsOptions, Publisher};
 use opentrail_outbound::Outbound;
 use opentrail_outbound::aws::AwsCalls;
 use opentrail_projection::{Feed, run};
@@ -21,13 +22,11 @@ use opentrail_sigma::{Announcer, OwnAccountOnly, Settings as SigmaSettings, Sigm
 use opentrail_sns::{Outbox as Deliveries, Sns, SnsOptions, SnsParts};
 use opentrail_trails::{LogGroups, Topics};
 
-use crate::config::WatchSection;
+use crate::config::{NatsSection, WatchSection};
 use crate::wiring::{
-    AlarmNews, FilterMetrics, FindingNews, LogGroupTargets, TopicTargets, TrailLogGroups, TrailTopics,
+    AlarmNews, EventsMetrics, FilterMetrics, FindingNews, LogGroupTargets, NatsSubjects, TopicTargets, TrailLogGroups,
+    TrailTopics, client_config,
 };
-
-/// Invocations of rules that may wait; then rules wait.
-const MOST_INVOCATIONS: u64 = 1_000_000;
 
 /// What Watch works with.
 pub(super) struct WatchDeps<'a> {
@@ -96,7 +95,10 @@ impl Watch {
         if let Some(at) = section.lambda.clone() {
             destinations = destinations.with("lambda", Arc::new(LambdaFunctions::new(calls, at)));
         }
-        let invocations = Arc::new(Invocations::open(&data.join("events.sqlite"), MOST_INVOCATIONS).await?);
+        if let Some(section) = &section.nats {
+            destinations = destinations.with("nats", Arc::new(nats_subjects(section, clock_of(), random_of())?));
+        }
+        let invocations = Arc::new(Invocations::open(&data.join("events.sqlite"), section.most_waiting).await?);
         let parts = EventsParts {
             catalog: Arc::clone(catalog),
             directory: Arc::clone(directory),
@@ -117,6 +119,12 @@ impl Watch {
             Couriers::new(Arc::clone(&events)).run(tasks.shutdown().clone()),
         );
 
+        let scheduler = Scheduler::open(Arc::clone(&events)).await?;
+        tasks.spawn("scheduled rules", OnError::ShutDown, scheduler.run(tasks.shutdown().clone()));
+
+        let archivist = Archivist::new(Arc::clone(&events));
+        tasks.spawn("archives", OnError::ShutDown, archivist.run(tasks.shutdown().clone()));
+
         let (monitoring, alarms) = Monitoring::open(
             &data.join("metrics.sqlite"),
             Arc::clone(directory),
@@ -128,6 +136,9 @@ impl Watch {
         .await?;
         tasks.spawn("alarms", OnError::ShutDown, alarms.run(tasks.shutdown().clone()));
         let metrics = monitoring.metrics().clone();
+        let counted = Arc::new(EventsMetrics { metrics: metrics.clone(), clock: clock_of() });
+        let counts = Arc::clone(&events).hand_on_counts(counted, tasks.shutdown().clone());
+        tasks.spawn("rules' metrics", OnError::Log, counts);
         let sink = Arc::new(FilterMetrics(metrics.clone()));
         tasks.spawn("metric filters", OnError::ShutDown, filters.run(sink, tasks.shutdown().clone()));
 
@@ -165,4 +176,22 @@ impl Watch {
         self.invocations.close().await;
         self.sigma.close().await;
     }
+}
+
+fn nats_subjects(
+    section: &NatsSection,
+    clock: Arc<dyn Clock>,
+    random: Arc<dyn Random>,
+) -> anyhow::Result<NatsSubjects> {
+    let options = NatsOptions {
+        server: section.server.clone(),
+        credentials: section.credentials.clone(),
+        tls: client_config(section.ca.as_deref())?,
+        timeout: section.timeout,
+    };
+    Ok(NatsSubjects {
+        publisher: Publisher::new(options, clock, random),
+        confirmation: section.confirmation,
+        allowed: section.subjects.clone(),
+    })
 }

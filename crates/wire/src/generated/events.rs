@@ -17,8 +17,12 @@ use crate::shape::{Shape, Validate};
 /// An operation of the service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Operation {
+    /// `CancelReplay`.
+    CancelReplay,
     /// `CreateApiDestination`.
     CreateApiDestination,
+    /// `CreateArchive`.
+    CreateArchive,
     /// `CreateConnection`.
     CreateConnection,
     /// `CreateEventBus`.
@@ -27,6 +31,8 @@ pub enum Operation {
     DeauthorizeConnection,
     /// `DeleteApiDestination`.
     DeleteApiDestination,
+    /// `DeleteArchive`.
+    DeleteArchive,
     /// `DeleteConnection`.
     DeleteConnection,
     /// `DeleteEventBus`.
@@ -35,10 +41,14 @@ pub enum Operation {
     DeleteRule,
     /// `DescribeApiDestination`.
     DescribeApiDestination,
+    /// `DescribeArchive`.
+    DescribeArchive,
     /// `DescribeConnection`.
     DescribeConnection,
     /// `DescribeEventBus`.
     DescribeEventBus,
+    /// `DescribeReplay`.
+    DescribeReplay,
     /// `DescribeRule`.
     DescribeRule,
     /// `DisableRule`.
@@ -47,10 +57,14 @@ pub enum Operation {
     EnableRule,
     /// `ListApiDestinations`.
     ListApiDestinations,
+    /// `ListArchives`.
+    ListArchives,
     /// `ListConnections`.
     ListConnections,
     /// `ListEventBuses`.
     ListEventBuses,
+    /// `ListReplays`.
+    ListReplays,
     /// `ListRuleNamesByTarget`.
     ListRuleNamesByTarget,
     /// `ListRules`.
@@ -71,6 +85,8 @@ pub enum Operation {
     RemovePermission,
     /// `RemoveTargets`.
     RemoveTargets,
+    /// `StartReplay`.
+    StartReplay,
     /// `TagResource`.
     TagResource,
     /// `TestEventPattern`.
@@ -79,6 +95,8 @@ pub enum Operation {
     UntagResource,
     /// `UpdateApiDestination`.
     UpdateApiDestination,
+    /// `UpdateArchive`.
+    UpdateArchive,
     /// `UpdateConnection`.
     UpdateConnection,
     /// `UpdateEventBus`.
@@ -88,23 +106,30 @@ pub enum Operation {
 impl Operation {
     /// Every operation, in the order of the service model.
     pub const ALL: &'static [Self] = &[
+        Self::CancelReplay,
         Self::CreateApiDestination,
+        Self::CreateArchive,
         Self::CreateConnection,
         Self::CreateEventBus,
         Self::DeauthorizeConnection,
         Self::DeleteApiDestination,
+        Self::DeleteArchive,
         Self::DeleteConnection,
         Self::DeleteEventBus,
         Self::DeleteRule,
         Self::DescribeApiDestination,
+        Self::DescribeArchive,
         Self::DescribeConnection,
         Self::DescribeEventBus,
+        Self::DescribeReplay,
         Self::DescribeRule,
         Self::DisableRule,
         Self::EnableRule,
         Self::ListApiDestinations,
+        Self::ListArchives,
         Self::ListConnections,
         Self::ListEventBuses,
+        Self::ListReplays,
         Self::ListRuleNamesByTarget,
         Self::ListRules,
         Self::ListTagsForResource,
@@ -115,10 +140,12 @@ impl Operation {
         Self::PutTargets,
         Self::RemovePermission,
         Self::RemoveTargets,
+        Self::StartReplay,
         Self::TagResource,
         Self::TestEventPattern,
         Self::UntagResource,
         Self::UpdateApiDestination,
+        Self::UpdateArchive,
         Self::UpdateConnection,
         Self::UpdateEventBus,
     ];
@@ -126,23 +153,30 @@ impl Operation {
     /// The name on the wire.
     pub const fn name(self) -> &'static str {
         match self {
+            Self::CancelReplay => "CancelReplay",
             Self::CreateApiDestination => "CreateApiDestination",
+            Self::CreateArchive => "CreateArchive",
             Self::CreateConnection => "CreateConnection",
             Self::CreateEventBus => "CreateEventBus",
             Self::DeauthorizeConnection => "DeauthorizeConnection",
             Self::DeleteApiDestination => "DeleteApiDestination",
+            Self::DeleteArchive => "DeleteArchive",
             Self::DeleteConnection => "DeleteConnection",
             Self::DeleteEventBus => "DeleteEventBus",
             Self::DeleteRule => "DeleteRule",
             Self::DescribeApiDestination => "DescribeApiDestination",
+            Self::DescribeArchive => "DescribeArchive",
             Self::DescribeConnection => "DescribeConnection",
             Self::DescribeEventBus => "DescribeEventBus",
+            Self::DescribeReplay => "DescribeReplay",
             Self::DescribeRule => "DescribeRule",
             Self::DisableRule => "DisableRule",
             Self::EnableRule => "EnableRule",
             Self::ListApiDestinations => "ListApiDestinations",
+            Self::ListArchives => "ListArchives",
             Self::ListConnections => "ListConnections",
             Self::ListEventBuses => "ListEventBuses",
+            Self::ListReplays => "ListReplays",
             Self::ListRuleNamesByTarget => "ListRuleNamesByTarget",
             Self::ListRules => "ListRules",
             Self::ListTagsForResource => "ListTagsForResource",
@@ -153,10 +187,12 @@ impl Operation {
             Self::PutTargets => "PutTargets",
             Self::RemovePermission => "RemovePermission",
             Self::RemoveTargets => "RemoveTargets",
+            Self::StartReplay => "StartReplay",
             Self::TagResource => "TagResource",
             Self::TestEventPattern => "TestEventPattern",
             Self::UntagResource => "UntagResource",
             Self::UpdateApiDestination => "UpdateApiDestination",
+            Self::UpdateArchive => "UpdateArchive",
             Self::UpdateConnection => "UpdateConnection",
             Self::UpdateEventBus => "UpdateEventBus",
         }
@@ -165,23 +201,30 @@ impl Operation {
     /// The operation of that name.
     pub fn from_name(name: &str) -> Option<Self> {
         Some(match name {
+            "CancelReplay" => Self::CancelReplay,
             "CreateApiDestination" => Self::CreateApiDestination,
+            "CreateArchive" => Self::CreateArchive,
             "CreateConnection" => Self::CreateConnection,
             "CreateEventBus" => Self::CreateEventBus,
             "DeauthorizeConnection" => Self::DeauthorizeConnection,
             "DeleteApiDestination" => Self::DeleteApiDestination,
+            "DeleteArchive" => Self::DeleteArchive,
             "DeleteConnection" => Self::DeleteConnection,
             "DeleteEventBus" => Self::DeleteEventBus,
             "DeleteRule" => Self::DeleteRule,
             "DescribeApiDestination" => Self::DescribeApiDestination,
+            "DescribeArchive" => Self::DescribeArchive,
             "DescribeConnection" => Self::DescribeConnection,
             "DescribeEventBus" => Self::DescribeEventBus,
+            "DescribeReplay" => Self::DescribeReplay,
             "DescribeRule" => Self::DescribeRule,
             "DisableRule" => Self::DisableRule,
             "EnableRule" => Self::EnableRule,
             "ListApiDestinations" => Self::ListApiDestinations,
+            "ListArchives" => Self::ListArchives,
             "ListConnections" => Self::ListConnections,
             "ListEventBuses" => Self::ListEventBuses,
+            "ListReplays" => Self::ListReplays,
             "ListRuleNamesByTarget" => Self::ListRuleNamesByTarget,
             "ListRules" => Self::ListRules,
             "ListTagsForResource" => Self::ListTagsForResource,
@@ -192,10 +235,12 @@ impl Operation {
             "PutTargets" => Self::PutTargets,
             "RemovePermission" => Self::RemovePermission,
             "RemoveTargets" => Self::RemoveTargets,
+            "StartReplay" => Self::StartReplay,
             "TagResource" => Self::TagResource,
             "TestEventPattern" => Self::TestEventPattern,
             "UntagResource" => Self::UntagResource,
             "UpdateApiDestination" => Self::UpdateApiDestination,
+            "UpdateArchive" => Self::UpdateArchive,
             "UpdateConnection" => Self::UpdateConnection,
             "UpdateEventBus" => Self::UpdateEventBus,
             _ => return None,
@@ -205,8 +250,22 @@ impl Operation {
     /// The names of the errors that the operation declares, in order.
     pub const fn errors(self) -> &'static [&'static str] {
         match self {
+            Self::CancelReplay => &[
+                "ConcurrentModificationException",
+                "IllegalStatusException",
+                "InternalException",
+                "ResourceNotFoundException",
+            ],
             Self::CreateApiDestination => &[
                 "InternalException",
+                "LimitExceededException",
+                "ResourceAlreadyExistsException",
+                "ResourceNotFoundException",
+            ],
+            Self::CreateArchive => &[
+                "ConcurrentModificationException",
+                "InternalException",
+                "InvalidEventPatternException",
                 "LimitExceededException",
                 "ResourceAlreadyExistsException",
                 "ResourceNotFoundException",
@@ -234,6 +293,9 @@ impl Operation {
             Self::DeleteApiDestination => {
                 &["ConcurrentModificationException", "InternalException", "ResourceNotFoundException"]
             }
+            Self::DeleteArchive => {
+                &["ConcurrentModificationException", "InternalException", "ResourceNotFoundException"]
+            }
             Self::DeleteConnection => {
                 &["ConcurrentModificationException", "InternalException", "ResourceNotFoundException"]
             }
@@ -245,8 +307,12 @@ impl Operation {
                 "ResourceNotFoundException",
             ],
             Self::DescribeApiDestination => &["InternalException", "ResourceNotFoundException"],
+            Self::DescribeArchive => {
+                &["InternalException", "ResourceAlreadyExistsException", "ResourceNotFoundException"]
+            }
             Self::DescribeConnection => &["InternalException", "ResourceNotFoundException"],
             Self::DescribeEventBus => &["InternalException", "ResourceNotFoundException"],
+            Self::DescribeReplay => &["InternalException", "ResourceNotFoundException"],
             Self::DescribeRule => &["InternalException", "ResourceNotFoundException"],
             Self::DisableRule => &[
                 "ConcurrentModificationException",
@@ -261,8 +327,10 @@ impl Operation {
                 "ResourceNotFoundException",
             ],
             Self::ListApiDestinations => &["InternalException"],
+            Self::ListArchives => &["InternalException", "ResourceNotFoundException"],
             Self::ListConnections => &["InternalException"],
             Self::ListEventBuses => &["InternalException"],
+            Self::ListReplays => &["InternalException"],
             Self::ListRuleNamesByTarget => &["InternalException", "ResourceNotFoundException"],
             Self::ListRules => &["InternalException", "ResourceNotFoundException"],
             Self::ListTagsForResource => &["InternalException", "ResourceNotFoundException"],
@@ -302,6 +370,13 @@ impl Operation {
                 "ManagedRuleException",
                 "ResourceNotFoundException",
             ],
+            Self::StartReplay => &[
+                "InternalException",
+                "InvalidEventPatternException",
+                "LimitExceededException",
+                "ResourceAlreadyExistsException",
+                "ResourceNotFoundException",
+            ],
             Self::TagResource => &[
                 "ConcurrentModificationException",
                 "InternalException",
@@ -318,6 +393,13 @@ impl Operation {
             Self::UpdateApiDestination => &[
                 "ConcurrentModificationException",
                 "InternalException",
+                "LimitExceededException",
+                "ResourceNotFoundException",
+            ],
+            Self::UpdateArchive => &[
+                "ConcurrentModificationException",
+                "InternalException",
+                "InvalidEventPatternException",
                 "LimitExceededException",
                 "ResourceNotFoundException",
             ],
@@ -341,23 +423,30 @@ impl Operation {
     /// The constraints of the operation's input.
     pub fn input_shape(self) -> &'static Shape {
         match self {
+            Self::CancelReplay => CancelReplayInput::shape(),
             Self::CreateApiDestination => CreateApiDestinationInput::shape(),
+            Self::CreateArchive => CreateArchiveInput::shape(),
             Self::CreateConnection => CreateConnectionInput::shape(),
             Self::CreateEventBus => CreateEventBusInput::shape(),
             Self::DeauthorizeConnection => DeauthorizeConnectionInput::shape(),
             Self::DeleteApiDestination => DeleteApiDestinationInput::shape(),
+            Self::DeleteArchive => DeleteArchiveInput::shape(),
             Self::DeleteConnection => DeleteConnectionInput::shape(),
             Self::DeleteEventBus => DeleteEventBusInput::shape(),
             Self::DeleteRule => DeleteRuleInput::shape(),
             Self::DescribeApiDestination => DescribeApiDestinationInput::shape(),
+            Self::DescribeArchive => DescribeArchiveInput::shape(),
             Self::DescribeConnection => DescribeConnectionInput::shape(),
             Self::DescribeEventBus => DescribeEventBusInput::shape(),
+            Self::DescribeReplay => DescribeReplayInput::shape(),
             Self::DescribeRule => DescribeRuleInput::shape(),
             Self::DisableRule => DisableRuleInput::shape(),
             Self::EnableRule => EnableRuleInput::shape(),
             Self::ListApiDestinations => ListApiDestinationsInput::shape(),
+            Self::ListArchives => ListArchivesInput::shape(),
             Self::ListConnections => ListConnectionsInput::shape(),
             Self::ListEventBuses => ListEventBusesInput::shape(),
+            Self::ListReplays => ListReplaysInput::shape(),
             Self::ListRuleNamesByTarget => ListRuleNamesByTargetInput::shape(),
             Self::ListRules => ListRulesInput::shape(),
             Self::ListTagsForResource => ListTagsForResourceInput::shape(),
@@ -368,10 +457,12 @@ impl Operation {
             Self::PutTargets => PutTargetsInput::shape(),
             Self::RemovePermission => RemovePermissionInput::shape(),
             Self::RemoveTargets => RemoveTargetsInput::shape(),
+            Self::StartReplay => StartReplayInput::shape(),
             Self::TagResource => TagResourceInput::shape(),
             Self::TestEventPattern => TestEventPatternInput::shape(),
             Self::UntagResource => UntagResourceInput::shape(),
             Self::UpdateApiDestination => UpdateApiDestinationInput::shape(),
+            Self::UpdateArchive => UpdateArchiveInput::shape(),
             Self::UpdateConnection => UpdateConnectionInput::shape(),
             Self::UpdateEventBus => UpdateEventBusInput::shape(),
         }
@@ -381,34 +472,37 @@ impl Operation {
 /// The names of the service's other operations.
 pub const OTHERS: &[&str] = &[
     "ActivateEventSource",
-    "CancelReplay",
-    "CreateArchive",
     "CreateEndpoint",
     "CreatePartnerEventSource",
     "DeactivateEventSource",
-    "DeleteArchive",
     "DeleteEndpoint",
     "DeletePartnerEventSource",
-    "DescribeArchive",
     "DescribeEndpoint",
     "DescribeEventSource",
     "DescribePartnerEventSource",
-    "DescribeReplay",
-    "ListArchives",
     "ListEndpoints",
     "ListEventSources",
     "ListPartnerEventSourceAccounts",
     "ListPartnerEventSources",
-    "ListReplays",
     "PutPartnerEvents",
-    "StartReplay",
-    "UpdateArchive",
     "UpdateEndpoint",
 ];
+
+impl Validate for CancelReplayInput {
+    fn shape() -> &'static Shape {
+        &shapes::CANCEL_REPLAY_REQUEST
+    }
+}
 
 impl Validate for CreateApiDestinationInput {
     fn shape() -> &'static Shape {
         &shapes::CREATE_API_DESTINATION_REQUEST
+    }
+}
+
+impl Validate for CreateArchiveInput {
+    fn shape() -> &'static Shape {
+        &shapes::CREATE_ARCHIVE_REQUEST
     }
 }
 
@@ -436,6 +530,12 @@ impl Validate for DeleteApiDestinationInput {
     }
 }
 
+impl Validate for DeleteArchiveInput {
+    fn shape() -> &'static Shape {
+        &shapes::DELETE_ARCHIVE_REQUEST
+    }
+}
+
 impl Validate for DeleteConnectionInput {
     fn shape() -> &'static Shape {
         &shapes::DELETE_CONNECTION_REQUEST
@@ -460,6 +560,12 @@ impl Validate for DescribeApiDestinationInput {
     }
 }
 
+impl Validate for DescribeArchiveInput {
+    fn shape() -> &'static Shape {
+        &shapes::DESCRIBE_ARCHIVE_REQUEST
+    }
+}
+
 impl Validate for DescribeConnectionInput {
     fn shape() -> &'static Shape {
         &shapes::DESCRIBE_CONNECTION_REQUEST
@@ -469,6 +575,12 @@ impl Validate for DescribeConnectionInput {
 impl Validate for DescribeEventBusInput {
     fn shape() -> &'static Shape {
         &shapes::DESCRIBE_EVENT_BUS_REQUEST
+    }
+}
+
+impl Validate for DescribeReplayInput {
+    fn shape() -> &'static Shape {
+        &shapes::DESCRIBE_REPLAY_REQUEST
     }
 }
 
@@ -496,6 +608,12 @@ impl Validate for ListApiDestinationsInput {
     }
 }
 
+impl Validate for ListArchivesInput {
+    fn shape() -> &'static Shape {
+        &shapes::LIST_ARCHIVES_REQUEST
+    }
+}
+
 impl Validate for ListConnectionsInput {
     fn shape() -> &'static Shape {
         &shapes::LIST_CONNECTIONS_REQUEST
@@ -505,6 +623,12 @@ impl Validate for ListConnectionsInput {
 impl Validate for ListEventBusesInput {
     fn shape() -> &'static Shape {
         &shapes::LIST_EVENT_BUSES_REQUEST
+    }
+}
+
+impl Validate for ListReplaysInput {
+    fn shape() -> &'static Shape {
+        &shapes::LIST_REPLAYS_REQUEST
     }
 }
 
@@ -568,6 +692,12 @@ impl Validate for RemoveTargetsInput {
     }
 }
 
+impl Validate for StartReplayInput {
+    fn shape() -> &'static Shape {
+        &shapes::START_REPLAY_REQUEST
+    }
+}
+
 impl Validate for TagResourceInput {
     fn shape() -> &'static Shape {
         &shapes::TAG_RESOURCE_REQUEST
@@ -589,6 +719,12 @@ impl Validate for UntagResourceInput {
 impl Validate for UpdateApiDestinationInput {
     fn shape() -> &'static Shape {
         &shapes::UPDATE_API_DESTINATION_REQUEST
+    }
+}
+
+impl Validate for UpdateArchiveInput {
+    fn shape() -> &'static Shape {
+        &shapes::UPDATE_ARCHIVE_REQUEST
     }
 }
 

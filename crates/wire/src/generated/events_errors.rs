@@ -14,6 +14,11 @@ pub fn concurrent_modification(message: impl Into<String>) -> Exception {
     Exception::new("ConcurrentModificationException", message, StatusCode::BAD_REQUEST)
 }
 
+/// `IllegalStatusException`.
+pub fn illegal_status(message: impl Into<String>) -> Exception {
+    Exception::new("IllegalStatusException", message, StatusCode::BAD_REQUEST)
+}
+
 /// `InternalException`.
 pub fn internal(message: impl Into<String>) -> Exception {
     Exception::new("InternalException", message, StatusCode::INTERNAL_SERVER_ERROR)

@@ -13,6 +13,18 @@ pub(crate) static API_DESTINATION_NAME: Shape =
     Shape::Text(Text::matching("[\\.\\-_A-Za-z0-9]+", "[\\.\\-_A-Za-z0-9]+").length(Some(1), Some(64)));
 pub(crate) static APP_SYNC_PARAMETERS: Shape =
     Shape::Structure(&[Member::optional("GraphQLOperation", &GRAPH_QL_OPERATION)]);
+pub(crate) static ARCHIVE_ARN: Shape = Shape::Text(
+    Text::matching(
+        "^arn:aws([a-z]|\\-)*:events:([a-z]|\\d|\\-)*:([0-9]{12})?:.+\\/.+$",
+        "^arn:aws([a-z]|\\-)*:events:([a-z]|[0-9]|\\-)*:([0-9]{12})?:.+\\/.+$",
+    )
+    .length(Some(1), Some(1600)),
+);
+pub(crate) static ARCHIVE_DESCRIPTION: Shape = Shape::Text(Text::new().length(None, Some(512)));
+pub(crate) static ARCHIVE_NAME: Shape =
+    Shape::Text(Text::matching("[\\.\\-_A-Za-z0-9]+", "[\\.\\-_A-Za-z0-9]+").length(Some(1), Some(48)));
+pub(crate) static ARCHIVE_STATE: Shape =
+    Shape::Text(Text::new().one_of(&["ENABLED", "DISABLED", "CREATING", "UPDATING", "CREATE_FAILED", "UPDATE_FAILED"]));
 pub(crate) static ARN: Shape = Shape::Text(Text::new().length(Some(1), Some(1600)));
 pub(crate) static ASSIGN_PUBLIC_IP: Shape = Shape::Text(Text::new().one_of(&["ENABLED", "DISABLED"]));
 pub(crate) static AUTH_HEADER_PARAMETERS: Shape = Shape::Text(
@@ -43,6 +55,7 @@ pub(crate) static BATCH_PARAMETERS: Shape = Shape::Structure(&[
 ]);
 pub(crate) static BATCH_RETRY_STRATEGY: Shape = Shape::Structure(&[Member::optional("Attempts", &INTEGER)]);
 pub(crate) static BOOLEAN: Shape = Shape::Boolean;
+pub(crate) static CANCEL_REPLAY_REQUEST: Shape = Shape::Structure(&[Member::required("ReplayName", &REPLAY_NAME)]);
 pub(crate) static CAPACITY_PROVIDER: Shape = Shape::Text(Text::new().length(Some(1), Some(255)));
 pub(crate) static CAPACITY_PROVIDER_STRATEGY: Shape =
     Shape::List(List::of(&CAPACITY_PROVIDER_STRATEGY_ITEM).length(None, Some(6)));
@@ -116,6 +129,14 @@ pub(crate) static CREATE_API_DESTINATION_REQUEST: Shape = Shape::Structure(&[
     Member::required("HttpMethod", &API_DESTINATION_HTTP_METHOD),
     Member::optional("InvocationRateLimitPerSecond", &API_DESTINATION_INVOCATION_RATE_LIMIT_PER_SECOND),
 ]);
+pub(crate) static CREATE_ARCHIVE_REQUEST: Shape = Shape::Structure(&[
+    Member::required("ArchiveName", &ARCHIVE_NAME),
+    Member::required("EventSourceArn", &EVENT_BUS_ARN),
+    Member::optional("Description", &ARCHIVE_DESCRIPTION),
+    Member::optional("EventPattern", &EVENT_PATTERN),
+    Member::optional("RetentionDays", &RETENTION_DAYS),
+    Member::optional("KmsKeyIdentifier", &KMS_KEY_IDENTIFIER),
+]);
 pub(crate) static CREATE_CONNECTION_API_KEY_AUTH_REQUEST_PARAMETERS: Shape = Shape::Structure(&[
     Member::required("ApiKeyName", &AUTH_HEADER_PARAMETERS),
     Member::required("ApiKeyValue", &AUTH_HEADER_PARAMETERS_SENSITIVE),
@@ -165,6 +186,7 @@ pub(crate) static DEAUTHORIZE_CONNECTION_REQUEST: Shape =
     Shape::Structure(&[Member::required("Name", &CONNECTION_NAME)]);
 pub(crate) static DELETE_API_DESTINATION_REQUEST: Shape =
     Shape::Structure(&[Member::required("Name", &API_DESTINATION_NAME)]);
+pub(crate) static DELETE_ARCHIVE_REQUEST: Shape = Shape::Structure(&[Member::required("ArchiveName", &ARCHIVE_NAME)]);
 pub(crate) static DELETE_CONNECTION_REQUEST: Shape = Shape::Structure(&[Member::required("Name", &CONNECTION_NAME)]);
 pub(crate) static DELETE_EVENT_BUS_REQUEST: Shape = Shape::Structure(&[Member::required("Name", &EVENT_BUS_NAME)]);
 pub(crate) static DELETE_RULE_REQUEST: Shape = Shape::Structure(&[
@@ -174,9 +196,11 @@ pub(crate) static DELETE_RULE_REQUEST: Shape = Shape::Structure(&[
 ]);
 pub(crate) static DESCRIBE_API_DESTINATION_REQUEST: Shape =
     Shape::Structure(&[Member::required("Name", &API_DESTINATION_NAME)]);
+pub(crate) static DESCRIBE_ARCHIVE_REQUEST: Shape = Shape::Structure(&[Member::required("ArchiveName", &ARCHIVE_NAME)]);
 pub(crate) static DESCRIBE_CONNECTION_REQUEST: Shape = Shape::Structure(&[Member::required("Name", &CONNECTION_NAME)]);
 pub(crate) static DESCRIBE_EVENT_BUS_REQUEST: Shape =
     Shape::Structure(&[Member::optional("Name", &EVENT_BUS_NAME_OR_ARN)]);
+pub(crate) static DESCRIBE_REPLAY_REQUEST: Shape = Shape::Structure(&[Member::required("ReplayName", &REPLAY_NAME)]);
 pub(crate) static DESCRIBE_RULE_REQUEST: Shape =
     Shape::Structure(&[Member::required("Name", &RULE_NAME), Member::optional("EventBusName", &EVENT_BUS_NAME_OR_ARN)]);
 pub(crate) static DISABLE_RULE_REQUEST: Shape =
@@ -202,6 +226,13 @@ pub(crate) static ENABLE_RULE_REQUEST: Shape =
 pub(crate) static ENDPOINT_ID: Shape = Shape::Text(
     Text::matching("^[A-Za-z0-9\\-]+[\\.][A-Za-z0-9\\-]+$", "^[A-Za-z0-9\\-]+[\\.][A-Za-z0-9\\-]+$")
         .length(Some(1), Some(50)),
+);
+pub(crate) static EVENT_BUS_ARN: Shape = Shape::Text(
+    Text::matching(
+        "^arn:aws([a-z]|\\-)*:events:([a-z]|\\d|\\-)*:([0-9]{12})?:.+\\/.+$",
+        "^arn:aws([a-z]|\\-)*:events:([a-z]|[0-9]|\\-)*:([0-9]{12})?:.+\\/.+$",
+    )
+    .length(Some(1), Some(1600)),
 );
 pub(crate) static EVENT_BUS_DESCRIPTION: Shape = Shape::Text(Text::new().length(None, Some(512)));
 pub(crate) static EVENT_BUS_NAME: Shape =
@@ -274,6 +305,13 @@ pub(crate) static LIST_API_DESTINATIONS_REQUEST: Shape = Shape::Structure(&[
     Member::optional("NextToken", &NEXT_TOKEN),
     Member::optional("Limit", &LIMIT_MAX100),
 ]);
+pub(crate) static LIST_ARCHIVES_REQUEST: Shape = Shape::Structure(&[
+    Member::optional("NamePrefix", &ARCHIVE_NAME),
+    Member::optional("EventSourceArn", &EVENT_BUS_ARN),
+    Member::optional("State", &ARCHIVE_STATE),
+    Member::optional("NextToken", &NEXT_TOKEN),
+    Member::optional("Limit", &LIMIT_MAX100),
+]);
 pub(crate) static LIST_CONNECTIONS_REQUEST: Shape = Shape::Structure(&[
     Member::optional("NamePrefix", &CONNECTION_NAME),
     Member::optional("ConnectionState", &CONNECTION_STATE),
@@ -282,6 +320,13 @@ pub(crate) static LIST_CONNECTIONS_REQUEST: Shape = Shape::Structure(&[
 ]);
 pub(crate) static LIST_EVENT_BUSES_REQUEST: Shape = Shape::Structure(&[
     Member::optional("NamePrefix", &EVENT_BUS_NAME),
+    Member::optional("NextToken", &NEXT_TOKEN),
+    Member::optional("Limit", &LIMIT_MAX100),
+]);
+pub(crate) static LIST_REPLAYS_REQUEST: Shape = Shape::Structure(&[
+    Member::optional("NamePrefix", &REPLAY_NAME),
+    Member::optional("State", &REPLAY_STATE),
+    Member::optional("EventSourceArn", &ARCHIVE_ARN),
     Member::optional("NextToken", &NEXT_TOKEN),
     Member::optional("Limit", &LIMIT_MAX100),
 ]);
@@ -417,6 +462,14 @@ pub(crate) static REMOVE_TARGETS_REQUEST: Shape = Shape::Structure(&[
     Member::required("Ids", &TARGET_ID_LIST),
     Member::optional("Force", &BOOLEAN),
 ]);
+pub(crate) static REPLAY_DESCRIPTION: Shape = Shape::Text(Text::new().length(None, Some(512)));
+pub(crate) static REPLAY_DESTINATION: Shape =
+    Shape::Structure(&[Member::required("Arn", &ARN), Member::optional("FilterArns", &REPLAY_DESTINATION_FILTERS)]);
+pub(crate) static REPLAY_DESTINATION_FILTERS: Shape = Shape::List(List::of(&ARN));
+pub(crate) static REPLAY_NAME: Shape =
+    Shape::Text(Text::matching("[\\.\\-_A-Za-z0-9]+", "[\\.\\-_A-Za-z0-9]+").length(Some(1), Some(64)));
+pub(crate) static REPLAY_STATE: Shape =
+    Shape::Text(Text::new().one_of(&["STARTING", "RUNNING", "CANCELLING", "COMPLETED", "CANCELLED", "FAILED"]));
 pub(crate) static RESOURCE_ARN: Shape = Shape::Text(Text::new().length(Some(1), Some(1600)));
 pub(crate) static RESOURCE_CONFIGURATION_ARN: Shape = Shape::Text(
     Text::matching(
@@ -425,6 +478,7 @@ pub(crate) static RESOURCE_CONFIGURATION_ARN: Shape = Shape::Text(
     )
     .length(Some(0), Some(2048)),
 );
+pub(crate) static RETENTION_DAYS: Shape = Shape::Whole(Whole::of_bits(32).range(Some(0), None));
 pub(crate) static RETRY_POLICY: Shape = Shape::Structure(&[
     Member::optional("MaximumRetryAttempts", &MAXIMUM_RETRY_ATTEMPTS),
     Member::optional("MaximumEventAgeInSeconds", &MAXIMUM_EVENT_AGE_IN_SECONDS),
@@ -465,6 +519,14 @@ pub(crate) static SENSITIVE_STRING: Shape = Shape::Text(Text::new());
 pub(crate) static SQL: Shape = Shape::Text(Text::new().length(Some(1), Some(100000)));
 pub(crate) static SQLS: Shape = Shape::List(List::of(&SQL).length(Some(0), Some(40)));
 pub(crate) static SQS_PARAMETERS: Shape = Shape::Structure(&[Member::optional("MessageGroupId", &MESSAGE_GROUP_ID)]);
+pub(crate) static START_REPLAY_REQUEST: Shape = Shape::Structure(&[
+    Member::required("ReplayName", &REPLAY_NAME),
+    Member::optional("Description", &REPLAY_DESCRIPTION),
+    Member::required("EventSourceArn", &ARCHIVE_ARN),
+    Member::required("EventStartTime", &TIMESTAMP),
+    Member::required("EventEndTime", &TIMESTAMP),
+    Member::required("Destination", &REPLAY_DESTINATION),
+]);
 pub(crate) static STATEMENT_ID: Shape =
     Shape::Text(Text::matching("[a-zA-Z0-9-_]+", "[a-zA-Z0-9-_]+").length(Some(1), Some(64)));
 pub(crate) static STATEMENT_NAME: Shape = Shape::Text(Text::new().length(Some(1), Some(500)));
@@ -507,6 +569,7 @@ pub(crate) static TARGET_LIST: Shape = Shape::List(List::of(&TARGET).length(Some
 pub(crate) static TARGET_PARTITION_KEY_PATH: Shape = Shape::Text(Text::new().length(None, Some(256)));
 pub(crate) static TEST_EVENT_PATTERN_REQUEST: Shape =
     Shape::Structure(&[Member::required("EventPattern", &EVENT_PATTERN), Member::required("Event", &STRING)]);
+pub(crate) static TIMESTAMP: Shape = Shape::Timestamp;
 pub(crate) static TRACE_HEADER: Shape = Shape::Text(Text::new().length(Some(1), Some(500)));
 pub(crate) static TRANSFORMER_INPUT: Shape = Shape::Text(Text::new().length(Some(1), Some(8192)));
 pub(crate) static TRANSFORMER_PATHS: Shape =
@@ -520,6 +583,13 @@ pub(crate) static UPDATE_API_DESTINATION_REQUEST: Shape = Shape::Structure(&[
     Member::optional("InvocationEndpoint", &HTTPS_ENDPOINT),
     Member::optional("HttpMethod", &API_DESTINATION_HTTP_METHOD),
     Member::optional("InvocationRateLimitPerSecond", &API_DESTINATION_INVOCATION_RATE_LIMIT_PER_SECOND),
+]);
+pub(crate) static UPDATE_ARCHIVE_REQUEST: Shape = Shape::Structure(&[
+    Member::required("ArchiveName", &ARCHIVE_NAME),
+    Member::optional("Description", &ARCHIVE_DESCRIPTION),
+    Member::optional("EventPattern", &EVENT_PATTERN),
+    Member::optional("RetentionDays", &RETENTION_DAYS),
+    Member::optional("KmsKeyIdentifier", &KMS_KEY_IDENTIFIER),
 ]);
 pub(crate) static UPDATE_CONNECTION_API_KEY_AUTH_REQUEST_PARAMETERS: Shape = Shape::Structure(&[
     Member::optional("ApiKeyName", &AUTH_HEADER_PARAMETERS),

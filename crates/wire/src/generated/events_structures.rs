@@ -4,6 +4,14 @@ use opentrail_model::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
+/// What `CancelReplay` is given.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
+pub struct CancelReplayInput {
+    /// `ReplayName`, required, 1 to 64 characters.
+    #[serde(rename = "ReplayName")]
+    pub replay_name: String,
+}
+
 /// What `CreateApiDestination` is given.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
 pub struct CreateApiDestinationInput {
@@ -25,6 +33,29 @@ pub struct CreateApiDestinationInput {
     /// `InvocationRateLimitPerSecond`, at least 1.
     #[serde(rename = "InvocationRateLimitPerSecond", default, skip_serializing_if = "Option::is_none")]
     pub invocation_rate_limit_per_second: Option<i32>,
+}
+
+/// What `CreateArchive` is given.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
+pub struct CreateArchiveInput {
+    /// `ArchiveName`, required, 1 to 48 characters.
+    #[serde(rename = "ArchiveName")]
+    pub archive_name: String,
+    /// `EventSourceArn`, required, 1 to 1600 characters.
+    #[serde(rename = "EventSourceArn")]
+    pub event_source_arn: String,
+    /// `Description`, at most 512 characters.
+    #[serde(rename = "Description", default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    /// `EventPattern`, at most 4096 characters.
+    #[serde(rename = "EventPattern", default, skip_serializing_if = "Option::is_none")]
+    pub event_pattern: Option<String>,
+    /// `RetentionDays`, at least 0.
+    #[serde(rename = "RetentionDays", default, skip_serializing_if = "Option::is_none")]
+    pub retention_days: Option<i32>,
+    /// `KmsKeyIdentifier`, at most 2048 characters.
+    #[serde(rename = "KmsKeyIdentifier", default, skip_serializing_if = "Option::is_none")]
+    pub kms_key_identifier: Option<String>,
 }
 
 /// What `CreateConnection` is given.
@@ -92,6 +123,14 @@ pub struct DeleteApiDestinationInput {
     pub name: String,
 }
 
+/// What `DeleteArchive` is given.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
+pub struct DeleteArchiveInput {
+    /// `ArchiveName`, required, 1 to 48 characters.
+    #[serde(rename = "ArchiveName")]
+    pub archive_name: String,
+}
+
 /// What `DeleteConnection` is given.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
 pub struct DeleteConnectionInput {
@@ -130,6 +169,14 @@ pub struct DescribeApiDestinationInput {
     pub name: String,
 }
 
+/// What `DescribeArchive` is given.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
+pub struct DescribeArchiveInput {
+    /// `ArchiveName`, required, 1 to 48 characters.
+    #[serde(rename = "ArchiveName")]
+    pub archive_name: String,
+}
+
 /// What `DescribeConnection` is given.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
 pub struct DescribeConnectionInput {
@@ -144,6 +191,14 @@ pub struct DescribeEventBusInput {
     /// `Name`, 1 to 1600 characters.
     #[serde(rename = "Name", default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
+}
+
+/// What `DescribeReplay` is given.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
+pub struct DescribeReplayInput {
+    /// `ReplayName`, required, 1 to 64 characters.
+    #[serde(rename = "ReplayName")]
+    pub replay_name: String,
 }
 
 /// What `DescribeRule` is given.
@@ -196,6 +251,26 @@ pub struct ListApiDestinationsInput {
     pub limit: Option<i32>,
 }
 
+/// What `ListArchives` is given.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
+pub struct ListArchivesInput {
+    /// `NamePrefix`, 1 to 48 characters.
+    #[serde(rename = "NamePrefix", default, skip_serializing_if = "Option::is_none")]
+    pub name_prefix: Option<String>,
+    /// `EventSourceArn`, 1 to 1600 characters.
+    #[serde(rename = "EventSourceArn", default, skip_serializing_if = "Option::is_none")]
+    pub event_source_arn: Option<String>,
+    /// `State`, one of `ENABLED`, `DISABLED`, `CREATING`, `UPDATING`, `CREATE_FAILED`, `UPDATE_FAILED`.
+    #[serde(rename = "State", default, skip_serializing_if = "Option::is_none")]
+    pub state: Option<String>,
+    /// `NextToken`, 1 to 2048 characters.
+    #[serde(rename = "NextToken", default, skip_serializing_if = "Option::is_none")]
+    pub next_token: Option<String>,
+    /// `Limit`, 1 to 100.
+    #[serde(rename = "Limit", default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<i32>,
+}
+
 /// What `ListConnections` is given.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
 pub struct ListConnectionsInput {
@@ -219,6 +294,26 @@ pub struct ListEventBusesInput {
     /// `NamePrefix`, 1 to 256 characters.
     #[serde(rename = "NamePrefix", default, skip_serializing_if = "Option::is_none")]
     pub name_prefix: Option<String>,
+    /// `NextToken`, 1 to 2048 characters.
+    #[serde(rename = "NextToken", default, skip_serializing_if = "Option::is_none")]
+    pub next_token: Option<String>,
+    /// `Limit`, 1 to 100.
+    #[serde(rename = "Limit", default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<i32>,
+}
+
+/// What `ListReplays` is given.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
+pub struct ListReplaysInput {
+    /// `NamePrefix`, 1 to 64 characters.
+    #[serde(rename = "NamePrefix", default, skip_serializing_if = "Option::is_none")]
+    pub name_prefix: Option<String>,
+    /// `State`, one of `STARTING`, `RUNNING`, `CANCELLING`, `COMPLETED`, `CANCELLED`, `FAILED`.
+    #[serde(rename = "State", default, skip_serializing_if = "Option::is_none")]
+    pub state: Option<String>,
+    /// `EventSourceArn`, 1 to 1600 characters.
+    #[serde(rename = "EventSourceArn", default, skip_serializing_if = "Option::is_none")]
+    pub event_source_arn: Option<String>,
     /// `NextToken`, 1 to 2048 characters.
     #[serde(rename = "NextToken", default, skip_serializing_if = "Option::is_none")]
     pub next_token: Option<String>,
@@ -394,6 +489,29 @@ pub struct RemoveTargetsInput {
     pub force: Option<bool>,
 }
 
+/// What `StartReplay` is given.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
+pub struct StartReplayInput {
+    /// `ReplayName`, required, 1 to 64 characters.
+    #[serde(rename = "ReplayName")]
+    pub replay_name: String,
+    /// `Description`, at most 512 characters.
+    #[serde(rename = "Description", default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    /// `EventSourceArn`, required, 1 to 1600 characters.
+    #[serde(rename = "EventSourceArn")]
+    pub event_source_arn: String,
+    /// `EventStartTime`, required.
+    #[serde(rename = "EventStartTime", with = "crate::timestamp::required")]
+    pub event_start_time: Timestamp,
+    /// `EventEndTime`, required.
+    #[serde(rename = "EventEndTime", with = "crate::timestamp::required")]
+    pub event_end_time: Timestamp,
+    /// `Destination`, required.
+    #[serde(rename = "Destination")]
+    pub destination: ReplayDestination,
+}
+
 /// What `TagResource` is given.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
 pub struct TagResourceInput {
@@ -450,6 +568,26 @@ pub struct UpdateApiDestinationInput {
     pub invocation_rate_limit_per_second: Option<i32>,
 }
 
+/// What `UpdateArchive` is given.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
+pub struct UpdateArchiveInput {
+    /// `ArchiveName`, required, 1 to 48 characters.
+    #[serde(rename = "ArchiveName")]
+    pub archive_name: String,
+    /// `Description`, at most 512 characters.
+    #[serde(rename = "Description", default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    /// `EventPattern`, at most 4096 characters.
+    #[serde(rename = "EventPattern", default, skip_serializing_if = "Option::is_none")]
+    pub event_pattern: Option<String>,
+    /// `RetentionDays`, at least 0.
+    #[serde(rename = "RetentionDays", default, skip_serializing_if = "Option::is_none")]
+    pub retention_days: Option<i32>,
+    /// `KmsKeyIdentifier`, at most 2048 characters.
+    #[serde(rename = "KmsKeyIdentifier", default, skip_serializing_if = "Option::is_none")]
+    pub kms_key_identifier: Option<String>,
+}
+
 /// What `UpdateConnection` is given.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
 pub struct UpdateConnectionInput {
@@ -493,6 +631,20 @@ pub struct UpdateEventBusInput {
     pub log_config: Option<LogConfig>,
 }
 
+/// What `CancelReplay` answers.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
+pub struct CancelReplayOutput {
+    /// `ReplayArn`, 1 to 1600 characters.
+    #[serde(rename = "ReplayArn", default, skip_serializing_if = "Option::is_none")]
+    pub replay_arn: Option<String>,
+    /// `State`, one of `STARTING`, `RUNNING`, `CANCELLING`, `COMPLETED`, `CANCELLED`, `FAILED`.
+    #[serde(rename = "State", default, skip_serializing_if = "Option::is_none")]
+    pub state: Option<String>,
+    /// `StateReason`, at most 512 characters.
+    #[serde(rename = "StateReason", default, skip_serializing_if = "Option::is_none")]
+    pub state_reason: Option<String>,
+}
+
 /// What `CreateApiDestination` answers.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
 pub struct CreateApiDestinationOutput {
@@ -518,6 +670,28 @@ pub struct CreateApiDestinationOutput {
         with = "crate::timestamp::optional"
     )]
     pub last_modified_time: Option<Timestamp>,
+}
+
+/// What `CreateArchive` answers.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
+pub struct CreateArchiveOutput {
+    /// `ArchiveArn`, 1 to 1600 characters.
+    #[serde(rename = "ArchiveArn", default, skip_serializing_if = "Option::is_none")]
+    pub archive_arn: Option<String>,
+    /// `State`, one of `ENABLED`, `DISABLED`, `CREATING`, `UPDATING`, `CREATE_FAILED`, `UPDATE_FAILED`.
+    #[serde(rename = "State", default, skip_serializing_if = "Option::is_none")]
+    pub state: Option<String>,
+    /// `StateReason`, at most 512 characters.
+    #[serde(rename = "StateReason", default, skip_serializing_if = "Option::is_none")]
+    pub state_reason: Option<String>,
+    /// `CreationTime`.
+    #[serde(
+        rename = "CreationTime",
+        default,
+        skip_serializing_if = "Option::is_none",
+        with = "crate::timestamp::optional"
+    )]
+    pub creation_time: Option<Timestamp>,
 }
 
 /// What `CreateConnection` answers.
@@ -606,6 +780,10 @@ pub struct DeauthorizeConnectionOutput {
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
 pub struct DeleteApiDestinationOutput {}
 
+/// What `DeleteArchive` answers.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
+pub struct DeleteArchiveOutput {}
+
 /// What `DeleteConnection` answers.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
 pub struct DeleteConnectionOutput {
@@ -692,6 +870,52 @@ pub struct DescribeApiDestinationOutput {
         with = "crate::timestamp::optional"
     )]
     pub last_modified_time: Option<Timestamp>,
+}
+
+/// What `DescribeArchive` answers.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
+pub struct DescribeArchiveOutput {
+    /// `ArchiveArn`, 1 to 1600 characters.
+    #[serde(rename = "ArchiveArn", default, skip_serializing_if = "Option::is_none")]
+    pub archive_arn: Option<String>,
+    /// `ArchiveName`, 1 to 48 characters.
+    #[serde(rename = "ArchiveName", default, skip_serializing_if = "Option::is_none")]
+    pub archive_name: Option<String>,
+    /// `EventSourceArn`, 1 to 1600 characters.
+    #[serde(rename = "EventSourceArn", default, skip_serializing_if = "Option::is_none")]
+    pub event_source_arn: Option<String>,
+    /// `Description`, at most 512 characters.
+    #[serde(rename = "Description", default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    /// `EventPattern`, at most 4096 characters.
+    #[serde(rename = "EventPattern", default, skip_serializing_if = "Option::is_none")]
+    pub event_pattern: Option<String>,
+    /// `State`, one of `ENABLED`, `DISABLED`, `CREATING`, `UPDATING`, `CREATE_FAILED`, `UPDATE_FAILED`.
+    #[serde(rename = "State", default, skip_serializing_if = "Option::is_none")]
+    pub state: Option<String>,
+    /// `StateReason`, at most 512 characters.
+    #[serde(rename = "StateReason", default, skip_serializing_if = "Option::is_none")]
+    pub state_reason: Option<String>,
+    /// `KmsKeyIdentifier`, at most 2048 characters.
+    #[serde(rename = "KmsKeyIdentifier", default, skip_serializing_if = "Option::is_none")]
+    pub kms_key_identifier: Option<String>,
+    /// `RetentionDays`, at least 0.
+    #[serde(rename = "RetentionDays", default, skip_serializing_if = "Option::is_none")]
+    pub retention_days: Option<i32>,
+    /// `SizeBytes`.
+    #[serde(rename = "SizeBytes", default, skip_serializing_if = "Option::is_none")]
+    pub size_bytes: Option<i64>,
+    /// `EventCount`.
+    #[serde(rename = "EventCount", default, skip_serializing_if = "Option::is_none")]
+    pub event_count: Option<i64>,
+    /// `CreationTime`.
+    #[serde(
+        rename = "CreationTime",
+        default,
+        skip_serializing_if = "Option::is_none",
+        with = "crate::timestamp::optional"
+    )]
+    pub creation_time: Option<Timestamp>,
 }
 
 /// What `DescribeConnection` answers.
@@ -798,6 +1022,72 @@ pub struct DescribeEventBusOutput {
     pub managed_by: Option<String>,
 }
 
+/// What `DescribeReplay` answers.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
+pub struct DescribeReplayOutput {
+    /// `ReplayName`, 1 to 64 characters.
+    #[serde(rename = "ReplayName", default, skip_serializing_if = "Option::is_none")]
+    pub replay_name: Option<String>,
+    /// `ReplayArn`, 1 to 1600 characters.
+    #[serde(rename = "ReplayArn", default, skip_serializing_if = "Option::is_none")]
+    pub replay_arn: Option<String>,
+    /// `Description`, at most 512 characters.
+    #[serde(rename = "Description", default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    /// `State`, one of `STARTING`, `RUNNING`, `CANCELLING`, `COMPLETED`, `CANCELLED`, `FAILED`.
+    #[serde(rename = "State", default, skip_serializing_if = "Option::is_none")]
+    pub state: Option<String>,
+    /// `StateReason`, at most 512 characters.
+    #[serde(rename = "StateReason", default, skip_serializing_if = "Option::is_none")]
+    pub state_reason: Option<String>,
+    /// `EventSourceArn`, 1 to 1600 characters.
+    #[serde(rename = "EventSourceArn", default, skip_serializing_if = "Option::is_none")]
+    pub event_source_arn: Option<String>,
+    /// `Destination`.
+    #[serde(rename = "Destination", default, skip_serializing_if = "Option::is_none")]
+    pub destination: Option<ReplayDestination>,
+    /// `EventStartTime`.
+    #[serde(
+        rename = "EventStartTime",
+        default,
+        skip_serializing_if = "Option::is_none",
+        with = "crate::timestamp::optional"
+    )]
+    pub event_start_time: Option<Timestamp>,
+    /// `EventEndTime`.
+    #[serde(
+        rename = "EventEndTime",
+        default,
+        skip_serializing_if = "Option::is_none",
+        with = "crate::timestamp::optional"
+    )]
+    pub event_end_time: Option<Timestamp>,
+    /// `EventLastReplayedTime`.
+    #[serde(
+        rename = "EventLastReplayedTime",
+        default,
+        skip_serializing_if = "Option::is_none",
+        with = "crate::timestamp::optional"
+    )]
+    pub event_last_replayed_time: Option<Timestamp>,
+    /// `ReplayStartTime`.
+    #[serde(
+        rename = "ReplayStartTime",
+        default,
+        skip_serializing_if = "Option::is_none",
+        with = "crate::timestamp::optional"
+    )]
+    pub replay_start_time: Option<Timestamp>,
+    /// `ReplayEndTime`.
+    #[serde(
+        rename = "ReplayEndTime",
+        default,
+        skip_serializing_if = "Option::is_none",
+        with = "crate::timestamp::optional"
+    )]
+    pub replay_end_time: Option<Timestamp>,
+}
+
 /// What `DescribeRule` answers.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
 pub struct DescribeRuleOutput {
@@ -852,6 +1142,17 @@ pub struct ListApiDestinationsOutput {
     pub next_token: Option<String>,
 }
 
+/// What `ListArchives` answers.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
+pub struct ListArchivesOutput {
+    /// `Archives`.
+    #[serde(rename = "Archives", default, skip_serializing_if = "Option::is_none")]
+    pub archives: Option<Vec<Archive>>,
+    /// `NextToken`, 1 to 2048 characters.
+    #[serde(rename = "NextToken", default, skip_serializing_if = "Option::is_none")]
+    pub next_token: Option<String>,
+}
+
 /// What `ListConnections` answers.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
 pub struct ListConnectionsOutput {
@@ -869,6 +1170,17 @@ pub struct ListEventBusesOutput {
     /// `EventBuses`.
     #[serde(rename = "EventBuses", default, skip_serializing_if = "Option::is_none")]
     pub event_buses: Option<Vec<EventBus>>,
+    /// `NextToken`, 1 to 2048 characters.
+    #[serde(rename = "NextToken", default, skip_serializing_if = "Option::is_none")]
+    pub next_token: Option<String>,
+}
+
+/// What `ListReplays` answers.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
+pub struct ListReplaysOutput {
+    /// `Replays`.
+    #[serde(rename = "Replays", default, skip_serializing_if = "Option::is_none")]
+    pub replays: Option<Vec<Replay>>,
     /// `NextToken`, 1 to 2048 characters.
     #[serde(rename = "NextToken", default, skip_serializing_if = "Option::is_none")]
     pub next_token: Option<String>,
@@ -964,6 +1276,28 @@ pub struct RemoveTargetsOutput {
     pub failed_entries: Option<Vec<RemoveTargetsResultEntry>>,
 }
 
+/// What `StartReplay` answers.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
+pub struct StartReplayOutput {
+    /// `ReplayArn`, 1 to 1600 characters.
+    #[serde(rename = "ReplayArn", default, skip_serializing_if = "Option::is_none")]
+    pub replay_arn: Option<String>,
+    /// `State`, one of `STARTING`, `RUNNING`, `CANCELLING`, `COMPLETED`, `CANCELLED`, `FAILED`.
+    #[serde(rename = "State", default, skip_serializing_if = "Option::is_none")]
+    pub state: Option<String>,
+    /// `StateReason`, at most 512 characters.
+    #[serde(rename = "StateReason", default, skip_serializing_if = "Option::is_none")]
+    pub state_reason: Option<String>,
+    /// `ReplayStartTime`.
+    #[serde(
+        rename = "ReplayStartTime",
+        default,
+        skip_serializing_if = "Option::is_none",
+        with = "crate::timestamp::optional"
+    )]
+    pub replay_start_time: Option<Timestamp>,
+}
+
 /// What `TagResource` answers.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
 pub struct TagResourceOutput {}
@@ -1005,6 +1339,28 @@ pub struct UpdateApiDestinationOutput {
         with = "crate::timestamp::optional"
     )]
     pub last_modified_time: Option<Timestamp>,
+}
+
+/// What `UpdateArchive` answers.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
+pub struct UpdateArchiveOutput {
+    /// `ArchiveArn`, 1 to 1600 characters.
+    #[serde(rename = "ArchiveArn", default, skip_serializing_if = "Option::is_none")]
+    pub archive_arn: Option<String>,
+    /// `State`, one of `ENABLED`, `DISABLED`, `CREATING`, `UPDATING`, `CREATE_FAILED`, `UPDATE_FAILED`.
+    #[serde(rename = "State", default, skip_serializing_if = "Option::is_none")]
+    pub state: Option<String>,
+    /// `StateReason`, at most 512 characters.
+    #[serde(rename = "StateReason", default, skip_serializing_if = "Option::is_none")]
+    pub state_reason: Option<String>,
+    /// `CreationTime`.
+    #[serde(
+        rename = "CreationTime",
+        default,
+        skip_serializing_if = "Option::is_none",
+        with = "crate::timestamp::optional"
+    )]
+    pub creation_time: Option<Timestamp>,
 }
 
 /// What `UpdateConnection` answers.
@@ -1113,6 +1469,40 @@ pub struct AppSyncParameters {
     /// `GraphQLOperation`, 1 to 1048576 characters.
     #[serde(rename = "GraphQLOperation", default, skip_serializing_if = "Option::is_none")]
     pub graph_ql_operation: Option<String>,
+}
+
+/// The structure `Archive`.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
+pub struct Archive {
+    /// `ArchiveName`, 1 to 48 characters.
+    #[serde(rename = "ArchiveName", default, skip_serializing_if = "Option::is_none")]
+    pub archive_name: Option<String>,
+    /// `EventSourceArn`, 1 to 1600 characters.
+    #[serde(rename = "EventSourceArn", default, skip_serializing_if = "Option::is_none")]
+    pub event_source_arn: Option<String>,
+    /// `State`, one of `ENABLED`, `DISABLED`, `CREATING`, `UPDATING`, `CREATE_FAILED`, `UPDATE_FAILED`.
+    #[serde(rename = "State", default, skip_serializing_if = "Option::is_none")]
+    pub state: Option<String>,
+    /// `StateReason`, at most 512 characters.
+    #[serde(rename = "StateReason", default, skip_serializing_if = "Option::is_none")]
+    pub state_reason: Option<String>,
+    /// `RetentionDays`, at least 0.
+    #[serde(rename = "RetentionDays", default, skip_serializing_if = "Option::is_none")]
+    pub retention_days: Option<i32>,
+    /// `SizeBytes`.
+    #[serde(rename = "SizeBytes", default, skip_serializing_if = "Option::is_none")]
+    pub size_bytes: Option<i64>,
+    /// `EventCount`.
+    #[serde(rename = "EventCount", default, skip_serializing_if = "Option::is_none")]
+    pub event_count: Option<i64>,
+    /// `CreationTime`.
+    #[serde(
+        rename = "CreationTime",
+        default,
+        skip_serializing_if = "Option::is_none",
+        with = "crate::timestamp::optional"
+    )]
+    pub creation_time: Option<Timestamp>,
 }
 
 /// The structure `AwsVpcConfiguration`.
@@ -1713,6 +2103,74 @@ pub struct RemoveTargetsResultEntry {
     /// `ErrorMessage`.
     #[serde(rename = "ErrorMessage", default, skip_serializing_if = "Option::is_none")]
     pub error_message: Option<String>,
+}
+
+/// The structure `Replay`.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
+pub struct Replay {
+    /// `ReplayName`, 1 to 64 characters.
+    #[serde(rename = "ReplayName", default, skip_serializing_if = "Option::is_none")]
+    pub replay_name: Option<String>,
+    /// `EventSourceArn`, 1 to 1600 characters.
+    #[serde(rename = "EventSourceArn", default, skip_serializing_if = "Option::is_none")]
+    pub event_source_arn: Option<String>,
+    /// `State`, one of `STARTING`, `RUNNING`, `CANCELLING`, `COMPLETED`, `CANCELLED`, `FAILED`.
+    #[serde(rename = "State", default, skip_serializing_if = "Option::is_none")]
+    pub state: Option<String>,
+    /// `StateReason`, at most 512 characters.
+    #[serde(rename = "StateReason", default, skip_serializing_if = "Option::is_none")]
+    pub state_reason: Option<String>,
+    /// `EventStartTime`.
+    #[serde(
+        rename = "EventStartTime",
+        default,
+        skip_serializing_if = "Option::is_none",
+        with = "crate::timestamp::optional"
+    )]
+    pub event_start_time: Option<Timestamp>,
+    /// `EventEndTime`.
+    #[serde(
+        rename = "EventEndTime",
+        default,
+        skip_serializing_if = "Option::is_none",
+        with = "crate::timestamp::optional"
+    )]
+    pub event_end_time: Option<Timestamp>,
+    /// `EventLastReplayedTime`.
+    #[serde(
+        rename = "EventLastReplayedTime",
+        default,
+        skip_serializing_if = "Option::is_none",
+        with = "crate::timestamp::optional"
+    )]
+    pub event_last_replayed_time: Option<Timestamp>,
+    /// `ReplayStartTime`.
+    #[serde(
+        rename = "ReplayStartTime",
+        default,
+        skip_serializing_if = "Option::is_none",
+        with = "crate::timestamp::optional"
+    )]
+    pub replay_start_time: Option<Timestamp>,
+    /// `ReplayEndTime`.
+    #[serde(
+        rename = "ReplayEndTime",
+        default,
+        skip_serializing_if = "Option::is_none",
+        with = "crate::timestamp::optional"
+    )]
+    pub replay_end_time: Option<Timestamp>,
+}
+
+/// The structure `ReplayDestination`.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
+pub struct ReplayDestination {
+    /// `Arn`, required, 1 to 1600 characters.
+    #[serde(rename = "Arn")]
+    pub arn: String,
+    /// `FilterArns`.
+    #[serde(rename = "FilterArns", default, skip_serializing_if = "Option::is_none")]
+    pub filter_arns: Option<Vec<String>>,
 }
 
 /// The structure `RetryPolicy`.
