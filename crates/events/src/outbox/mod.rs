@@ -20,6 +20,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use opentrail_model::{Position, Timestamp};
+use opentrail_runtime::CrashPoint;
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use sqlx::Row;
@@ -217,7 +218,9 @@ impl Outbox {
         if let Some((projection, position)) = reached {
             rows::save_position(&mut transaction, projection, position).await?;
         }
+        CrashPoint::EventsCommit.reach();
         transaction.commit().await?;
+        CrashPoint::EventsCommitted.reach();
         self.pending.fetch_add(more, Ordering::Relaxed);
         self.tell(matched.iter().flat_map(|matched| &matched.invocations).map(|new| new.target.arn.as_str()));
         Ok(())
@@ -258,6 +261,7 @@ impl Outbox {
             }
         }
         transaction.commit().await?;
+        CrashPoint::EventsSettled.reach();
         self.pending.fetch_add(more, Ordering::Relaxed);
         self.pending.fetch_sub(less, Ordering::Relaxed);
         self.tell(told.into_iter());
