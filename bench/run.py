@@ -26,6 +26,7 @@ from tools import (
     tell_memory,
     title,
 )
+from watch import watch
 
 from opentrail_server import ACCOUNT, REGION, Server, free_port, wait_until
 
@@ -405,7 +406,7 @@ def insights(work, args):
 
 
 PARTS = {"ingest": ingest, "http": http, "trails": trails, "history": history, "gateway": gateway, "verify": verify,
-         "lake": lake, "insights": insights}
+         "lake": lake, "insights": insights, "watch": watch}
 
 
 def main():
@@ -418,6 +419,9 @@ def main():
     parser.add_argument("--samples", type=int, default=500, help="lookups by each attribute (default 500)")
     parser.add_argument("--verify", type=int, default=500_000, help="records in the log files to verify (default 500,000)")
     parser.add_argument("--lake", type=int, default=10_000_000, help="events in the event data store (default 10,000,000)")
+    parser.add_argument("--watch", type=int, default=500, help="metric filters, and rules (default 500)")
+    parser.add_argument("--rate", type=int, default=20_000, help="records a second for watch (default 20,000)")
+    parser.add_argument("--watch-seconds", type=int, default=60, help="for so long (default 60)")
     parser.add_argument("--settle", type=int, default=240, help="seconds to wait at most for merges (default 240)")
     parser.add_argument("--keep", action="store_true", help="leave the data of history and verify behind")
     args = parser.parse_args()

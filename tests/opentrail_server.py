@@ -149,7 +149,12 @@ class Server:
         headers = {"Content-Type": "application/x-ndjson"}
         if encoding:
             headers["Content-Encoding"] = encoding
-        request = AWSRequest("POST", f"{self.endpoint}/v1/records", data=body, headers=headers)
+        return self.post("/v1/records", body, headers, region, key, timeout)
+
+    def post(self, path, body, headers=None, region=REGION, key=None, timeout=60):
+        """A signed POST to a path of this server's own API; the parsed answer."""
+        headers = headers or {"Content-Type": "application/json"}
+        request = AWSRequest("POST", f"{self.endpoint}{path}", data=body, headers=headers)
         SigV4Auth(Credentials(*(key or self.key())), "cloudtrail", region).add_auth(request)
         call = urllib.request.Request(request.url, data=body, headers=dict(request.headers), method="POST")
         with urllib.request.urlopen(call, timeout=timeout) as response:

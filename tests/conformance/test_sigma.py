@@ -2,13 +2,9 @@
 
 import json
 import urllib.error
-import urllib.request
 import uuid
 
 import pytest
-from botocore.auth import SigV4Auth
-from botocore.awsrequest import AWSRequest
-from botocore.credentials import Credentials
 
 from accounts import READER
 from opentrail_server import record, wait_until
@@ -16,13 +12,7 @@ from opentrail_server import record, wait_until
 
 def call(server, operation, key=None, **given):
     """The answer of `POST /v1/sigma/OPERATION`."""
-    body = json.dumps(given).encode()
-    url = f"{server.endpoint}/v1/sigma/{operation}"
-    request = AWSRequest("POST", url, data=body, headers={"Content-Type": "application/json"})
-    SigV4Auth(Credentials(*(key or server.key())), "cloudtrail", "us-east-1").add_auth(request)
-    sent = urllib.request.Request(url, data=body, headers=dict(request.headers), method="POST")
-    with urllib.request.urlopen(sent, timeout=60) as response:
-        return json.load(response)
+    return server.post(f"/v1/sigma/{operation}", json.dumps(given).encode(), key=key)
 
 
 def refusal(server, operation, key=None, **given):

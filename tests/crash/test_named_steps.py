@@ -23,13 +23,16 @@ from botocore.exceptions import BotoCoreError, ClientError
 TESTS = pathlib.Path(__file__).resolve().parent.parent
 sys.path += [str(TESTS / "crash"), str(TESTS / "system")]
 import stored  # noqa: E402
+import watching  # noqa: E402
 from commands import opentrail, opentrail_offline  # noqa: E402
 from following import FakeQueue, key_at, put_log, s3_notice  # noqa: E402
 from test_insight_steps import INSIGHT_STEPS  # noqa: E402
 from importing import key_of, log_file, make_role, source, wait_for_import  # noqa: E402
+from listener import Webhook  # noqa: E402
 from opentrail_server import ACCOUNT, BUCKET_POLICY, REGION, Server, binary, record, wait_until  # noqa: E402
 from random_kills import Writer, judge  # noqa: E402
 from results import RESULTS_POLICY, objects_of, rows_of, table, verify, wait_for  # noqa: E402
+from watching import Watch, topic_of, trail_to_group  # noqa: E402
 
 CONFIG = """
 [delivery]
@@ -53,6 +56,7 @@ chunk_bytes = "8KiB"
 segment_bytes = "4MiB"
 hold_back = "1s"
 """
+CONFIG += watching.CONFIG
 DOWN = (BotoCoreError, ClientError, OSError)
 
 
@@ -89,6 +93,7 @@ class World:
         s3.put_bucket_policy(Bucket="results", Policy=policy)
         self.store = create_store(self, "everything", MultiRegionEnabled=True)
         self.acknowledged, self.calls = [], []
+        self.webhook = Webhook()
         self.trails, self.s3 = self.tracked("cloudtrail"), self.server.client("s3")
         assert self.server.stop() == 0
 
@@ -518,26 +523,13 @@ def log_events_are_there_once(_, mine):
     assert max(found.values()) == 1
 
 
-class Watched:
+class LoggedAndNotified:
     """A trail with a log group and a topic, and what was acknowledged since it logs."""
 
     def __init__(self, world):
         self.name = f"w-{uuid.uuid4().hex[:12]}"
-        self.group = f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:{self.name}"
-        client = world.server.client
-        client("logs").create_log_group(logGroupName=self.name)
-        service = {"Effect": "Allow", "Principal": {"Service": "cloudtrail.amazonaws.com"}}
-        policy = lambda statement: json.dumps({"Version": "2012-10-17", "Statement": [statement]})
-        role = client("iam").create_role(RoleName=self.name, AssumeRolePolicyDocument=policy(service | {"Action": "sts:AssumeRole"}))
-        client("iam").put_role_policy(RoleName=self.name, PolicyName="logs",
-                                      PolicyDocument=policy({"Effect": "Allow", "Action": "logs:*", "Resource": "*"}))  # fmt: skip
-        topic = client("sns").create_topic(Name=self.name)["TopicArn"]
-        publish = policy(service | {"Action": "sns:Publish", "Resource": topic})
-        client("sns").set_topic_attributes(TopicArn=topic, AttributeName="Policy", AttributeValue=publish)
-        world.trails.create_trail(Name=self.name, S3BucketName="trail-logs", S3KeyPrefix=self.name, IsMultiRegionTrail=True,
-                                  SnsTopicName=self.name, CloudWatchLogsLogGroupArn=f"{self.group}:*",
-                                  CloudWatchLogsRoleArn=role["Role"]["Arn"])  # fmt: skip
-        world.trails.start_logging(Name=self.name)
+        topic_of(world.server, self.name, "cloudtrail")
+        trail_to_group(world.server, self.name, SnsTopicName=self.name)
         self.since = len(world.acknowledged)
 
 
@@ -556,6 +548,36 @@ def group_and_topic_have_everything(world, mine):
     wait_until(lambda: status().get("LatestNotificationTime"), "a notification")
     assert "LatestNotificationError" not in status() and "LatestCloudWatchLogsDeliveryError" not in status()
     world.trails.delete_trail(Name=mine.name)
+
+
+def watch(world):
+    return Watch(world.server, world.webhook)
+
+
+def put_watched(_, watch):
+    watch.put_record()
+
+
+def publish(_, watch):
+    watch.publish()
+
+
+def put_events(_, watch):
+    watch.put_events()
+
+
+def change_rule(_, watch):
+    """Another version of the Sigma rule, and something for it to find."""
+    watch.load_rule(f"watched {uuid.uuid4()}")
+    watch.put_record()
+
+
+def all_are_told(world, watch):
+    """Of what was acknowledged, and of what comes now."""
+    for put in [watch.publish, watch.put_events]:
+        put()
+    watch.prove()
+    watch.end()
 
 
 class Versions(Object):
@@ -865,9 +887,20 @@ STEPS = [
     *[Step(at, Board, refresh, last_refresh_is_whole, "refresh", 0) for at in
       ["catalog.committed:3", "queries.staged:2", "queries.placed:2", "queries.finished"]],  # fmt: skip
     Step("queries.expired", answered_query, nothing, query_expires),
-    *[Step(at, Watched, after=group_and_topic_have_everything) for at in ["delivery.logged", "delivery.notified"]],
+    *[Step(at, LoggedAndNotified, after=group_and_topic_have_everything) for at in ["delivery.logged", "delivery.notified"]],
     *[Step(at, LogEvents, put_log_event, log_events_are_there_once) for at in
       ["logs.commit:3", "logs.committed:3", "logs.merge"]],  # fmt: skip
+    *[Step(at, watch, put_watched, all_are_told, "watch") for at in
+      ["delivery.logged:2", "logs.commit:2", "logs.committed:2", "logs.counted", "logs.counted:2",
+       "monitoring.fold", "monitoring.fold:2", "monitoring.folded", "monitoring.folded:2", "monitoring.change", "monitoring.changed",
+       "monitoring.performed", "monitoring.performed:2", "monitoring.settled", "monitoring.settled:2",
+       "events.commit", "events.commit:3", "events.committed", "events.committed:3", "events.sent", "events.settled",
+       "sns.commit", "sns.committed", "sns.committed:3", "sns.sent", "sns.settled",
+       "sigma.save", "sigma.saved", "sigma.handed-on", "server.finding-told"]],  # fmt: skip
+    *[Step(at, watch, publish, all_are_told, "publish", 0) for at in ["sns.commit", "sns.committed", "sns.sent", "sns.settled"]],
+    *[Step(at, watch, put_events, all_are_told, "put-events", 0) for at in
+      ["events.commit", "events.committed", "events.sent", "events.settled"]],  # fmt: skip
+    Step("sigma.changed", watch, change_rule, all_are_told),
     *[Step(at) for at in ["objects.staged", "objects.described", "objects.placed"]],
     *[Step(at, Object, put_object, object_is_whole, "client") for at in
       ["objects.staged:2", "objects.described:2", "objects.placed:2"]],  # fmt: skip
@@ -900,6 +933,7 @@ def world(tmp_path_factory):
     yield world
     if world.server.process is not None:
         world.server.kill()
+    world.webhook.close()
 
 
 @pytest.mark.parametrize("step", STEPS, ids=lambda step: step.name)

@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use opentrail_runtime::Clock;
+use opentrail_runtime::{Clock, CrashPoint};
 
 use crate::alarm::Alarms;
 use crate::metric::Datum;
@@ -60,7 +60,9 @@ impl Metrics {
             .bind(wanted)
             .execute(&mut **writing.transaction())
             .await?;
+        CrashPoint::MonitoringFold.reach();
         writing.commit().await?;
+        CrashPoint::MonitoringFolded.reach();
         if stored.refused > 0 {
             metrics::counter!("opentrail_monitoring_data_refused_total", "reason" => "too many metrics")
                 .increment(stored.refused as u64);

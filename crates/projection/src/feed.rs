@@ -168,6 +168,8 @@ impl Progress {
         if let Some(place) = self.feed.places.lock().get_mut(&self.name) {
             place.reading = Some(after);
         }
+        let behind = self.feed.journal.tail().0.saturating_sub(after.0);
+        metrics::gauge!("opentrail_projection_behind_entries", "projection" => self.name.clone()).set(behind as f64);
     }
 
     /// The projection's output reflects everything up to and including `position`.

@@ -71,6 +71,7 @@ crash_points! {
     ServerQueueAppended "server.queue-appended" "Records of calls that were answered are durable."
     ServerImportMark "server.import-mark" "An imported file's records are durable; it is not marked as done."
     ServerImportMarked "server.import-marked" "An imported file is marked as done; nobody was told."
+    ServerFindingTold "server.finding-told" "Findings are on their buses, and not counted."
     ServerDrained "server.drained" "A stop has drained what came in; projections have not finished."
 
     DeliveryWorker "delivery.worker" "A new trail was seen; its worker is not in the catalog."
@@ -124,6 +125,28 @@ crash_points! {
     FollowPassed "follow.passed" "That all of a folder is taken is in the catalog; its files are no more remembered."
     FollowNotified "follow.notified" "Log files that messages name are taken and known; the messages are in their queue still."
 
+    SnsCommit "sns.commit" "A message and its deliveries are about to be committed."
+    SnsCommitted "sns.committed" "A message and its deliveries are durable; nobody was told."
+    SnsSent "sns.sent" "Endpoints were asked; what became of their deliveries is not settled."
+    SnsSettled "sns.settled" "What became of deliveries is durable; nobody was told."
+
+    EventsCommit "events.commit" "What rules took is about to be committed."
+    EventsCommitted "events.committed" "What rules took is durable, of records with the position; nobody was told."
+    EventsSent "events.sent" "Targets were invoked; what became of that is not stored."
+    EventsSettled "events.settled" "What became of invocations is durable; nobody was told."
+
+    MonitoringFold "monitoring.fold" "What a source measured and its position are about to be committed."
+    MonitoringFolded "monitoring.folded" "What a source measured is durable with its position; no alarm has looked at it."
+    MonitoringChange "monitoring.change" "Alarms' states, history and actions are about to be committed."
+    MonitoringChanged "monitoring.changed" "Alarms' states, history and actions are durable; nobody was told."
+    MonitoringPerformed "monitoring.performed" "An alarm's action is performed; the outbox has it still."
+    MonitoringSettled "monitoring.settled" "An alarm's action is performed, and its outcome durable; the lane is not free."
+
+    SigmaSave "sigma.save" "Findings and the position are about to be committed."
+    SigmaSaved "sigma.saved" "Findings are durable with the position; nobody was told."
+    SigmaChanged "sigma.changed" "Rules are changed in the file; those in memory are the old ones."
+    SigmaHandedOn "sigma.handed-on" "Findings were handed on; the cursor has not moved."
+
     LakeStaged "lake.staged" "A commit of a table is written under another name."
     LakeCommitted "lake.committed" "A commit of a table has its name, which is not yet synced."
     LakeCheckpointStaged "lake.checkpoint-staged" "A checkpoint, or the pointer to it, is written under another name."
@@ -147,6 +170,7 @@ crash_points! {
 
     LogsCommit "logs.commit" "Log events that were put are about to be committed."
     LogsCommitted "logs.committed" "Log events are durable; no follower sees them and nobody was told."
+    LogsCounted "logs.counted" "What metric filters count is known, and not folded into metrics."
     LogsMerge "logs.merge" "A chunk of log events is about to take the place of several."
 
     ObjectsStaged "objects.staged" "An object's bytes are durable under another name."

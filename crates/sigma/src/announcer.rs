@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use opentrail_runtime::Shutdown;
+use opentrail_runtime::{CrashPoint, Shutdown};
 use serde_json::{Value, json};
 
 use crate::service::Sigma;
@@ -101,6 +101,7 @@ impl Announcer {
         let Some(last) = findings.last() else { return Ok(0) };
         self.sink.found(&findings).await?;
         // A crash here hands them on again.
+        CrashPoint::SigmaHandedOn.reach();
         self.sigma.store.announced(last.number).await?;
         Ok(findings.len())
     }

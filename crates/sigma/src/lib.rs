@@ -39,7 +39,9 @@ use correlate::Correlator;
 pub use announcer::{
     AnnounceError, Announcer, EVENT_DETAIL_TYPE, EVENT_SOURCE, FindingSink, METRIC_NAMESPACE, NotTaken,
 };
-pub use api::{MOST_BODY_BYTES, Operation, OtherAccounts, OwnAccountOnly, Reply, SigmaApi, api};
+pub use api::{
+    Answered, MOST_BODY_BYTES, Operation, OtherAccounts, OwnAccountOnly, Reply, SigmaApi, Statements, Unanswered, api,
+};
 pub use finding::{Correlated, Finding};
 pub use hunt::{Hunted, hunt};
 pub use level::{Level, ParseLevelError};

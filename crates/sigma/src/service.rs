@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use opentrail_model::{AccountId, Position};
 use opentrail_projection::Feed;
-use opentrail_runtime::Clock;
+use opentrail_runtime::{Clock, CrashPoint};
 use parking_lot::Mutex;
 use tokio::sync::{Mutex as AsyncMutex, Notify, watch};
 
@@ -238,6 +238,7 @@ impl Sigma {
         // Whoever calls may go away from here on, or the file fail: the projection goes back to the file then.
         self.stale.store(true, Ordering::SeqCst);
         self.store.change_rules(RuleChange { account, at, now: self.clock.now(), by, put, remove }).await?;
+        CrashPoint::SigmaChanged.reach();
         let rules: Vec<StoredRule> =
             self.store.rules().await?.into_iter().filter(|rule| rule.account == account).collect();
         let (accounts, reached) = (Arc::clone(&self.accounts), *self.reached.borrow());

@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use futures::future::join_all;
 use opentrail_model::Timestamp;
-use opentrail_runtime::{OnError, Shutdown, TaskGroup};
+use opentrail_runtime::{CrashPoint, OnError, Shutdown, TaskGroup};
 use tokio::sync::mpsc;
 
 use self::errand::{Errand, Plan};
@@ -158,6 +158,7 @@ impl Inner {
         let most = throttle.map_or(BATCH, |most| usize::try_from(most).unwrap_or(BATCH).clamp(1, BATCH));
         errands.truncate(if lane.failures > 0 { 1 } else { most });
         let outcomes = join_all(errands.iter().map(|errand| self.send(errand))).await;
+        CrashPoint::SnsSent.reach();
 
         // What this server could not do says nothing of the endpoint: it stays as it was.
         let mut broken = None;

@@ -1,6 +1,6 @@
 //! What of SQL is this dialect. Everything is refused that is not named here.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
@@ -14,16 +14,21 @@ use crate::bounds;
 use crate::error::{Location, StatementError};
 use crate::statement::marked_store;
 
-/// Checks `query` and gives the stores that it names.
-pub(crate) fn stores(query: &Query) -> Result<BTreeSet<Uuid>, StatementError> {
+/// Checks `query` and gives the stores that it names, by their ids or as `named` has them.
+pub(crate) fn stores(query: &Query, named: &BTreeMap<String, Uuid>) -> Result<BTreeSet<Uuid>, StatementError> {
     let mut check = Check::default();
     if let ControlFlow::Break(error) = query.visit(&mut check) {
         return Err(error);
     }
     for (name, location) in check.relations {
-        if !check.named_queries.contains(&name.to_lowercase()) {
-            return Err(StatementError::UnknownTable { name, location });
+        let lower = name.to_lowercase();
+        if check.named_queries.contains(&lower) {
+            continue;
         }
+        match named.get(&lower) {
+            Some(store) => check.stores.insert(*store),
+            None => return Err(StatementError::UnknownTable { name, location }),
+        };
     }
     crate::rewrite::weigh(query)?;
     Ok(check.stores)

@@ -2,8 +2,8 @@
 //!
 //! [`Statement::parse`] takes one `SELECT` in Trino's spelling, with stores named by their bare ids, and refuses
 //! everything else; [`Engine::plan`] finds its columns and functions in the stores' tables; [`Query::run`] gives
-//! [`Rows`], whose values are text in Lake's forms. [`StoreTable`] is the table of a store's snapshot. A
-//! [`Condition`] is asked of events that are in no store. Nothing here
+//! [`Rows`], whose values are text in Lake's forms. [`StoreTable`] is the table of a store's snapshot, [`paged_table`] one of
+//! rows from elsewhere, which a statement may know by a name ([`Statement::parse_with`]). A [`Condition`] is asked of events that are in no store. Nothing here
 //! knows a catalog, an API or a journal, and no statement reaches a file, the network or a table that the caller has
 //! not handed in.
 //!
@@ -25,6 +25,7 @@ mod headings;
 mod leash;
 mod lists;
 mod operators;
+mod paged;
 mod plan;
 mod relations;
 mod repeats;
@@ -41,6 +42,7 @@ mod yielding;
 pub use condition::Condition;
 pub use engine::{Engine, EngineError, EngineOptions};
 pub use error::{Location, RunError, StatementError};
+pub use paged::{Cell, ColumnKind, Page, Pages, paged_table};
 pub use plan::Query;
 pub use rows::Rows;
 pub use statement::Statement;

@@ -85,7 +85,7 @@ impl Engine {
             let mut query = statement.query()?;
             let written = query.clone();
             rewrite(&mut query, now)?;
-            let known = Known::new(&state, &tables);
+            let known = Known::new(&state, statement, &tables);
             let options = ParserOptions::new().with_map_string_types_to_utf8view(false);
             let planner = SqlToRel::new_with_options(&known, options);
             let plan = planner.sql_statement_to_plan(Parsed::Query(Box::new(query)))?;
@@ -117,6 +117,7 @@ fn locate(error: StatementError, statement: &Statement) -> StatementError {
 /// What a statement can name: the tables of its stores and the functions of the dialect; nothing else.
 struct Known<'a> {
     state: &'a SessionState,
+    statement: &'a Statement,
     tables: HashMap<Uuid, Arc<dyn TableSource>>,
     functions: &'static Functions,
     planners: Vec<Arc<dyn ExprPlanner>>,
@@ -124,10 +125,11 @@ struct Known<'a> {
 }
 
 impl<'a> Known<'a> {
-    fn new(state: &'a SessionState, tables: &BTreeMap<Uuid, Arc<dyn TableProvider>>) -> Self {
+    fn new(state: &'a SessionState, statement: &'a Statement, tables: &BTreeMap<Uuid, Arc<dyn TableProvider>>) -> Self {
         let source = |(store, table): (&Uuid, &Arc<dyn TableProvider>)| (*store, provider_as_source(Arc::clone(table)));
         Self {
             state,
+            statement,
             tables: tables.iter().map(source).collect(),
             functions: functions::all(),
             planners: operators::planners(),
@@ -139,7 +141,8 @@ impl<'a> Known<'a> {
 impl ContextProvider for Known<'_> {
     fn get_table_source(&self, name: TableReference) -> Result<Arc<dyn TableSource>> {
         let TableReference::Bare { table } = &name else { return plan_err!("table '{name}' does not exist") };
-        match marked_store(table).and_then(|store| self.tables.get(&store)) {
+        let store = marked_store(table).or_else(|| self.statement.named(table));
+        match store.and_then(|store| self.tables.get(&store)) {
             Some(source) => Ok(Arc::clone(source)),
             None => Err(StatementError::UnknownTable { name: table.to_string(), location: None }.into()),
         }

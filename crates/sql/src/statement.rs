@@ -1,6 +1,6 @@
 //! A statement: text that is one query of the dialect, and the stores that it reads.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use datafusion::sql::sqlparser::ast::{Query, Statement as Parsed};
 use datafusion::sql::sqlparser::parser::Parser;
@@ -24,6 +24,7 @@ const MARK: &str = "eds_";
 pub struct Statement {
     marked: String,
     stores: BTreeSet<Uuid>,
+    named: BTreeMap<String, Uuid>,
 }
 
 impl Statement {
@@ -33,18 +34,34 @@ impl Statement {
     ///
     /// When it is not exactly one query of the dialect; the error's text is for the client.
     pub fn parse(text: &str) -> Result<Self, StatementError> {
+        Self::parse_with(text, &[])
+    }
+
+    /// As [`Self::parse`], with names, in lower case, that stand for tables as ids of stores do. A query of that name in
+    /// `WITH` goes before.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::parse`].
+    pub fn parse_with(text: &str, named: &[(&str, Uuid)]) -> Result<Self, StatementError> {
         let length = text.chars().take(MAX_LENGTH + 1).count();
         if length == 0 || length > MAX_LENGTH {
             return Err(StatementError::Length { length: text.chars().count() });
         }
         let marked = mark_stores(text);
-        let stores = bounds::on_deep_stack(|| check::stores(&parse(&marked)?))?;
-        Ok(Self { marked, stores })
+        let named = named.iter().map(|(name, id)| ((*name).to_owned(), *id)).collect();
+        let stores = bounds::on_deep_stack(|| check::stores(&parse(&marked)?, &named))?;
+        Ok(Self { marked, stores, named })
     }
 
     /// The event data stores named in `FROM`, sub-queries included.
     pub fn stores(&self) -> &BTreeSet<Uuid> {
         &self.stores
+    }
+
+    /// What a name stands for.
+    pub(crate) fn named(&self, name: &str) -> Option<Uuid> {
+        self.named.get(&name.to_lowercase()).copied()
     }
 
     /// The syntax tree; to be made and dropped on a deep stack.

@@ -8,7 +8,7 @@ use futures::future::{BoxFuture, join_all};
 use futures::stream::FuturesUnordered;
 use futures::{FutureExt, StreamExt};
 use opentrail_model::Timestamp;
-use opentrail_runtime::Shutdown;
+use opentrail_runtime::{CrashPoint, Shutdown};
 use tokio::sync::Notify;
 use tracing::{info, warn};
 
@@ -193,6 +193,7 @@ impl Couriers {
             carry -= whole;
         }
         let outcomes = join_all(tries).await;
+        CrashPoint::EventsSent.reach();
         pace.free = start;
         pace.failing = outcomes
             .iter()

@@ -23,6 +23,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use opentrail_model::{Position, Timestamp};
+use opentrail_runtime::CrashPoint;
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use sqlx::sqlite::{
@@ -270,7 +271,9 @@ impl Outbox {
                 archived::save_progress(&mut transaction, course, chunk, reached).await?;
             }
         }
+        CrashPoint::EventsCommit.reach();
         transaction.commit().await?;
+        CrashPoint::EventsCommitted.reach();
         let done = draft.into_parts();
         self.committed(&mut room, done, told);
         Ok(())
@@ -364,6 +367,7 @@ impl Outbox {
             }
         }
         transaction.commit().await?;
+        CrashPoint::EventsSettled.reach();
         let done = draft.into_parts();
         self.committed(&mut room, done, told);
         Ok(())

@@ -13,9 +13,9 @@ use crate::metric_filters::check_transformation;
 use crate::service::aside;
 use crate::store::{FilterRow, MetricFilter, MetricTransformation};
 
-/// (CloudWatch Logs User Guide, "CloudWatch Logs quotas": 100 metric filters per log group, five of them with regular
-/// expressions.)
-const MOST_FILTERS: usize = 100;
+/// AWS has 100 for a log group; 1,000 is a choice of ours, since a trail has one log group.
+const MOST_FILTERS: usize = 1000;
+/// (CloudWatch Logs User Guide, "CloudWatch Logs quotas": five filter patterns with regular expressions per log group.)
 const MOST_WITH_REGEX: usize = 5;
 
 pub(super) async fn put(cx: &Cx<'_>, input: PutMetricFilterInput) -> Result<(), LogsError> {

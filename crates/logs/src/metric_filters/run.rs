@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use opentrail_model::Timestamp;
-use opentrail_runtime::Shutdown;
+use opentrail_runtime::{CrashPoint, Shutdown};
 use tokio::sync::watch;
 
 use super::compiled::GroupFilters;
@@ -134,9 +134,12 @@ impl MetricFilters {
 
     async fn fold(&mut self, sink: &dyn MetricSink, position: u64, data: Vec<MetricDatum>) -> Result<(), LogsError> {
         metrics::counter!("opentrail_logs_metric_data_total").increment(data.len() as u64);
+        CrashPoint::LogsCounted.reach();
         sink.fold(SOURCE, position, data).await.map_err(|error| LogsError::Unavailable(error.to_string()))?;
         self.folded = self.logs.shared.clock.now();
         self.logs.hold(SOURCE, position / 2);
+        let behind = self.logs.shared.last.borrow().saturating_sub(position / 2);
+        metrics::gauge!("opentrail_logs_metric_filters_behind_chunks").set(behind as f64);
         Ok(())
     }
 

@@ -186,23 +186,23 @@ async fn a_default_is_reported_once_for_each_minute_without_a_match() {
 #[tokio::test]
 async fn filters_are_listed_tested_and_bounded() {
     let world = World::with_stream("g").await;
-    for n in 0..100 {
-        world.call("PutMetricFilter", filter(&format!("f{n:02}"), "x", json!({}))).await;
+    for n in 0..1000 {
+        world.call("PutMetricFilter", filter(&format!("f{n:03}"), "x", json!({}))).await;
     }
     let full = world.refused("PutMetricFilter", filter("more", "x", json!({}))).await;
     assert_eq!(full, "LimitExceededException");
-    world.call("PutMetricFilter", filter("f00", "y", json!({ "unit": "Count" }))).await;
+    world.call("PutMetricFilter", filter("f000", "y", json!({ "unit": "Count" }))).await;
     let page = world.call("DescribeMetricFilters", json!({ "logGroupName": "g", "limit": 1 })).await;
     let first = &page["metricFilters"][0];
     assert_eq!((&first["filterPattern"], &first["metricTransformations"][0]["unit"]), (&json!("y"), &json!("Count")));
     let next = json!({ "logGroupName": "g", "limit": 50, "nextToken": page["nextToken"] });
     let page = world.call("DescribeMetricFilters", next).await;
-    assert_eq!(page["metricFilters"][0]["filterName"], "f01");
-    let by_metric = json!({ "metricName": "f42", "metricNamespace": "N" });
+    assert_eq!(page["metricFilters"][0]["filterName"], "f001");
+    let by_metric = json!({ "metricName": "f042", "metricNamespace": "N" });
     let found = world.call("DescribeMetricFilters", by_metric).await;
     assert_eq!(found["metricFilters"].as_array().unwrap().len(), 1);
     let groups = world.call("DescribeLogGroups", json!({})).await;
-    assert_eq!(groups["logGroups"][0]["metricFilterCount"], 100);
+    assert_eq!(groups["logGroups"][0]["metricFilterCount"], 1000);
     let test = json!({ "filterPattern": "{ $.a = 1 }", "logEventMessages": ["{\"a\":2}", "{\"a\":1}"] });
     let matches = world.call("TestMetricFilter", test).await;
     let expected = json!([{ "eventNumber": 2, "eventMessage": "{\"a\":1}", "extractedValues": { "$.a": "1" } }]);

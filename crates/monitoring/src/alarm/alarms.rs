@@ -3,7 +3,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
 use opentrail_model::Timestamp;
-use opentrail_runtime::{Clock, Random};
+use opentrail_runtime::{Clock, CrashPoint, Random};
 use parking_lot::{Mutex, RwLock};
 use sqlx::Row;
 use tokio::sync::{MutexGuard, Notify};
@@ -262,7 +262,9 @@ impl Changing<'_> {
                 alarm.map_err(|Problem(reason)| StoreError::Damaged { what: format!("{}: {reason}", key.name) })?;
             loaded.push((key, alarm.map(Arc::new)));
         }
+        CrashPoint::MonitoringChange.reach();
         writing.commit().await?;
+        CrashPoint::MonitoringChanged.reach();
         {
             let mut registry = alarms.registry.write();
             loaded.into_iter().for_each(|(key, alarm)| registry.set(key, alarm));

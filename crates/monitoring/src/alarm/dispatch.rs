@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use futures::stream::FuturesUnordered;
 use futures::{FutureExt, StreamExt};
 use opentrail_model::{AccountId, Timestamp};
-use opentrail_runtime::Shutdown;
+use opentrail_runtime::{CrashPoint, Shutdown};
 use serde_json::{Value, json};
 use tracing::warn;
 
@@ -152,12 +152,15 @@ impl Dispatcher {
         };
         let outcome = if error.is_none() { "performed" } else { "failed" };
         metrics::counter!("opentrail_monitoring_actions_total", "outcome" => outcome).increment(1);
+        CrashPoint::MonitoringPerformed.reach();
         let mut writing = self.alarms.store.writing().await?;
         Store::remove_errand(&mut writing, errand.id).await?;
         if let Errand::Action { arn, notification } = &errand.errand {
             history(errand, arn, notification, error.as_deref(), now).write(&mut writing).await?;
         }
-        writing.commit().await
+        writing.commit().await?;
+        CrashPoint::MonitoringSettled.reach();
+        Ok(())
     }
 }
 

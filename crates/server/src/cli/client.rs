@@ -111,6 +111,24 @@ impl Server {
         self.json(region, "cloudtrail", "1.1", &target, input).await
     }
 
+    /// Calls an operation of the API of Sigma rules and findings.
+    pub(super) async fn sigma(
+        &self,
+        region: &str,
+        operation: opentrail_sigma::Operation,
+        input: &Value,
+    ) -> anyhow::Result<Value> {
+        let body = serde_json::to_vec(input)?;
+        let hash = hex::encode(opentrail_wire::sigv4::sha256(&body));
+        let headers = [("content-type", "application/json")];
+        let answer = self.send(Method::POST, region, operation.path(), &headers, body.into(), &hash).await?;
+        let (status, text) = (answer.status(), answer.text().await?);
+        if !status.is_success() {
+            bail!("{} failed: {}", operation.name(), error_text(&text));
+        }
+        Ok(serde_json::from_str(&text)?)
+    }
+
     /// Calls an operation of a service that speaks awsJson of that version.
     pub(super) async fn json(
         &self,

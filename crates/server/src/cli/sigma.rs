@@ -6,13 +6,12 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 use bytes::Bytes;
 use clap::{Args, Subcommand};
-use http::Method;
 use opentrail_model::{AccountId, Region, Timestamp};
 use opentrail_runtime::{Clock, SystemClock};
 use opentrail_sigma::{Finding, Operation, Refused, RuleSet, hunt};
 use serde_json::{Value, json};
 
-use super::client::{self, Server, error_text};
+use super::client::{self, Server};
 use super::{FOUND_PROBLEMS, OK, OutputFormat, output};
 
 /// Of Event history that is asked for at once: what is kept in memory to be put into the order of time.
@@ -109,16 +108,7 @@ impl At {
     }
 
     async fn call(&self, operation: Operation, input: &Value) -> anyhow::Result<Value> {
-        let body = serde_json::to_vec(input)?;
-        let hash = hex::encode(opentrail_wire::sigv4::sha256(&body));
-        let (server, region) = (self.server()?, self.region.as_str());
-        let headers = [("content-type", "application/json")];
-        let answer = server.send(Method::POST, region, operation.path(), &headers, body.into(), &hash).await?;
-        let (status, text) = (answer.status(), answer.text().await?);
-        if !status.is_success() {
-            bail!("{} failed: {}", operation.name(), error_text(&text));
-        }
-        Ok(serde_json::from_str(&text)?)
+        self.server()?.sigma(self.region.as_str(), operation, input).await
     }
 
     /// All pages of the list `member`, up to `most`.

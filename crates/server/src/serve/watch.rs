@@ -20,12 +20,13 @@ use opentrail_projection::{Feed, run};
 use opentrail_runtime::{Clock, OnError, Random, TaskGroup};
 use opentrail_sigma::{Announcer, OwnAccountOnly, Settings as SigmaSettings, Sigma, SigmaApi, SigmaProjection};
 use opentrail_sns::{Outbox as Deliveries, Sns, SnsOptions, SnsParts};
+use opentrail_sql::Engine;
 use opentrail_trails::{LogGroups, Topics};
 
 use crate::config::{NatsSection, WatchSection};
 use crate::wiring::{
-    AlarmNews, EventsMetrics, FilterMetrics, FindingNews, LogGroupTargets, NatsSubjects, TopicTargets, TrailLogGroups,
-    TrailTopics, client_config,
+    AlarmNews, EventsMetrics, FilterMetrics, FindingNews, FindingStatements, LogGroupTargets, NatsSubjects,
+    TopicTargets, TrailLogGroups, TrailTopics, client_config,
 };
 
 /// What Watch works with.
@@ -166,6 +167,13 @@ impl Watch {
     /// The log groups that trails write to.
     pub(super) fn log_groups(&self, directory: &Arc<Directory>, clock: &Arc<dyn Clock>) -> Arc<dyn LogGroups> {
         Arc::new(TrailLogGroups { logs: self.logs.clone(), directory: Arc::clone(directory), clock: Arc::clone(clock) })
+    }
+
+    /// With what runs statements of SQL over findings.
+    pub(super) fn with_sql(mut self, engine: Arc<Engine>, clock: &Arc<dyn Clock>) -> Self {
+        let statements = FindingStatements { engine, sigma: Arc::clone(&self.sigma), clock: Arc::clone(clock) };
+        self.findings = self.findings.with_statements(Arc::new(statements));
+        self
     }
 
     /// Closes the files; everything has ended by then.

@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use opentrail_events::{Events, ServiceEvent};
 use opentrail_model::Region;
 use opentrail_monitoring::{Datum, MetricName, Metrics, Resolution, Summary, Unit};
+use opentrail_runtime::CrashPoint;
 use opentrail_sigma::{EVENT_DETAIL_TYPE, EVENT_SOURCE, FindingSink, METRIC_NAMESPACE, NotTaken, StoredFinding};
 
 /// The source by which metrics know how far findings were counted.
@@ -24,8 +25,10 @@ impl FindingSink for FindingNews {
         let Some(last) = findings.last() else { return Ok(()) };
         let events: Vec<ServiceEvent> = findings.iter().map(event).collect();
         self.events.put_as_service(&events).await.map_err(not_taken)?;
-        // Offered again, they are not counted again.
-        let data = findings.iter().flat_map(data).collect();
+        CrashPoint::ServerFindingTold.reach();
+        // Offered again, perhaps together with later ones, they are not counted again.
+        let counted = self.metrics.position(SOURCE).await.map_err(not_taken)?.unwrap_or_default();
+        let data = findings.iter().filter(|finding| finding.number > counted).flat_map(data).collect();
         self.metrics.fold(SOURCE, last.number, data).await.map_err(not_taken)?;
         Ok(())
     }

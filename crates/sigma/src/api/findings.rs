@@ -50,17 +50,23 @@ pub(super) async fn list(api: &SigmaApi, call: &Call, input: List, parameters: &
     Ok(json!({ "Findings": findings, "NextToken": next.map(|before| before.to_string()) }))
 }
 
-fn query(api: &SigmaApi, call: &Call, input: List) -> Result<FindingQuery, Exception> {
-    let invalid = |error: &dyn std::fmt::Display| Exception::validation(format!("{error}."));
+/// The account whose findings are asked for: the caller's own, unless it names another that it may see.
+pub(super) fn account(api: &SigmaApi, call: &Call, named: Option<&str>) -> Result<AccountId, Exception> {
     let own = call.principal.account;
-    let account = match input.account {
-        Some(text) => text.parse::<AccountId>().map_err(|error| invalid(&error))?,
+    let account = match named {
+        Some(text) => text.parse::<AccountId>().map_err(|error| Exception::validation(format!("{error}.")))?,
         None => own,
     };
     if account != own && !api.others.sees(&call.principal, account) {
         let arn = call.principal.arn();
         return Err(denied(format!("User: {arn} is not authorized to see the findings of account {account}.")));
     }
+    Ok(account)
+}
+
+fn query(api: &SigmaApi, call: &Call, input: List) -> Result<FindingQuery, Exception> {
+    let invalid = |error: &dyn std::fmt::Display| Exception::validation(format!("{error}."));
+    let account = account(api, call, input.account.as_deref())?;
     let before = match input.next_token {
         Some(token) => Some(token.parse().map_err(|_| Exception::validation("NextToken is none of an answer."))?),
         None => None,

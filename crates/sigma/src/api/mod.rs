@@ -1,10 +1,12 @@
 //! Our own API for rules and findings: JSON over POST, signed with SigV4. Who may is asked by the actions
-//! `opentrail:LoadSigmaRules`, `opentrail:ListSigmaRules`, `opentrail:RemoveSigmaRules` and `opentrail:ListFindings`.
+//! `opentrail:LoadSigmaRules`, `opentrail:ListSigmaRules`, `opentrail:RemoveSigmaRules`, `opentrail:ListFindings` and
+//! `opentrail:QueryFindings`.
 //!
 //! Transport is the server's: it authenticates, calls [`api`], records the call and sends the answer.
 
 mod findings;
 mod rules;
+mod statements;
 #[cfg(test)]
 mod tests;
 
@@ -40,11 +42,14 @@ pub enum Operation {
     RemoveSigmaRules,
     /// `POST /v1/sigma/findings`.
     ListFindings,
+    /// `POST /v1/sigma/query`.
+    QueryFindings,
 }
 
 impl Operation {
     /// Each of them.
-    pub const ALL: [Self; 4] = [Self::LoadSigmaRules, Self::ListSigmaRules, Self::RemoveSigmaRules, Self::ListFindings];
+    pub const ALL: [Self; 5] =
+        [Self::LoadSigmaRules, Self::ListSigmaRules, Self::RemoveSigmaRules, Self::ListFindings, Self::QueryFindings];
 
     /// Where it is asked for.
     pub fn path(self) -> &'static str {
@@ -53,6 +58,7 @@ impl Operation {
             Self::ListSigmaRules => "/v1/sigma/list",
             Self::RemoveSigmaRules => "/v1/sigma/remove",
             Self::ListFindings => "/v1/sigma/findings",
+            Self::QueryFindings => "/v1/sigma/query",
         }
     }
 
@@ -68,6 +74,7 @@ impl Operation {
             Self::ListSigmaRules => "ListSigmaRules",
             Self::RemoveSigmaRules => "RemoveSigmaRules",
             Self::ListFindings => "ListFindings",
+            Self::QueryFindings => "QueryFindings",
         }
     }
 
@@ -78,12 +85,13 @@ impl Operation {
             Self::ListSigmaRules => "opentrail:ListSigmaRules",
             Self::RemoveSigmaRules => "opentrail:RemoveSigmaRules",
             Self::ListFindings => "opentrail:ListFindings",
+            Self::QueryFindings => "opentrail:QueryFindings",
         }
     }
 
     /// Whether it changes nothing.
     pub fn is_read_only(self) -> bool {
-        matches!(self, Self::ListSigmaRules | Self::ListFindings)
+        matches!(self, Self::ListSigmaRules | Self::ListFindings | Self::QueryFindings)
     }
 }
 
@@ -110,6 +118,7 @@ pub struct SigmaApi {
     directory: Arc<Directory>,
     others: Arc<dyn OtherAccounts>,
     clock: Arc<dyn Clock>,
+    statements: Option<Arc<dyn Statements>>,
 }
 
 impl SigmaApi {
@@ -120,9 +129,17 @@ impl SigmaApi {
         others: Arc<dyn OtherAccounts>,
         clock: Arc<dyn Clock>,
     ) -> Self {
-        Self { sigma, directory, others, clock }
+        Self { sigma, directory, others, clock, statements: None }
+    }
+
+    /// With what runs statements of SQL over findings; without it there are none.
+    #[must_use]
+    pub fn with_statements(self, statements: Arc<dyn Statements>) -> Self {
+        Self { statements: Some(statements), ..self }
     }
 }
+
+pub use statements::{Answered, Statements, Unanswered};
 
 /// The answer to a call, and what its record says of it.
 #[derive(Debug)]
@@ -160,6 +177,7 @@ async fn answer(
         Operation::ListSigmaRules => rules::list(api, call, input(body)?, parameters).await,
         Operation::RemoveSigmaRules => rules::remove(api, call, input(body)?, parameters).await,
         Operation::ListFindings => findings::list(api, call, input(body)?, parameters).await,
+        Operation::QueryFindings => statements::query(api, call, input(body)?, parameters).await,
     }
 }
 

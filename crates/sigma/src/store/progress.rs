@@ -1,6 +1,7 @@
 //! What the projection saves: findings, what correlations have seen, and the position, at once.
 
 use opentrail_model::{AccountId, Position, Timestamp};
+use opentrail_runtime::CrashPoint;
 
 use super::{Store, StoreError, put_state, signed, unsigned};
 use crate::Finding;
@@ -58,7 +59,9 @@ impl Store {
             .execute(&mut *transaction)
             .await?;
         put_state(&mut transaction, "position", signed(save.position.0)).await?;
+        CrashPoint::SigmaSave.reach();
         transaction.commit().await?;
+        CrashPoint::SigmaSaved.reach();
         Ok(new)
     }
 

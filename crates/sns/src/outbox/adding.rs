@@ -1,4 +1,5 @@
 use opentrail_model::Timestamp;
+use opentrail_runtime::CrashPoint;
 use sqlx::{Sqlite, Transaction};
 use uuid::Uuid;
 
@@ -48,7 +49,9 @@ impl Outbox {
             };
             added.push(Added { id });
         }
+        CrashPoint::SnsCommit.reach();
         transaction.commit().await?;
+        CrashPoint::SnsCommitted.reach();
         self.news.notify_one();
         Ok(added)
     }

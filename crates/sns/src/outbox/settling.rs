@@ -1,6 +1,7 @@
 use std::time::Duration;
 
 use opentrail_model::Timestamp;
+use opentrail_runtime::CrashPoint;
 use sqlx::{Sqlite, Transaction};
 
 use super::adding::enter_lane;
@@ -46,6 +47,7 @@ impl Outbox {
         }
         update_lane(&mut transaction, lane, left, heard, now, now + pause).await?;
         transaction.commit().await?;
+        CrashPoint::SnsSettled.reach();
         self.news.notify_one();
         Ok(())
     }

@@ -8,6 +8,7 @@ mod generated;
 mod hostile;
 mod made_records;
 mod mutated;
+mod paged;
 mod queries;
 mod shapes;
 mod support;

@@ -7,19 +7,16 @@ use std::path::Path;
 use opentrail_model::Timestamp;
 use serde::Deserialize;
 use serde::de::{DeserializeOwned, IgnoredAny};
-use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{Connection, Row};
 
 use super::FsckError;
 use super::expected::TrailKey;
 use super::report::Notes;
-use super::wal;
+use super::sqlite;
 use crate::keys::PublicKeys;
 
 /// The file's name, and how findings begin that are about its documents.
 pub(super) const FILE: &str = "catalog.sqlite";
-/// Commits that are not in the file yet.
-const LOG: &str = "catalog.sqlite-wal";
 
 /// Kinds of documents that nothing else on the disk follows from: they must be JSON.
 const PLAIN: [&str; 30] = [
@@ -276,45 +273,22 @@ struct RootKey {
 /// # Errors
 /// When a temporary copy cannot be made.
 pub(super) async fn check(root: &Path, notes: &mut Notes) -> Result<Documents, FsckError> {
-    let path = root.join(FILE);
-    if !path.exists() {
+    if !root.join(FILE).exists() {
         notes.damage(FILE, "the catalog is missing: trails, digest keys and the state of delivery are lost");
         return Ok(Documents::default());
     }
-    let log = root.join(LOG);
-    let has_log = std::fs::metadata(&log).is_ok_and(|log| log.len() > 0);
-    // SQLite writes beside a file with a log even when it only reads, so such a pair is read from a copy.
-    let copy;
-    let options = if has_log {
-        let io = |path: &Path| {
-            let path = path.to_owned();
-            move |source| FsckError::Io { path, source }
-        };
-        copy = tempfile::tempdir().map_err(io(&std::env::temp_dir()))?;
-        let place = copy.path().join(FILE);
-        std::fs::copy(&path, &place).map_err(io(&path))?;
-        std::fs::copy(&log, copy.path().join(LOG)).map_err(io(&log))?;
-        wal::check(LOG, &log, &path, notes).map_err(io(&log))?;
-        SqliteConnectOptions::new().filename(place)
-    } else {
-        SqliteConnectOptions::new().filename(&path).read_only(true).immutable(true)
-    };
     let mut documents = Documents::default();
-    match read(options, &mut documents, notes).await {
-        Ok(()) => documents.readable = true,
-        Err(error) => notes.damage(FILE, format_args!("the catalog cannot be read: {error}")),
+    if let Some(file) = sqlite::open(root, FILE, notes).await? {
+        match read(file, &mut documents, notes).await {
+            Ok(()) => documents.readable = true,
+            Err(error) => sqlite::unreadable(FILE, &error, notes),
+        }
     }
     Ok(documents)
 }
 
-async fn read(options: SqliteConnectOptions, documents: &mut Documents, notes: &mut Notes) -> Result<(), sqlx::Error> {
-    let mut connection = SqliteConnection::connect_with(&options).await?;
-    for row in sqlx::query("PRAGMA integrity_check").fetch_all(&mut connection).await? {
-        let verdict: String = row.try_get(0)?;
-        if verdict != "ok" {
-            notes.damage(FILE, verdict);
-        }
-    }
+async fn read(file: sqlite::File, documents: &mut Documents, notes: &mut Notes) -> Result<(), sqlx::Error> {
+    let mut connection = file.connection;
     let rows = sqlx::query("SELECT kind, key, revision, body FROM document ORDER BY kind, key");
     for row in rows.fetch_all(&mut connection).await? {
         let (kind, key): (String, String) = (row.try_get("kind")?, row.try_get("key")?);

@@ -30,7 +30,7 @@ pub(super) async fn check(
     pace: &Pace,
 ) -> Result<(), FsckError> {
     if documents.readable {
-        check_position(journal, documents.supervisor, "delivery-supervisor/position", notes);
+        journal.check_position(documents.supervisor, document("delivery-supervisor/position"), notes);
         for (key, worker) in &documents.workers {
             check_worker(journal, key, worker, notes);
         }
@@ -65,27 +65,9 @@ fn document(name: impl fmt::Display) -> String {
     format!("{FILE}:{name}")
 }
 
-/// A place in the journal from which entries are still to be read.
-fn check_position(journal: Extent, position: u64, name: &str, notes: &mut Notes) {
-    notes.checked("positions", 1);
-    if position > journal.last {
-        let text = format_args!(
-            "its position {position} is past the journal's end at {}: the journal lost entries",
-            journal.last
-        );
-        notes.damage(document(name), text);
-    } else if position.saturating_add(1) < journal.first {
-        let text = format_args!(
-            "its position is {position}, but the journal begins at {}: what lies between was never looked at",
-            journal.first
-        );
-        notes.damage(document(name), text);
-    }
-}
-
 fn check_worker(journal: Extent, key: &str, worker: &Worker, notes: &mut Notes) {
     let name = format!("delivery-workers/{key}");
-    check_position(journal, worker.cursor, &name, notes);
+    journal.check_position(worker.cursor, document(&name), notes);
     let cut = worker.cut.as_ref();
     let further = worker.ahead.iter().map(|(_, position)| *position).chain(cut.map(|cut| cut.cursor));
     let files = cut.map_or(&[][..], |cut| &cut.files);
@@ -96,7 +78,7 @@ fn check_worker(journal: Extent, key: &str, worker: &Worker, notes: &mut Notes) 
         );
     }
     if let Some(aggregated) = &worker.aggregated {
-        check_position(journal, aggregated.from, &format!("{name} (aggregated)"), notes);
+        journal.check_position(aggregated.from, document(format_args!("{name} (aggregated)")), notes);
     }
     // One event may be summed up in several records.
     let sums = cut.is_some_and(|cut| cut.round.is_some());

@@ -6,6 +6,7 @@
 //! not count. In the last segment a bad frame with nothing intact behind it is a torn write of a crash, which the next
 //! start cuts off.
 
+use std::fmt;
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::os::unix::fs::FileExt;
@@ -30,6 +31,33 @@ pub(super) struct Extent {
     pub(super) first: u64,
     /// The last position that was given out, as far as the files tell; 0 when there is none.
     pub(super) last: u64,
+}
+
+impl Extent {
+    /// Checks a place in the journal from which entries are still to be read; findings name `path`.
+    pub(super) fn check_position(self, position: u64, path: impl fmt::Display, notes: &mut Notes) {
+        if position.saturating_add(1) < self.first {
+            let first = self.first;
+            let text = format_args!(
+                "its position is {position}, but the journal begins at {first}: what lies between was never looked at"
+            );
+            notes.checked("positions", 1);
+            notes.damage(path, text);
+        } else {
+            self.check_reached(position, path, notes);
+        }
+    }
+
+    /// Checks a place in the journal up to which entries were read.
+    pub(super) fn check_reached(self, position: u64, path: impl fmt::Display, notes: &mut Notes) {
+        notes.checked("positions", 1);
+        if position > self.last {
+            let last = self.last;
+            let text =
+                format_args!("its position {position} is past the journal's end at {last}: the journal lost entries");
+            notes.damage(path, text);
+        }
+    }
 }
 
 /// An entry as it is stored.

@@ -1,5 +1,5 @@
-//! `fsck`: checks a data directory's journal, catalog, Event history, event data stores, objects and deliveries, each by itself and
-//! against the others, and changes nothing.
+//! `fsck`: checks a data directory's journal, catalog, Event history, event data stores, objects, deliveries and the files of
+//! Watch, each by itself and against the others, and changes nothing.
 //!
 //! It shares no code with the parts that write these files: each module here reads one format by its description, so
 //! that a mistake of a writer is not repeated by its judge. Only the server's parts that stand still can be compared,
@@ -8,10 +8,12 @@
 //! | module | reads | compares |
 //! |---|---|---|
 //! | `journal` | segments, frames, entries | positions over all files |
-//! | `catalog`, `wal` | SQLite, its log and its documents | – |
+//! | `sqlite`, `wal` | SQLite and its log | – |
+//! | `catalog` | the catalog's documents | – |
 //! | `history` | the Delta log, the Parquet files | rows with the journal's entries, the position with its extent |
 //! | `stores` | as `history`, by the code of `table` | rows with the journal's entries, tables with the stores |
 //! | `objects`, `versions` | bytes and sidecars | each object and each older version with its checksums |
+//! | `watch` | metrics, log events, findings, what is on its way | each file in itself, positions with the journal |
 //! | `delivery` | – | cursors with the journal, trails with workers, files and digests with the objects |
 
 mod catalog;
@@ -24,10 +26,12 @@ mod journal;
 mod lock;
 mod objects;
 mod report;
+mod sqlite;
 mod stores;
 mod table;
 mod versions;
 mod wal;
+mod watch;
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -180,13 +184,17 @@ pub async fn fsck(
     delivery::check(extent, &documents, &expected.trails, buckets, &mut notes, &pace).await?;
     let delivery = notes;
 
+    let mut notes = Notes::new(Area::Watch);
+    watch::check(&root, extent, &mut notes, &pace).await?;
+    let watch = notes;
+
     let mut report = FsckReport {
         first_position: (extent.last >= extent.first && extent.first > 0).then_some(Position(extent.first)),
         last_position: Position(extent.last),
         areas: Vec::new(),
         findings: Vec::new(),
     };
-    for notes in [journal, catalog, history, stores, objects, delivery] {
+    for notes in [journal, catalog, history, stores, objects, delivery, watch] {
         let (area, findings) = notes.finish();
         report.areas.push(area);
         report.findings.extend(findings);

@@ -21,12 +21,14 @@ pub enum Area {
     Objects,
     /// Positions of delivery, log files and digests, over all of the above.
     Delivery,
+    /// `logs.sqlite`, `metrics.sqlite`, `sns.sqlite`, `events.sqlite`, `findings.sqlite`, `insights.sqlite`.
+    Watch,
 }
 
 impl Area {
     /// Every area, in the order in which they are checked.
-    pub const ALL: [Self; 6] =
-        [Self::Journal, Self::Catalog, Self::History, Self::Stores, Self::Objects, Self::Delivery];
+    pub const ALL: [Self; 7] =
+        [Self::Journal, Self::Catalog, Self::History, Self::Stores, Self::Objects, Self::Delivery, Self::Watch];
 
     /// Its name.
     pub fn name(self) -> &'static str {
@@ -37,6 +39,7 @@ impl Area {
             Self::Stores => "stores",
             Self::Objects => "objects",
             Self::Delivery => "delivery",
+            Self::Watch => "watch",
         }
     }
 }

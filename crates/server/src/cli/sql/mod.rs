@@ -12,6 +12,7 @@ use anyhow::{Context, bail};
 use clap::{Args, ValueEnum};
 use opentrail_model::Region;
 use opentrail_runtime::{Clock, Shutdown, SystemClock};
+use opentrail_sigma::Operation;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -19,17 +20,20 @@ use self::print::Printer;
 use super::client::{self, Server};
 use super::lake::Lake;
 use super::{FOUND_PROBLEMS, OK, stop_on_ctrl_c};
+use crate::wiring::FINDINGS;
 
-/// Ask event data stores of a running server in SQL.
+/// Ask event data stores of a running server in SQL, or what Sigma rules found.
 ///
 /// The dialect is CloudTrail Lake's: one SELECT in Trino's spelling. A store is named by its id, or by its name or ARN in
-/// quotes or bare.
+/// quotes or bare. The table `findings` has what Sigma rules found in the account, unless a store is called so; it cannot
+/// be asked together with stores.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   export AWS_SHARED_CREDENTIALS_FILE=opentrail-data/credentials AWS_ENDPOINT_URL=http://127.0.0.1:4590
   opentrail sql 'SELECT eventName, count(*) AS calls FROM my-store GROUP BY 1 ORDER BY 2 DESC LIMIT 10'
   opentrail sql --file denied.sql --output csv > denied.csv
-  opentrail sql --watch 2 \"SELECT eventTime, eventName FROM my-store WHERE errorCode <> '' ORDER BY 1 DESC LIMIT 20\"")]
+  opentrail sql --watch 2 \"SELECT eventTime, eventName FROM my-store WHERE errorCode <> '' ORDER BY 1 DESC LIMIT 20\"
+  opentrail sql 'SELECT ruleTitle, count(*) AS times FROM findings GROUP BY 1 ORDER BY 2 DESC'")]
 pub(super) struct SqlArgs {
     /// The statement; without it, it is read from the standard input.
     #[arg(value_name = "SQL", conflicts_with = "file")]
@@ -85,14 +89,24 @@ pub(super) async fn run(args: SqlArgs) -> anyhow::Result<u8> {
     let format = args.output.unwrap_or(if is_terminal { RowFormat::Table } else { RowFormat::Csv });
     let (stop, _tasks) = stop_on_ctrl_c();
     let session = Session { server: Server::at(endpoint)?, args, format, stop };
-    let statement = session.with_ids(statement).await?;
+    let (statement, of) = session.with_ids(statement).await?;
     loop {
-        let code = session.ask(&statement, is_terminal).await?;
+        let code = match of {
+            Of::Stores => session.ask(&statement, is_terminal).await?,
+            Of::Findings => session.ask_findings(&statement, is_terminal).await?,
+        };
         let Some(seconds) = session.args.watch else { return Ok(code) };
         tokio::select! {
             () = SystemClock.sleep(Duration::from_secs(seconds)) => {}
             () = session.stop.begun() => return Ok(code),
         }
+    }
+}
+
+fn in_words(rows: usize) -> String {
+    match rows {
+        1 => "1 row".to_owned(),
+        rows => format!("{} rows", indicatif::HumanCount(rows as u64)),
     }
 }
 
@@ -115,6 +129,22 @@ fn statement(args: &SqlArgs) -> anyhow::Result<String> {
     Ok(text)
 }
 
+/// What a statement is asked of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Of {
+    Stores,
+    Findings,
+}
+
+/// Of the answer to QueryFindings.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct FoundRows {
+    columns: Vec<String>,
+    rows: Vec<Vec<Option<String>>>,
+    is_cut: bool,
+}
+
 /// A statement being asked, once or again and again.
 struct Session {
     server: Server,
@@ -130,10 +160,10 @@ impl Session {
     }
 
     /// The statement with ids in the place of the stores' names and ARNs.
-    async fn with_ids(&self, statement: String) -> anyhow::Result<String> {
+    async fn with_ids(&self, statement: String) -> anyhow::Result<(String, Of)> {
         let named = names::stores(&statement);
         if named.iter().all(|name| name.id.is_some()) {
-            return Ok(names::replaced(&statement, &named));
+            return Ok((names::replaced(&statement, &named), Of::Stores));
         }
         let stores = client::event_data_stores(&self.server, &self.args.region).await?;
         let name_and_id = |store: &Value| {
@@ -145,8 +175,45 @@ impl Session {
             let id = name.id.clone().or_else(|| known.get(&name.text).cloned());
             names::StoreName { id, ..name }
         });
+        let with_ids: Vec<_> = with_ids.collect();
+        let is_findings = |name: &names::StoreName| name.id.is_none() && name.text.eq_ignore_ascii_case(FINDINGS);
+        // Beside a store it is a query of WITH, or refused.
+        let of = match with_ids.iter().any(is_findings) && with_ids.iter().all(|name| name.id.is_none()) {
+            true => Of::Findings,
+            false => Of::Stores,
+        };
         // A name that is no store's may be one of a WITH query: the server knows.
-        Ok(names::replaced(&statement, &with_ids.collect::<Vec<_>>()))
+        Ok((names::replaced(&statement, &with_ids), of))
+    }
+
+    /// Asks the findings of Sigma rules and prints the rows.
+    async fn ask_findings(&self, statement: &str, clear: bool) -> anyhow::Result<u8> {
+        let input = json!({ "Statement": statement, "Account": self.args.owner });
+        let answer = tokio::select! {
+            answer = self.server.sigma(self.args.region.as_str(), Operation::QueryFindings, &input) => answer?,
+            () = self.stop.begun() => bail!("the query is given up"),
+        };
+        let FoundRows { columns, rows, is_cut } = serde_json::from_value(answer)?;
+        self.clear(clear);
+        let mut printer = Printer::new(self.format, self.args.max_rows);
+        let named = |row: Vec<Option<String>>| {
+            let values = row.into_iter().map(Option::unwrap_or_default);
+            columns.iter().cloned().zip(values).map(|value| BTreeMap::from([value])).collect()
+        };
+        printer.push(rows.into_iter().map(named).collect())?;
+        printer.finish()?;
+        eprintln!("{}", in_words(printer.rows()));
+        if is_cut {
+            eprintln!("an answer has no more rows than these, and there are more");
+        }
+        Ok(if is_cut { FOUND_PROBLEMS } else { OK })
+    }
+
+    fn clear(&self, clear: bool) {
+        if self.args.watch.is_some() && clear {
+            // To the top left, and everything behind it away.
+            print!("\x1b[H\x1b[2J");
+        }
     }
 
     /// Runs the statement and prints its rows.
@@ -166,10 +233,7 @@ impl Session {
             other => bail!("the query {}: {}", other.to_lowercase(), first.error_message.unwrap_or_default()),
         };
         let described = lake.call("DescribeQuery", json!({ "QueryId": id })).await?;
-        if self.args.watch.is_some() && clear {
-            // To the top left, and everything behind it away.
-            print!("\x1b[H\x1b[2J");
-        }
+        self.clear(clear);
         let mut printer = Printer::new(self.format, self.args.max_rows);
         let mut page = first;
         loop {
@@ -189,12 +253,9 @@ impl Session {
 
     fn report(&self, statistics: &Statistics, rows: usize) {
         let Statistics { events_scanned, bytes_scanned, execution_time_in_millis } = statistics;
-        let rows = match rows {
-            1 => "1 row".to_owned(),
-            rows => format!("{} rows", indicatif::HumanCount(rows as u64)),
-        };
         eprintln!(
-            "{rows}; {} events and {} read in {}.{:03} s",
+            "{}; {} events and {} read in {}.{:03} s",
+            in_words(rows),
             indicatif::HumanCount(*events_scanned),
             indicatif::HumanBytes(*bytes_scanned),
             execution_time_in_millis / 1000,
