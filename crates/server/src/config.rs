@@ -3,6 +3,7 @@
 //! [`Config::resolve`] makes checked values of what the operator typed and reports every problem at once, by key.
 //! Everything has a default: without a file the server runs. The reference is `docs/configuration.md`.
 
+mod aws_endpoint;
 mod environment;
 mod follow;
 mod generate;
@@ -274,7 +275,7 @@ mod tests {
         let text = format!("{follow}{url}\naccess_key_id = \"k\"\nsecret_access_key = \"s3cret\"");
         let section = load(&text, &[]).unwrap().follow.remove(0);
         let queue = section.queue.unwrap();
-        assert_eq!(queue.endpoint.to_string(), "https://sqs.eu-west-1.amazonaws.com/");
+        assert_eq!(queue.at.endpoint.to_string(), "https://sqs.eu-west-1.amazonaws.com/");
         assert_eq!((queue.wait, section.source.sweep), (Duration::from_secs(20), Duration::from_secs(3600)));
         assert!(!format!("{queue:?}").contains("s3cret"));
     }
@@ -312,6 +313,6 @@ mod tests {
             ("OPENTRAIL_KMS__SECRET_ACCESS_KEY", "s"),
         ];
         let kms = load("", &set).unwrap().kms.unwrap();
-        assert_eq!((kms.region.as_str(), kms.timeout), ("us-east-1", Duration::from_secs(5)));
+        assert_eq!((kms.at.region.as_str(), kms.timeout), ("us-east-1", Duration::from_secs(5)));
     }
 }
