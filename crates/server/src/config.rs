@@ -315,4 +315,30 @@ mod tests {
         let kms = load("", &set).unwrap().kms.unwrap();
         assert_eq!((kms.at.region.as_str(), kms.timeout), ("us-east-1", Duration::from_secs(5)));
     }
+    #[test]
+    fn topics_and_log_groups_can_be_elsewhere() {
+        assert!(load("", &[]).unwrap().watch.log_groups_elsewhere.is_none());
+        let keys = |text: &str| -> Vec<String> {
+            let error = load(text, &[]).unwrap_err();
+            error.problems.iter().map(|problem| problem.key.clone()).collect()
+        };
+        let required = ["endpoint", "access_key_id", "secret_access_key"];
+        assert_eq!(keys("[logs.elsewhere]"), required.map(|key| format!("logs.elsewhere.{key}")));
+        assert_eq!(keys("[logs]\ncolour = 1"), ["logs.colour"]);
+        let key = "endpoint = \"https://logs.example.org\"\naccess_key_id = \"k\"\nsecret_access_key = \"s3cret\"\n";
+        assert_eq!(keys(&format!("[sns.elsewhere]\n{key}sts_endpoint = \"http://sts\"")), ["sns.elsewhere.sts_endpoint"]);
+        let odd = format!("[logs.elsewhere]\n{key}arns = [\"trail\"]\nsts_endpoint = \"ftp://sts\"");
+        assert_eq!(keys(&odd), ["logs.elsewhere.arns", "logs.elsewhere.sts_endpoint"]);
+        let text = format!(
+            "[sns]\npublic_endpoint = \"https://here.example.org\"\n[sns.elsewhere]\n{key}[logs.elsewhere]\n{key}\
+             arns = [\"arn:aws:logs:*:111122223333:*\"]\nsts_endpoint = \"https://sts.example.org\""
+        );
+        let watch = load(&text, &[]).unwrap().watch;
+        let (topics, groups) = (watch.topics_elsewhere.unwrap(), watch.log_groups_elsewhere.unwrap());
+        assert!(topics.arns[0].matches("arn:aws:sns:us-east-1:444455556666:alerts"));
+        let there = |account: &str| groups.arns[0].matches(&format!("arn:aws:logs:us-east-1:{account}:log-group:trail:*"));
+        assert!(there("111122223333") && !there("444455556666"));
+        assert_eq!(groups.sts.as_ref().unwrap().host(), Some("sts.example.org"));
+        assert!(!format!("{topics:?}{groups:?}").contains("s3cret"));
+    }
 }
