@@ -9,6 +9,7 @@ mod follow;
 mod generate;
 mod imports;
 mod insights;
+mod metrics;
 mod queries;
 mod reader;
 mod sections;
@@ -24,6 +25,7 @@ pub(crate) use follow::{FollowSection, QueueSection};
 pub(crate) use generate::{GenerateSection, Protocol};
 pub(crate) use imports::ImportsSection;
 pub(crate) use insights::InsightsSection;
+pub(crate) use metrics::MetricsSection;
 pub(crate) use queries::QueriesSection;
 use reader::{Problem, Reader};
 pub(crate) use sections::{
@@ -51,6 +53,7 @@ pub(crate) struct Config {
     pub(crate) follow: Vec<FollowSection>,
     pub(crate) kms: Option<KmsSection>,
     pub(crate) watch: WatchSection,
+    pub(crate) metrics: MetricsSection,
     pub(crate) accounts: Vec<AccountSpec>,
 }
 
@@ -127,6 +130,7 @@ impl Config {
             follow: root.sections("follow", FollowSection::read),
             kms: KmsSection::read(&mut root),
             watch: WatchSection::read(&mut root),
+            metrics: MetricsSection::read(&mut root),
             accounts: sections::accounts(&mut root, directory),
         };
         let mut names = std::collections::HashSet::new();
@@ -326,7 +330,10 @@ mod tests {
         assert_eq!(keys("[logs.elsewhere]"), required.map(|key| format!("logs.elsewhere.{key}")));
         assert_eq!(keys("[logs]\ncolour = 1"), ["logs.colour"]);
         let key = "endpoint = \"https://logs.example.org\"\naccess_key_id = \"k\"\nsecret_access_key = \"s3cret\"\n";
-        assert_eq!(keys(&format!("[sns.elsewhere]\n{key}sts_endpoint = \"http://sts\"")), ["sns.elsewhere.sts_endpoint"]);
+        assert_eq!(
+            keys(&format!("[sns.elsewhere]\n{key}sts_endpoint = \"http://sts\"")),
+            ["sns.elsewhere.sts_endpoint"]
+        );
         let odd = format!("[logs.elsewhere]\n{key}arns = [\"trail\"]\nsts_endpoint = \"ftp://sts\"");
         assert_eq!(keys(&odd), ["logs.elsewhere.arns", "logs.elsewhere.sts_endpoint"]);
         let text = format!(
@@ -336,7 +343,8 @@ mod tests {
         let watch = load(&text, &[]).unwrap().watch;
         let (topics, groups) = (watch.topics_elsewhere.unwrap(), watch.log_groups_elsewhere.unwrap());
         assert!(topics.arns[0].matches("arn:aws:sns:us-east-1:444455556666:alerts"));
-        let there = |account: &str| groups.arns[0].matches(&format!("arn:aws:logs:us-east-1:{account}:log-group:trail:*"));
+        let there =
+            |account: &str| groups.arns[0].matches(&format!("arn:aws:logs:us-east-1:{account}:log-group:trail:*"));
         assert!(there("111122223333") && !there("444455556666"));
         assert_eq!(groups.sts.as_ref().unwrap().host(), Some("sts.example.org"));
         assert!(!format!("{topics:?}{groups:?}").contains("s3cret"));

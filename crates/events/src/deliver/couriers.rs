@@ -223,6 +223,7 @@ impl Couriers {
         let failure = match outcome {
             Outcome::Delivered => {
                 metrics::counter!("opentrail_events_delivered_total").increment(1);
+                count("opentrail_events_rule_invocations_total", &invocation);
                 return (invocation, Settlement::Done);
             }
             Outcome::Forwarded(matched) => return (invocation, Settlement::Forwarded(matched)),
@@ -243,11 +244,22 @@ impl Couriers {
     }
 }
 
+/// Counts an invocation of a target, not of its dead-letter queue, once it is over. (EventBridge User Guide, "Monitoring Amazon
+/// EventBridge with Amazon CloudWatch": retries do not count.)
+fn count(name: &'static str, invocation: &Invocation) {
+    if invocation.letter.is_none() {
+        metrics::counter!(name, "rule" => invocation.rule.to_string()).increment(1);
+    }
+}
+
 /// What is given up goes to the dead-letter queue, if there is one and it is not itself what failed.
 fn given_up(invocation: &Invocation, failure: &DeliveryFailure, exhausted: Option<&str>) -> Settlement {
+    count("opentrail_events_rule_invocations_total", invocation);
+    count("opentrail_events_rule_failed_invocations_total", invocation);
     match &invocation.target.dead_letter {
         Some(queue) => {
             metrics::counter!("opentrail_events_dead_letters_total").increment(1);
+            count("opentrail_events_rule_dead_letters_total", invocation);
             let letter = dead_letter::letter(invocation, failure, exhausted);
             Settlement::Dead { queue: Box::new(dead_letter::queue(queue)), letter }
         }
