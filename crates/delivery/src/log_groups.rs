@@ -1,9 +1,12 @@
 //! A trail's events in its log group, as they come.
 //!
 //! A task per trail that has a log group follows the journal, takes what the trail's settings select, and appends it to
-//! the group. Its document in the catalog says how far it has come and under which settings; an embedded log group
-//! keeps the position beside the events, so that *a crash* at any instruction repeats nothing; one elsewhere may get the
-//! events of one append twice. A group that refuses or hangs holds up its own trail's events only.
+//! the group. Its document in the catalog says how far it has come and under which settings. A group that refuses or hangs
+//! holds up its own trail's events only.
+//!
+//! No event is put twice. An embedded log group keeps the position beside the events. For a group elsewhere the document
+//! says, before anything is sent, what is about to be ([`Doubt`]); *after a crash*, or a failure, which both leave open
+//! what was done, the group is asked which of those events it has, and gets the others.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -17,7 +20,7 @@ use opentrail_model::{AccountId, Position, Timestamp};
 use opentrail_projection::Progress;
 use opentrail_runtime::{CrashPoint, OnError, Shutdown};
 use opentrail_trails::{
-    LogBatch, LogGroup, LogGroupError, LogGroupStatus, LogGroups, Status, Trail, TrailChange, TrailKey,
+    LogBatch, LogGroup, LogGroupError, LogGroupStatus, LogGroups, Memory, Status, Trail, TrailChange, TrailKey,
 };
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
@@ -34,6 +37,8 @@ const LARGEST: usize = 256 << 10;
 /// A group takes no older events, and none from further ahead. (CloudWatch Logs API Reference, PutLogEvents.)
 const OLDEST: Duration = Duration::from_secs(14 * 24 * 3600);
 const FURTHEST: Duration = Duration::from_secs(2 * 3600);
+/// How long after an attempt a group elsewhere is asked what came of it: events can be read a while after they were put.
+pub(crate) const SETTLES: Duration = Duration::from_secs(5);
 
 /// How far a trail's log group has come.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -42,6 +47,20 @@ pub(crate) struct FeedState {
     cursor: Position,
     /// The settings in effect after the cursor; `None` before the trail is made and after it is deleted.
     trail: Option<Trail>,
+    /// What may be in the group though it is after the cursor.
+    #[serde(default)]
+    doubt: Option<Doubt>,
+}
+
+/// An append, begun and perhaps done, to a group that keeps no position.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Doubt {
+    /// The group's ARN.
+    group: String,
+    /// No event after this position was sent there.
+    through: Position,
+    /// The time of writing of what was sent.
+    at: Timestamp,
 }
 
 impl FeedState {
@@ -92,7 +111,7 @@ pub(crate) async fn begin(context: &Arc<Context>, key: &TrailKey, position: Posi
     if context.log_feeds.running.lock().contains(key) {
         return Ok(());
     }
-    let state = FeedState { cursor: Position(position.0.saturating_sub(1)), trail: None };
+    let state = FeedState { cursor: Position(position.0.saturating_sub(1)), trail: None, doubt: None };
     match context.catalog.commit(vec![state.store(key, Expect::Absent)]).await {
         // The commit went through when it was last tried, only its answer was lost.
         Ok(()) | Err(CatalogError::Conflict { .. }) => {}
@@ -106,10 +125,13 @@ fn spawn(context: &Arc<Context>, key: TrailKey, state: FeedState) {
     context.log_feeds.running.lock().insert(key.clone());
     let progress = context.feed.follow(format!("log-group/{key}"), state.cursor);
     let shutdown = context.tasks.shutdown().clone();
+    let now = context.clock.now();
     let feed = LogFeed {
         read: state.cursor,
+        memory: None,
+        settled: now + SETTLES,
         selection: state.trail.as_ref().filter(|trail| trail.logging).map(Selection::of),
-        saved: context.clock.now(),
+        saved: now,
         key,
         context: Arc::clone(context),
         progress,
@@ -132,6 +154,10 @@ struct LogFeed {
     read: Position,
     selection: Option<Selection>,
     saved: Timestamp,
+    /// What the group of this ARN is known to remember, since the start or the last failure.
+    memory: Option<(String, Memory)>,
+    /// From when on a group elsewhere shows what was put before this feed began, or before the last failure.
+    settled: Timestamp,
     back_off: BackOff,
 }
 
@@ -212,48 +238,91 @@ impl LogFeed {
 
     /// Appends what the trail takes of the batch through `through`.
     async fn append(&mut self, batch: &EventBatch, through: Position) -> Result<(), FeedError> {
-        let group = self.state.group().cloned();
-        let (Some(group), Some(selection), Some(trail)) = (group, &self.selection, &self.state.trail) else {
-            self.read = self.read.max(through);
-            return Ok(());
-        };
-        let after =
-            self.context.log_feeds.groups.resume(&self.key).await?.map_or(self.read, |done| done.max(self.read));
-        let now = self.context.clock.now();
-        let mut streams: BTreeMap<AccountId, Vec<(Timestamp, Bytes)>> = BTreeMap::new();
-        for row in selection.rows(batch, batch.rows(after, through)) {
-            let event = batch.event(row);
-            if belongs(event) {
-                streams
-                    .entry(event.account())
-                    .or_default()
-                    .push((time_of(event, now), Bytes::copy_from_slice(event.raw())));
+        if let Some(group) = self.state.group().cloned() {
+            match self.memory(&group).await? {
+                Memory::Position(known) => {
+                    let after = known.map_or(self.read, |known| known.max(self.read));
+                    let batches = self.taken(batch, after, through, self.context.clock.now());
+                    self.put(&group, batches, through).await?;
+                }
+                Memory::Events => self.append_elsewhere(&group, batch, through).await?,
             }
-        }
-        if !streams.is_empty() {
-            let stream = |account| stream_name(trail, account);
-            let batches = streams.into_iter().map(|(account, events)| LogBatch { stream: stream(account), events });
-            let batches = batches.collect();
-            self.put(&group, batches, through).await?;
         }
         self.read = self.read.max(through);
         Ok(())
     }
 
-    async fn put(&mut self, group: &LogGroup, batches: Vec<LogBatch>, through: Position) -> Result<(), FeedError> {
-        let limit = self.context.settings.put_timeout;
-        let groups = &self.context.log_feeds.groups;
-        tokio::select! {
-            biased;
-            done = groups.append(&self.key, group, batches, through) => done?,
-            () = self.context.clock.sleep(limit) => {
-                let reason = format!("no answer within {} s", limit.as_secs_f32());
-                return Err(LogGroupError::Unavailable { reason }.into());
+    /// What the group remembers; it is asked once, and again after a failure.
+    async fn memory(&mut self, group: &LogGroup) -> Result<Memory, LogGroupError> {
+        match &self.memory {
+            Some((arn, memory)) if *arn == group.arn => Ok(*memory),
+            _ => {
+                let memory = self.context.log_feeds.groups.memory(&self.key, group).await?;
+                self.memory = Some((group.arn.clone(), memory));
+                Ok(memory)
             }
         }
-        CrashPoint::DeliveryLogged.reach();
-        self.back_off = BackOff::default();
-        self.note(None).await?;
+    }
+
+    /// Appends to a group that keeps no position.
+    async fn append_elsewhere(
+        &mut self,
+        group: &LogGroup,
+        batch: &EventBatch,
+        through: Position,
+    ) -> Result<(), FeedError> {
+        let doubt = self.state.doubt.clone().filter(|doubt| doubt.group == group.arn && doubt.through > self.read);
+        if let Some(doubt) = doubt {
+            let doubtful = through.min(doubt.through);
+            let batches = self.taken(batch, self.read, doubtful, doubt.at);
+            if !batches.is_empty() {
+                self.context.clock.sleep(self.settled.since(self.context.clock.now())).await;
+                let missing = self.context.log_feeds.groups.missing(&self.key, group, batches).await?;
+                self.put(group, missing, doubtful).await?;
+            }
+            self.read = doubtful;
+        }
+        let now = self.context.clock.now();
+        let batches = self.taken(batch, self.read, through, now);
+        if !batches.is_empty() {
+            // A crash before this is durable has sent nothing; after it, what is sent is known to be in doubt.
+            self.save_with(Some(Doubt { group: group.arn.clone(), through, at: now })).await?;
+            self.put(group, batches, through).await?;
+        }
+        Ok(())
+    }
+
+    /// What the trail takes of the batch after `after`, through `through`, for each stream.
+    fn taken(&self, batch: &EventBatch, after: Position, through: Position, at: Timestamp) -> Vec<LogBatch> {
+        let (Some(selection), Some(trail)) = (&self.selection, &self.state.trail) else { return Vec::new() };
+        let mut streams: BTreeMap<AccountId, Vec<(Timestamp, Bytes)>> = BTreeMap::new();
+        for row in selection.rows(batch, batch.rows(after, through)) {
+            let event = batch.event(row);
+            if belongs(event) {
+                let record = Bytes::copy_from_slice(event.raw());
+                streams.entry(event.account()).or_default().push((time_of(event, at), record));
+            }
+        }
+        let batch = |(account, events)| LogBatch { stream: stream_name(trail, account), events, at };
+        streams.into_iter().map(batch).collect()
+    }
+
+    async fn put(&mut self, group: &LogGroup, batches: Vec<LogBatch>, through: Position) -> Result<(), FeedError> {
+        if !batches.is_empty() {
+            let limit = self.context.settings.put_timeout;
+            let groups = &self.context.log_feeds.groups;
+            tokio::select! {
+                biased;
+                done = groups.append(&self.key, group, batches, through) => done?,
+                () = self.context.clock.sleep(limit) => {
+                    let reason = format!("no answer within {} s", limit.as_secs_f32());
+                    return Err(LogGroupError::Unavailable { reason }.into());
+                }
+            }
+            CrashPoint::DeliveryLogged.reach();
+            self.back_off = BackOff::default();
+            self.note(None).await?;
+        }
         Ok(())
     }
 
@@ -277,6 +346,7 @@ impl LogFeed {
             tracing::warn!(trail.name = %self.key, %error, "a trail's events cannot be put into its log group");
         }
         self.back_off.failed(true, now, self.context.settings.longest_pause, &*self.context.random);
+        (self.memory, self.settled) = (None, now + SETTLES);
         let FeedError::Group(error) = error else { return };
         crate::metrics::not_logged(self.key.arn().as_str());
         if let Err(error) = self.note(Some(&error)).await {
@@ -307,9 +377,16 @@ impl LogFeed {
     }
 
     async fn save(&mut self) -> Result<(), CatalogError> {
+        let doubt = self.state.doubt.clone().filter(|doubt| doubt.through > self.read);
+        self.save_with(doubt).await
+    }
+
+    /// Saves the place, and what is in doubt after it.
+    async fn save_with(&mut self, doubt: Option<Doubt>) -> Result<(), CatalogError> {
         self.saved = self.context.clock.now();
-        self.state.cursor = self.read;
-        self.context.catalog.commit(vec![self.state.store(&self.key, Expect::Anything)]).await?;
+        let state = FeedState { cursor: self.read, doubt, ..self.state.clone() };
+        self.context.catalog.commit(vec![state.store(&self.key, Expect::Anything)]).await?;
+        self.state = state;
         self.progress.advance(self.read);
         Ok(())
     }

@@ -11,6 +11,7 @@ mod api;
 mod chunk;
 mod error;
 mod follow;
+mod incoming;
 mod insights;
 mod live_tail;
 mod maintain;

@@ -14,6 +14,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use crate::chunk::{Events, LogEvent};
 use crate::error::{LogsError, invalid, no_group};
 use crate::follow::{Chunk, Follower, Ring};
+use crate::incoming::Incoming;
 use crate::insights::Queries;
 use crate::metric_filters::check_transformation;
 use crate::place::{GroupPlace, is_group_name, is_stream_name};
@@ -233,9 +234,12 @@ impl Logs {
 
     async fn commit(&self, parts: Vec<Part>, source: Option<(String, u64)>) -> Result<Committed, LogsError> {
         let stopping = || LogsError::Unavailable("the server is stopping".to_owned());
+        let incoming: Vec<Incoming> = parts.iter().map(Incoming::of).collect();
         let (done, outcome) = oneshot::channel();
         self.shared.inbox.send(Pending { parts, source, done }).await.map_err(|_| stopping())?;
-        outcome.await.map_err(|_| stopping())?
+        let committed = outcome.await.map_err(|_| stopping())??;
+        incoming.iter().for_each(|incoming| incoming.count(&committed));
+        Ok(committed)
     }
 
     /// Whether the resource policies of the group's account let the service `principal` (e.g. `delivery.logs.amazonaws.com`)

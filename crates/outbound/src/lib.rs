@@ -58,6 +58,8 @@ pub struct Answer {
     pub headers: HeaderMap,
     /// The body, cut at [`OutboundOptions::most_answer_bytes`].
     pub body: Bytes,
+    /// Whether it was.
+    pub is_cut: bool,
 }
 
 /// A client. Cheap to clone; clones share connections.
@@ -130,15 +132,16 @@ impl Outbound {
         let sent = client.request(head.method, head.uri.to_string()).headers(head.headers).body(body).send().await;
         let mut response = sent.map_err(OutboundError::of)?;
         let (status, headers) = (response.status(), std::mem::take(response.headers_mut()));
-        let mut body = BytesMut::new();
+        let (mut body, mut is_cut) = (BytesMut::new(), false);
         while let Some(piece) = response.chunk().await.map_err(OutboundError::of)? {
             let room = self.most_answer_bytes - body.len();
             body.extend_from_slice(&piece[..piece.len().min(room)]);
-            if piece.len() > room {
+            is_cut = piece.len() > room;
+            if is_cut {
                 break;
             }
         }
-        Ok(Answer { status, headers, body: body.freeze() })
+        Ok(Answer { status, headers, body: body.freeze(), is_cut })
     }
 }
 

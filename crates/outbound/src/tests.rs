@@ -85,11 +85,8 @@ async fn urls_are_checked_when_they_are_stored() {
     assert_eq!(uri, "https://hooks.example.com/a?b=c");
 }
 
-#[tokio::test]
-async fn refusals_of_a_service_have_their_name() {
-    let refusal = r#"{"__type":"com.amazonaws.sqs#QueueDoesNotExist","message":"gone"}"#;
-    let base = server(Router::new().route("/", post(async move || (StatusCode::BAD_REQUEST, refusal)))).await;
-    let at = aws::AwsEndpoint {
+fn elsewhere(base: &str) -> aws::AwsEndpoint {
+    aws::AwsEndpoint {
         endpoint: base.parse().unwrap(),
         region: "us-east-1".parse().unwrap(),
         credentials: opentrail_wire::sigv4::Credentials {
@@ -97,9 +94,59 @@ async fn refusals_of_a_service_have_their_name() {
             secret: "secret".to_owned(),
             session_token: None,
         },
-    };
-    let calls = aws::AwsCalls::new(near(), Arc::new(opentrail_runtime::SystemClock));
-    let refused = calls.json(&at, "sqs", "1.0", "AmazonSQS.SendMessage", &serde_json::json!({})).await.unwrap_err();
+    }
+}
+
+fn calls() -> aws::AwsCalls {
+    aws::AwsCalls::new(near(), Arc::new(opentrail_runtime::SystemClock))
+}
+
+#[tokio::test]
+async fn refusals_of_a_service_have_their_name() {
+    let refusal = r#"{"__type":"com.amazonaws.sqs#QueueDoesNotExist","message":"gone"}"#;
+    let base = server(Router::new().route("/", post(async move || (StatusCode::BAD_REQUEST, refusal)))).await;
+    let input = serde_json::json!({});
+    let refused = calls().json(&elsewhere(&base), "sqs", "1.0", "AmazonSQS.SendMessage", &input).await.unwrap_err();
     assert_eq!(refused.to_string(), "400 Bad Request QueueDoesNotExist gone");
     assert!(!refused.is_retryable());
+}
+
+#[tokio::test]
+async fn an_answer_that_is_cut_is_no_answer() {
+    let long = format!("{{\"a\": \"{}\"}}", "x".repeat(64 << 10));
+    let base = server(Router::new().route("/", post(async move || long.clone()))).await;
+    let input = serde_json::json!({});
+    let error = calls().json(&elsewhere(&base), "logs", "1.1", "Logs_20140328.GetLogEvents", &input).await.unwrap_err();
+    assert!(error.is_retryable() && error.to_string().contains("too long"), "{error}");
+}
+
+#[tokio::test]
+async fn services_of_the_query_protocol_answer_in_xml() {
+    #[derive(serde::Deserialize)]
+    #[serde(rename_all = "PascalCase")]
+    struct Answer {
+        publish_result: Published,
+    }
+    #[derive(serde::Deserialize)]
+    #[serde(rename_all = "PascalCase")]
+    struct Published {
+        message_id: String,
+    }
+    let answer = async |form: String| match form.as_str() {
+        "Action=Publish&Version=2010-03-31&Message=a+%26+b" => {
+            let text = "<PublishResponse xmlns=\"x\"><PublishResult><MessageId>m</MessageId></PublishResult></PublishResponse>";
+            (StatusCode::OK, text.to_owned())
+        }
+        _ => {
+            let text = "<ErrorResponse><Error><Type>Sender</Type><Code>NotFound</Code><Message>no &amp; none</Message></Error>\
+                        <RequestId>r</RequestId></ErrorResponse>";
+            (StatusCode::NOT_FOUND, text.to_owned())
+        }
+    };
+    let base = server(Router::new().route("/", post(answer))).await;
+    let at = elsewhere(&base);
+    let told = calls().query::<Answer>(&at, "sns", "2010-03-31", "Publish", &[("Message", "a & b")]).await.unwrap();
+    assert_eq!(told.publish_result.message_id, "m");
+    let refused = calls().query::<Answer>(&at, "sns", "2010-03-31", "Publish", &[]).await.err().unwrap();
+    assert_eq!((refused.name(), refused.to_string().as_str()), ("NotFound", "404 Not Found NotFound no & none"));
 }

@@ -3,11 +3,13 @@
 //! [`Config::resolve`] makes checked values of what the operator typed and reports every problem at once, by key.
 //! Everything has a default: without a file the server runs. The reference is `docs/configuration.md`.
 
+mod aws_endpoint;
 mod environment;
 mod follow;
 mod generate;
 mod imports;
 mod insights;
+mod metrics;
 mod nats;
 mod queries;
 mod reader;
@@ -24,6 +26,7 @@ pub(crate) use follow::{FollowSection, QueueSection};
 pub(crate) use generate::{GenerateSection, Protocol};
 pub(crate) use imports::ImportsSection;
 pub(crate) use insights::InsightsSection;
+pub(crate) use metrics::MetricsSection;
 pub(crate) use nats::NatsSection;
 pub(crate) use queries::QueriesSection;
 use reader::{Problem, Reader};
@@ -52,6 +55,7 @@ pub(crate) struct Config {
     pub(crate) follow: Vec<FollowSection>,
     pub(crate) kms: Option<KmsSection>,
     pub(crate) watch: WatchSection,
+    pub(crate) metrics: MetricsSection,
     pub(crate) accounts: Vec<AccountSpec>,
 }
 
@@ -128,6 +132,7 @@ impl Config {
             follow: root.sections("follow", FollowSection::read),
             kms: KmsSection::read(&mut root),
             watch: WatchSection::read(&mut root),
+            metrics: MetricsSection::read(&mut root),
             accounts: sections::accounts(&mut root, directory),
         };
         let mut names = std::collections::HashSet::new();
@@ -276,7 +281,7 @@ mod tests {
         let text = format!("{follow}{url}\naccess_key_id = \"k\"\nsecret_access_key = \"s3cret\"");
         let section = load(&text, &[]).unwrap().follow.remove(0);
         let queue = section.queue.unwrap();
-        assert_eq!(queue.endpoint.to_string(), "https://sqs.eu-west-1.amazonaws.com/");
+        assert_eq!(queue.at.endpoint.to_string(), "https://sqs.eu-west-1.amazonaws.com/");
         assert_eq!((queue.wait, section.source.sweep), (Duration::from_secs(20), Duration::from_secs(3600)));
         assert!(!format!("{queue:?}").contains("s3cret"));
     }
@@ -314,6 +319,36 @@ mod tests {
             ("OPENTRAIL_KMS__SECRET_ACCESS_KEY", "s"),
         ];
         let kms = load("", &set).unwrap().kms.unwrap();
-        assert_eq!((kms.region.as_str(), kms.timeout), ("us-east-1", Duration::from_secs(5)));
+        assert_eq!((kms.at.region.as_str(), kms.timeout), ("us-east-1", Duration::from_secs(5)));
+    }
+    #[test]
+    fn topics_and_log_groups_can_be_elsewhere() {
+        assert!(load("", &[]).unwrap().watch.log_groups_elsewhere.is_none());
+        let keys = |text: &str| -> Vec<String> {
+            let error = load(text, &[]).unwrap_err();
+            error.problems.iter().map(|problem| problem.key.clone()).collect()
+        };
+        let required = ["endpoint", "access_key_id", "secret_access_key"];
+        assert_eq!(keys("[logs.elsewhere]"), required.map(|key| format!("logs.elsewhere.{key}")));
+        assert_eq!(keys("[logs]\ncolour = 1"), ["logs.colour"]);
+        let key = "endpoint = \"https://logs.example.org\"\naccess_key_id = \"k\"\nsecret_access_key = \"s3cret\"\n";
+        assert_eq!(
+            keys(&format!("[sns.elsewhere]\n{key}sts_endpoint = \"http://sts\"")),
+            ["sns.elsewhere.sts_endpoint"]
+        );
+        let odd = format!("[logs.elsewhere]\n{key}arns = [\"trail\"]\nsts_endpoint = \"ftp://sts\"");
+        assert_eq!(keys(&odd), ["logs.elsewhere.arns", "logs.elsewhere.sts_endpoint"]);
+        let text = format!(
+            "[sns]\npublic_endpoint = \"https://here.example.org\"\n[sns.elsewhere]\n{key}[logs.elsewhere]\n{key}\
+             arns = [\"arn:aws:logs:*:111122223333:*\"]\nsts_endpoint = \"https://sts.example.org\""
+        );
+        let watch = load(&text, &[]).unwrap().watch;
+        let (topics, groups) = (watch.topics_elsewhere.unwrap(), watch.log_groups_elsewhere.unwrap());
+        assert!(topics.arns[0].matches("arn:aws:sns:us-east-1:444455556666:alerts"));
+        let there =
+            |account: &str| groups.arns[0].matches(&format!("arn:aws:logs:us-east-1:{account}:log-group:trail:*"));
+        assert!(there("111122223333") && !there("444455556666"));
+        assert_eq!(groups.sts.as_ref().unwrap().host(), Some("sts.example.org"));
+        assert!(!format!("{topics:?}{groups:?}").contains("s3cret"));
     }
 }

@@ -32,6 +32,7 @@ use opentrail_projection::{Feed, run};
 use opentrail_queries::{Queries, QueriesDeps, QueriesOptions};
 use opentrail_runtime::{Clock, CrashPoint, OnError, Random, Shutdown, SystemClock, SystemRandom, TaskGroup};
 use opentrail_stores::{Channels, DataKeys, ResourcePolicies, StoreKms, Stores};
+use opentrail_telemetry::{Telemetry, TelemetryOptions};
 use opentrail_trails::{Buckets, Trail, TrailChange, Trails};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Semaphore;
@@ -166,12 +167,21 @@ pub(crate) async fn serve(args: ServeArgs) -> anyhow::Result<u8> {
         OnError::ShutDown,
         run(watching, Arc::clone(&feed), Arc::clone(&clock), projections.shutdown().clone()),
     );
+    let own = TelemetryOptions {
+        account: config.metrics.account.unwrap_or(args.account_id),
+        region: config.metrics.region.clone(),
+        interval: config.metrics.interval,
+    };
+    let rendered = metrics.clone();
+    let telemetry =
+        Telemetry::new(watch.monitoring.metrics().clone(), move || rendered.render(), Arc::clone(&clock), own);
+    projections.spawn("own metrics", OnError::Log, telemetry.run(projections.shutdown().clone()));
     let delivery = Delivery::start(DeliveryDeps {
         catalog: Arc::clone(&catalog),
         feed: Arc::clone(&feed),
         buckets: Arc::clone(&buckets),
         topics: watch.topics(),
-        log_groups: watch.log_groups(&directory, &clock),
+        log_groups: watch.log_groups(),
         keys: Arc::clone(&keys),
         clock: Arc::clone(&clock),
         random: Arc::clone(&random),
@@ -311,7 +321,7 @@ pub(crate) async fn serve(args: ServeArgs) -> anyhow::Result<u8> {
         catalog: Arc::clone(&catalog),
         buckets,
         topics: watch.topics(),
-        log_groups: watch.log_groups(&directory, &clock),
+        log_groups: watch.log_groups(),
         history,
         insights: Arc::clone(&insights),
         public_keys: PublicKeys::new(Arc::clone(&catalog), Arc::clone(&clock)),

@@ -126,6 +126,8 @@ impl Inner {
         }
         metrics::counter!("opentrail_sns_published_messages_total").increment(parcels.len() as u64);
         let added = self.outbox.add(&parcels, now).await?;
+        metrics::counter!("opentrail_sns_topic_messages_total", "topic" => topic.arn.to_string())
+            .increment(added.len() as u64);
         Ok(added.into_iter().map(|one| one.id).collect())
     }
 

@@ -15,7 +15,7 @@ mod trail;
 
 pub use buckets::{BucketError, Buckets, Delivery, KeyError, TRAIL_FOLDER};
 pub use change::TrailChange;
-pub use log_groups::{LogBatch, LogGroupError, LogGroups};
+pub use log_groups::{LogBatch, LogGroupError, LogGroups, Memory};
 pub use nowhere::Nowhere;
 pub use repository::{MAX_TRAILS_PER_REGION, TrailError, Trails};
 pub use status::{LogGroupStatus, NotificationStatus, Status, TrailStatus};

@@ -12,6 +12,17 @@ pub struct LogBatch {
     pub stream: String,
     /// Each event's time and its record, in the order of the journal.
     pub events: Vec<(Timestamp, bytes::Bytes)>,
+    /// The time of writing, for events whose own the group does not take.
+    pub at: Timestamp,
+}
+
+/// By what a log group is spared events that it has already.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Memory {
+    /// It keeps, beside the events, through which position of the journal it has the trail's; `None` before the first.
+    Position(Option<Position>),
+    /// It can be asked for events, and keeps nothing else.
+    Events,
 }
 
 /// The log groups of CloudWatch Logs that trails write to.
@@ -22,8 +33,19 @@ pub trait LogGroups: fmt::Debug + Send + Sync + 'static {
     /// CloudWatch Logs for monitoring".)
     async fn check(&self, trail: &TrailKey, group: &LogGroup) -> Result<(), LogGroupError>;
 
-    /// Through which position of the journal the trail's events are in its log groups, where that is kept beside them.
-    async fn resume(&self, trail: &TrailKey) -> Result<Option<Position>, LogGroupError>;
+    /// What the group knows of the trail's events.
+    async fn memory(&self, trail: &TrailKey, group: &LogGroup) -> Result<Memory, LogGroupError>;
+
+    /// Of events whose [`Self::append`] has an unknown outcome, those that the group has not. Asked only of groups that
+    /// keep no position, and only of all events of such an append that are in a stretch of the journal.
+    async fn missing(
+        &self,
+        _trail: &TrailKey,
+        _group: &LogGroup,
+        batches: Vec<LogBatch>,
+    ) -> Result<Vec<LogBatch>, LogGroupError> {
+        Ok(batches)
+    }
 
     /// Puts the events that the trail took out of the journal through `through`, which is kept beside them where that
     /// can be.

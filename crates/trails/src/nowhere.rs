@@ -1,7 +1,7 @@
 use async_trait::async_trait;
 use opentrail_model::Position;
 
-use crate::{LogBatch, LogGroup, LogGroupError, LogGroups, TopicError, Topics, TrailKey};
+use crate::{LogBatch, LogGroup, LogGroupError, LogGroups, Memory, TopicError, Topics, TrailKey};
 
 /// Neither topics nor log groups: every one is refused, as one that is not there.
 #[derive(Clone, Copy, Debug)]
@@ -24,8 +24,8 @@ impl LogGroups for Nowhere {
         Err(LogGroupError::Group)
     }
 
-    async fn resume(&self, _: &TrailKey) -> Result<Option<Position>, LogGroupError> {
-        Ok(None)
+    async fn memory(&self, _: &TrailKey, _: &LogGroup) -> Result<Memory, LogGroupError> {
+        Ok(Memory::Events)
     }
 
     async fn append(&self, _: &TrailKey, _: &LogGroup, _: Vec<LogBatch>, _: Position) -> Result<(), LogGroupError> {

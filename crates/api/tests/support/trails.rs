@@ -1,6 +1,6 @@
 use async_trait::async_trait;
 use opentrail_model::Position;
-use opentrail_trails::{LogBatch, LogGroup, LogGroupError, LogGroups, TopicError, Topics, TrailKey, topic_arn};
+use opentrail_trails::{LogBatch, LogGroup, LogGroupError, LogGroups, Memory, TopicError, Topics, TrailKey, topic_arn};
 use parking_lot::Mutex;
 
 /// Topics named `…closed…` refuse, and so do log groups and roles of such names; all others are there.
@@ -35,8 +35,8 @@ impl LogGroups for Beside {
         }
     }
 
-    async fn resume(&self, _: &TrailKey) -> Result<Option<Position>, LogGroupError> {
-        Ok(None)
+    async fn memory(&self, _: &TrailKey, _: &LogGroup) -> Result<Memory, LogGroupError> {
+        Ok(Memory::Position(None))
     }
 
     async fn append(&self, _: &TrailKey, _: &LogGroup, _: Vec<LogBatch>, _: Position) -> Result<(), LogGroupError> {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use opentrail_catalog::Catalog;
 use opentrail_trails::{LogGroup, LogGroupStatus, NotificationStatus, OrganizationScope, Status, Topic, Trail};
 
-use super::world::{Fault, HOME, OWNER, World, trail};
+use super::world::{ELSEWHERE, Fault, HOME, OWNER, World, trail};
 
 pub(super) const TOPIC: &str = "arn:aws:sns:us-east-1:111122223333:files";
 pub(super) const GROUP: &str = "arn:aws:logs:us-east-1:111122223333:log-group:trail:*";
@@ -13,9 +13,14 @@ const PAUSE: Duration = Duration::from_secs(400);
 
 /// A trail that has a topic and a log group, too.
 pub(super) fn watched(name: &str, bucket: &str) -> Trail {
+    watched_by(GROUP, name, bucket)
+}
+
+/// A trail that has a topic and this log group, too.
+pub(super) fn watched_by(arn: &str, name: &str, bucket: &str) -> Trail {
     Trail {
         topic: Some(Topic { name: "files".to_owned(), arn: TOPIC.to_owned() }),
-        log_group: Some(group(GROUP)),
+        log_group: Some(group(arn)),
         ..trail(name, bucket)
     }
 }
@@ -176,4 +181,37 @@ async fn streams_of_an_organization_name_it_and_the_account() {
     world.record_for("444455556666", HOME, &["a"]).await;
     world.until("it is there", async || world.logged().len() == 1).await;
     assert_eq!(world.logged()[0].1, "o-abcdefghij_444455556666_CloudTrail_us-east-1");
+}
+
+#[tokio::test]
+async fn a_group_elsewhere_that_took_what_it_would_not_answer_has_it_once() {
+    let world = World::new();
+    world.make_bucket("logs");
+    let trail = watched_by(ELSEWHERE, "main", "logs");
+    let life = world.live().await;
+    world.put_trail(&trail).await;
+    world.record(HOME, &["a"]).await;
+    world.until("the first is there", async || world.logged().len() == 1).await;
+    world.break_bucket(ELSEWHERE, Fault::Hangs);
+    world.record(HOME, &["b", "c"]).await;
+    world
+        .until("the error shows", async || {
+            world.clock.advance(world.settings.put_timeout);
+            logged(&world, &trail).await.latest_error.is_some()
+        })
+        .await;
+    // What was sent did arrive, in part, and the server ends.
+    world.arrive(ELSEWHERE, "b");
+    life.kill();
+    world.mend_bucket(ELSEWHERE);
+    let _life = world.live().await;
+    world.record(HOME, &["d"]).await;
+    world
+        .until("all are there", async || {
+            world.clock.advance(PAUSE);
+            world.logged().len() >= 4
+        })
+        .await;
+    let ids: Vec<String> = world.logged().into_iter().map(|(.., id)| id).collect();
+    assert_eq!(ids, ["a", "b", "c", "d"]);
 }

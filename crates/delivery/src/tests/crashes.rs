@@ -4,16 +4,19 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use crate::log_groups::SETTLES;
 use opentrail_trails::{OrganizationScope, Trail};
 
-use super::aside::watched;
-use super::world::{HOME, Life, Mishap, OWNER, World, listed, trail};
+use super::aside::{watched, watched_by};
+use super::world::{ELSEWHERE, HOME, Life, Mishap, OWNER, World, listed, trail};
 
 /// What a life does, at each step of which there is a mishap.
 #[derive(Clone, Copy, Debug)]
 enum Script {
     /// A trail of one account delivers, moves and is deleted.
     Account,
+    /// The same, with a log group that keeps no position.
+    Elsewhere,
     /// A trail of an organization that accounts join and leave.
     Organization,
 }
@@ -21,14 +24,15 @@ enum Script {
 impl Script {
     async fn survive(self, world: &World, steps: i64, mishap: Mishap) -> bool {
         match self {
-            Self::Account => survive(world, steps, mishap).await,
+            Self::Account => survive(world, watched("main", "logs"), steps, mishap).await,
+            Self::Elsewhere => survive(world, watched_by(ELSEWHERE, "main", "logs"), steps, mishap).await,
             Self::Organization => survive_organization(world, steps, mishap).await,
         }
     }
 }
 
 /// Runs the script with a first life to which `mishap` happens at step `steps`. Returns whether it came to that.
-async fn survive(world: &World, steps: i64, mishap: Mishap) -> bool {
+async fn survive(world: &World, mut trail: Trail, steps: i64, mishap: Mishap) -> bool {
     world.make_bucket("logs");
     world.make_bucket("more");
     let mut life = world.try_to_live(steps, mishap).await.unwrap();
@@ -36,7 +40,6 @@ async fn survive(world: &World, steps: i64, mishap: Mishap) -> bool {
     // What fails is tried again after a while, so that time has to pass there; a crash needs none.
     let mut crashed = false;
     let mut wanted: Vec<String> = Vec::new();
-    let mut trail = watched("main", "logs");
 
     world.put_trail(&trail).await;
     world.record(HOME, &["a1", "a2"]).await;
@@ -187,6 +190,7 @@ pub(super) async fn until(
         }
         *crashed = true;
         *life = world.live().await;
+        world.clock.advance(SETTLES);
     }
     world.until(what, holds).await;
 }
@@ -206,6 +210,18 @@ async fn survive_each_step(script: Script, mishap: Mishap) -> i64 {
 async fn a_crash_at_any_step_loses_nothing_and_doubles_nothing() {
     let steps = survive_each_step(Script::Account, Mishap::Crash).await;
     assert!(steps > 40, "the script has more steps than {steps}");
+}
+
+#[tokio::test]
+async fn a_crash_at_any_step_doubles_nothing_in_a_log_group_elsewhere() {
+    let steps = survive_each_step(Script::Elsewhere, Mishap::Crash).await;
+    assert!(steps > 50, "the script has more steps than {steps}");
+}
+
+#[tokio::test]
+async fn a_failure_at_any_step_doubles_nothing_in_a_log_group_elsewhere() {
+    let steps = survive_each_step(Script::Elsewhere, Mishap::Failure).await;
+    assert!(steps > 50, "the script has more steps than {steps}");
 }
 
 #[tokio::test]

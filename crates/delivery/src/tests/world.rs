@@ -25,8 +25,8 @@ use opentrail_model::{AccountId, Position, Region, Selectors, Source, Timestamp}
 use opentrail_projection::Feed;
 use opentrail_runtime::{Clock, ManualClock, SeededRandom, Shutdown, SystemRandom, TaskGroup};
 use opentrail_trails::{
-    BucketError, Buckets, Delivery as To, LogBatch, LogGroup, LogGroupError, LogGroups, Status, TopicError, Topics,
-    Trail, TrailChange, TrailKey, TrailStatus,
+    BucketError, Buckets, Delivery as To, LogBatch, LogGroup, LogGroupError, LogGroups, Memory, Status, TopicError,
+    Topics, Trail, TrailChange, TrailKey, TrailStatus,
 };
 use parking_lot::Mutex;
 use serde_json::Value;
@@ -36,6 +36,9 @@ use crate::{Delivery, DeliveryDeps, DeliveryError, DeliverySettings, PublicKeys}
 
 pub(super) const OWNER: &str = "111122223333";
 pub(super) const HOME: &str = "us-east-1";
+
+/// The log group that keeps no position, and takes events one by one.
+pub(super) const ELSEWHERE: &str = "arn:aws:logs:us-east-1:111122223333:log-group:elsewhere:*";
 
 /// How a bucket misbehaves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -253,6 +256,12 @@ impl World {
     /// What log groups have: group, stream, event ID.
     pub(super) fn logged(&self) -> Vec<(String, String, String)> {
         self.beside.lock().logged.clone()
+    }
+
+    /// A log group gets an event of the owner's late.
+    pub(super) fn arrive(&self, group: &str, id: &str) {
+        let stream = format!("{OWNER}_CloudTrail_{HOME}");
+        self.beside.lock().logged.push((group.to_owned(), stream, id.to_owned()));
     }
 
     /// A bucket, a topic or a log group, by name.
@@ -640,8 +649,27 @@ impl LogGroups for TestBeside {
         Ok(())
     }
 
-    async fn resume(&self, trail: &TrailKey) -> Result<Option<Position>, LogGroupError> {
-        Ok(self.got.lock().through.get(trail).copied())
+    async fn memory(&self, trail: &TrailKey, group: &LogGroup) -> Result<Memory, LogGroupError> {
+        let through = self.got.lock().through.get(trail).copied();
+        Ok(if group.arn == ELSEWHERE { Memory::Events } else { Memory::Position(through) })
+    }
+
+    async fn missing(
+        &self,
+        _: &TrailKey,
+        group: &LogGroup,
+        mut batches: Vec<LogBatch>,
+    ) -> Result<Vec<LogBatch>, LogGroupError> {
+        if self.refused(&group.arn).await {
+            return Err(LogGroupError::Permissions);
+        }
+        let got = self.got.lock();
+        for batch in &mut batches {
+            let stream = &batch.stream;
+            batch.events.retain(|(_, record)| !got.logged.contains(&logged(group, stream, record)));
+        }
+        batches.retain(|batch| !batch.events.is_empty());
+        Ok(batches)
     }
 
     async fn append(
@@ -654,19 +682,25 @@ impl LogGroups for TestBeside {
         if self.refused(&group.arn).await {
             return Err(LogGroupError::Permissions);
         }
-        {
-            let mut got = self.got.lock();
-            for LogBatch { stream, events } in batches {
-                for (_, record) in events {
-                    let record: Value = serde_json::from_slice(&record).unwrap();
-                    let id = record["eventID"].as_str().unwrap().to_owned();
-                    got.logged.push((group.arn.clone(), stream.clone(), id));
+        for LogBatch { stream, events, .. } in batches {
+            for (_, record) in events {
+                self.got.lock().logged.push(logged(group, &stream, &record));
+                if group.arn == ELSEWHERE && self.lost().await {
+                    return Err(LogGroupError::Permissions);
                 }
             }
-            got.through.insert(trail.clone(), through);
         }
+        if group.arn == ELSEWHERE {
+            return Ok(());
+        }
+        self.got.lock().through.insert(trail.clone(), through);
         if self.lost().await { Err(LogGroupError::Permissions) } else { Ok(()) }
     }
+}
+
+fn logged(group: &LogGroup, stream: &str, record: &[u8]) -> (String, String, String) {
+    let record: Value = serde_json::from_slice(record).unwrap();
+    (group.arn.clone(), stream.to_owned(), record["eventID"].as_str().unwrap().to_owned())
 }
 
 #[derive(Debug)]

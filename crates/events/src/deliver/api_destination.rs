@@ -90,7 +90,8 @@ mod tests {
         if let Some(value) = retry_after {
             headers.insert("retry-after", value.parse().unwrap());
         }
-        let answer = Answer { status: StatusCode::from_u16(status).unwrap(), headers, body: Bytes::new() };
+        let answer =
+            Answer { status: StatusCode::from_u16(status).unwrap(), headers, body: Bytes::new(), is_cut: false };
         judge(&answer).err().map(|failure| failure.retry)
     }
 

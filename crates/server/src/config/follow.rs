@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use http::Uri;
 use opentrail_follow::{Source, Start};
-use opentrail_identity::Secret;
-use opentrail_model::{Region, Timestamp};
+use opentrail_model::Timestamp;
+use opentrail_outbound::aws::AwsEndpoint;
 
+use super::aws_endpoint;
 use super::reader::Reader;
 
 const HOUR: Duration = Duration::from_secs(60 * 60);
@@ -28,16 +29,8 @@ pub(crate) struct FollowSection {
 pub(crate) struct QueueSection {
     /// `url`: the queue's URL.
     pub(crate) url: String,
-    /// `endpoint`: where SQS is asked. Default: the beginning of the URL.
-    pub(crate) endpoint: Uri,
-    /// `region`: its Region, for signing. Default us-east-1.
-    pub(crate) region: Region,
-    /// `access_key_id`: the access key to sign with.
-    pub(crate) access_key_id: String,
-    /// `secret_access_key`.
-    pub(crate) secret_access_key: Secret,
-    /// `session_token`, of temporary credentials.
-    pub(crate) session_token: Option<Secret>,
+    /// `endpoint`: where SQS is asked; default: the beginning of the URL. And the key to sign with.
+    pub(crate) at: AwsEndpoint,
     /// `wait`: how long a request waits for messages, in whole seconds. Default 20 s, the most that SQS knows.
     pub(crate) wait: Duration,
 }
@@ -52,28 +45,13 @@ impl QueueSection {
         if url.is_some() && of_url.is_none() {
             section.complain("url", "must begin with http:// or https:// and name a host");
         }
-        let endpoint =
-            section.parsed::<Uri>("endpoint", "a URL such as https://sqs.us-east-1.amazonaws.com").or(of_url);
-        if endpoint.as_ref().is_some_and(|uri| !matches!(uri.scheme_str(), Some("http" | "https"))) {
-            section.complain("endpoint", "must begin with http:// or https://");
-        }
-        let region = section.parsed("region", "a Region such as us-east-1").unwrap_or_else(Region::us_east_1);
-        let access_key_id = section.required_text("access_key_id");
-        let secret_access_key = section.required_text("secret_access_key").map(Secret::new);
-        let session_token = section.text("session_token").map(Secret::new);
+        let endpoint = aws_endpoint::endpoint(section, "endpoint").or(of_url);
+        let at = aws_endpoint::read_at(section, endpoint);
         let wait = section.duration("wait", LONGEST_WAIT, Duration::ZERO);
         if wait > LONGEST_WAIT || wait.subsec_nanos() > 0 {
             section.complain("wait", "must be whole seconds, 20 at most");
         }
-        Some(Self {
-            url: url?.to_string(),
-            endpoint: endpoint?,
-            region,
-            access_key_id: access_key_id?,
-            secret_access_key: secret_access_key?,
-            session_token,
-            wait,
-        })
+        Some(Self { url: url?.to_string(), at: at?, wait })
     }
 }
 

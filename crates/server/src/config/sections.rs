@@ -7,7 +7,9 @@ use opentrail_identity::{
     AccountSpec, Directory, IdentityError, Policy, PolicyUse, Secret, accounts_from_toml, policy_from_toml,
 };
 use opentrail_model::{AccountId, Region};
+use opentrail_outbound::aws::AwsEndpoint;
 
+use super::aws_endpoint;
 use super::reader::Reader;
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
@@ -314,16 +316,8 @@ impl DestinationSection {
 /// `[kms]`: a KMS elsewhere, whose keys are used instead of the catalog's.
 #[derive(Clone, Debug)]
 pub(crate) struct KmsSection {
-    /// `kms.endpoint`, `http` or `https`.
-    pub(crate) endpoint: Uri,
-    /// `kms.region`: its Region, for signing. Default us-east-1.
-    pub(crate) region: Region,
-    /// `kms.access_key_id`: the access key to sign with.
-    pub(crate) access_key_id: String,
-    /// `kms.secret_access_key`.
-    pub(crate) secret_access_key: Secret,
-    /// `kms.session_token`, of temporary credentials.
-    pub(crate) session_token: Option<Secret>,
+    /// `kms.endpoint` and the key to sign with.
+    pub(crate) at: AwsEndpoint,
     /// `kms.timeout`: how long one attempt of a call may take; there are three. Default 5 s.
     pub(crate) timeout: Duration,
 }
@@ -335,24 +329,10 @@ impl KmsSection {
             return None;
         }
         let mut section = root.section("kms");
-        let endpoint = section.required::<Uri>("endpoint", "a URL such as https://kms.us-east-1.amazonaws.com");
-        if endpoint.as_ref().is_some_and(|uri| !matches!(uri.scheme_str(), Some("http" | "https"))) {
-            section.complain("endpoint", "must begin with http:// or https://");
-        }
-        let region = section.parsed("region", "a Region such as us-east-1").unwrap_or_else(Region::us_east_1);
-        let access_key_id = section.required_text("access_key_id");
-        let secret_access_key = section.required_text("secret_access_key").map(Secret::new);
-        let session_token = section.text("session_token").map(Secret::new);
+        let at = aws_endpoint::read(&mut section);
         let timeout = section.duration("timeout", Duration::from_secs(5), Duration::from_millis(100));
         section.finish();
-        Some(Self {
-            endpoint: endpoint?,
-            region,
-            access_key_id: access_key_id?,
-            secret_access_key: secret_access_key?,
-            session_token,
-            timeout,
-        })
+        Some(Self { at: at?, timeout })
     }
 }
 

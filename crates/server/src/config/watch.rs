@@ -2,17 +2,18 @@ use std::time::Duration;
 
 use http::Uri;
 use ipnet::IpNet;
+use opentrail_elsewhere::{ArnPattern, ElsewhereOptions};
 use opentrail_identity::Secret;
-use opentrail_model::Region;
 use opentrail_outbound::OutboundOptions;
 use opentrail_outbound::aws::AwsEndpoint;
 use opentrail_sns::{MailEncryption, MailOptions};
-use opentrail_wire::sigv4::Credentials;
 
+use super::aws_endpoint;
 use super::nats::NatsSection;
 use super::reader::Reader;
 
-/// `[outbound]`, `[sns]`, `[mail]`, `[sqs]`, `[lambda]`, `[nats]`, `[events]`: how notifications leave this server.
+/// `[outbound]`, `[sns]`, `[logs]`, `[mail]`, `[sqs]`, `[lambda]`, `[nats]`, `[events]`: how notifications and trails' events leave this
+/// server.
 #[derive(Clone, Debug)]
 pub(crate) struct WatchSection {
     /// `outbound.allow`: networks that webhooks may be in though they are not public, e.g. `["10.0.0.0/8"]`. Default
@@ -20,6 +21,10 @@ pub(crate) struct WatchSection {
     pub(crate) outbound: OutboundOptions,
     /// `sns.public_endpoint`: where subscribers reach this server, for the links in messages. Default: where it listens.
     pub(crate) public_endpoint: Option<String>,
+    /// `[sns.elsewhere]`: the SNS that has topics of trails.
+    pub(crate) topics_elsewhere: Option<ElsewhereOptions>,
+    /// `[logs.elsewhere]`: the CloudWatch Logs that has log groups of trails.
+    pub(crate) log_groups_elsewhere: Option<ElsewhereOptions>,
     /// `[sqs]`: the SQS-compatible service that has the queues of subscriptions and rules.
     pub(crate) sqs: Option<AwsEndpoint>,
     /// `[lambda]`: the Lambda-compatible service that has the functions of rules.
@@ -35,11 +40,14 @@ pub(crate) struct WatchSection {
 
 impl WatchSection {
     pub(crate) fn read(root: &mut Reader<'_>) -> Self {
+        let (public_endpoint, topics_elsewhere) = sns(root);
         Self {
             outbound: outbound(root),
-            public_endpoint: sns(root),
-            sqs: aws_endpoint(root, "sqs"),
-            lambda: aws_endpoint(root, "lambda"),
+            public_endpoint,
+            topics_elsewhere,
+            log_groups_elsewhere: logs(root),
+            sqs: service(root, "sqs"),
+            lambda: service(root, "lambda"),
             nats: NatsSection::read(root),
             most_waiting: most_waiting(root),
             mail: mail(root),
@@ -62,7 +70,7 @@ fn outbound(root: &mut Reader<'_>) -> OutboundOptions {
     OutboundOptions { allow, timeout, ..defaults }
 }
 
-fn sns(root: &mut Reader<'_>) -> Option<String> {
+fn sns(root: &mut Reader<'_>) -> (Option<String>, Option<ElsewhereOptions>) {
     let mut section = root.section("sns");
     let endpoint = section.parsed::<Uri>("public_endpoint", "a URL such as https://trail.example.com");
     let usable = endpoint
@@ -71,27 +79,53 @@ fn sns(root: &mut Reader<'_>) -> Option<String> {
     if !usable {
         section.complain("public_endpoint", "must begin with http:// or https:// and name a host");
     }
+    let topics = elsewhere(&mut section);
     section.finish();
-    endpoint.map(|uri| uri.to_string().trim_end_matches('/').to_owned())
+    (endpoint.map(|uri| uri.to_string().trim_end_matches('/').to_owned()), topics)
+}
+
+/// `[logs]`, which has nothing but `[logs.elsewhere]`; there, `sts_endpoint` says where trails' roles are assumed.
+fn logs(root: &mut Reader<'_>) -> Option<ElsewhereOptions> {
+    let mut section = root.section("logs");
+    let groups = elsewhere(&mut section);
+    section.finish();
+    groups
+}
+
+/// The section `elsewhere` of `service`: [`aws_endpoint`]'s keys, `arns` (default all), `timeout` (default 15 s), and
+/// `sts_endpoint` where roles are assumed, which only log groups have.
+fn elsewhere(service: &mut Reader<'_>) -> Option<ElsewhereOptions> {
+    if !service.has("elsewhere") {
+        return None;
+    }
+    let has_roles = service.key("elsewhere").starts_with("logs.");
+    let mut section = service.section("elsewhere");
+    let mut arns = Vec::new();
+    for text in section.texts("arns") {
+        match text.parse::<ArnPattern>() {
+            Ok(pattern) => arns.push(pattern),
+            Err(_) => section.complain("arns", format!("{text:?} is no ARN, which may hold * for any characters")),
+        }
+    }
+    if arns.is_empty() {
+        arns.push(ArnPattern::any());
+    }
+    let timeout = section.duration("timeout", OutboundOptions::default().timeout, Duration::from_millis(100));
+    let sts = if has_roles { aws_endpoint::endpoint(&mut section, "sts_endpoint") } else { None };
+    let at = aws_endpoint::read(&mut section);
+    section.finish();
+    Some(ElsewhereOptions { at: at?, arns, timeout, sts })
 }
 
 /// `endpoint`, `region`, `access_key_id`, `secret_access_key`, `session_token` of the section `name`; `None` without it.
-fn aws_endpoint(root: &mut Reader<'_>, name: &str) -> Option<AwsEndpoint> {
+fn service(root: &mut Reader<'_>, name: &str) -> Option<AwsEndpoint> {
     if !root.has(name) {
         return None;
     }
     let mut section = root.section(name);
-    let endpoint = section.required::<Uri>("endpoint", "a URL such as http://127.0.0.1:9324");
-    if endpoint.as_ref().is_some_and(|uri| !matches!(uri.scheme_str(), Some("http" | "https"))) {
-        section.complain("endpoint", "must begin with http:// or https://");
-    }
-    let region = section.parsed("region", "a Region such as us-east-1").unwrap_or_else(Region::us_east_1);
-    let access_key_id = section.required_text("access_key_id");
-    let secret = section.required_text("secret_access_key");
-    let session_token = section.text("session_token");
+    let read = aws_endpoint::read(&mut section);
     section.finish();
-    let credentials = Credentials { access_key_id: access_key_id?, secret: secret?, session_token };
-    Some(AwsEndpoint { endpoint: endpoint?, region, credentials })
+    read
 }
 
 fn most_waiting(root: &mut Reader<'_>) -> u64 {

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use opentrail_catalog::Catalog;
+use opentrail_elsewhere::{LogGroupsElsewhere, Routed, TopicsElsewhere};
 use opentrail_events::{
     Archivist, Couriers, Destinations, Events, EventsOptions, EventsParts, LambdaFunctions, Outbox as Invocations,
     RecordRules, Scheduler, SqsQueues,
@@ -53,6 +54,8 @@ pub(crate) struct Watch {
     invocations: Arc<Invocations>,
     sigma: Arc<Sigma>,
     pub(crate) findings: SigmaApi,
+    topics: Arc<dyn Topics>,
+    log_groups: Arc<dyn LogGroups>,
 }
 
 impl Watch {
@@ -156,17 +159,29 @@ impl Watch {
             Ok::<_, std::convert::Infallible>(())
         });
         let findings = SigmaApi::new(Arc::clone(&sigma), Arc::clone(directory), Arc::new(OwnAccountOnly), clock_of());
-        Ok(Self { sns, monitoring: Arc::new(monitoring), logs, events, invocations, sigma, findings })
+        let topics = topics(section, &sns, clock)?;
+        let log_groups = log_groups(section, &logs, directory, clock)?;
+        Ok(Self {
+            topics,
+            log_groups,
+            sns,
+            monitoring: Arc::new(monitoring),
+            logs,
+            events,
+            invocations,
+            sigma,
+            findings,
+        })
     }
 
     /// The topics that trails tell of their files.
     pub(super) fn topics(&self) -> Arc<dyn Topics> {
-        Arc::new(TrailTopics(self.sns.clone()))
+        Arc::clone(&self.topics)
     }
 
     /// The log groups that trails write to.
-    pub(super) fn log_groups(&self, directory: &Arc<Directory>, clock: &Arc<dyn Clock>) -> Arc<dyn LogGroups> {
-        Arc::new(TrailLogGroups { logs: self.logs.clone(), directory: Arc::clone(directory), clock: Arc::clone(clock) })
+    pub(super) fn log_groups(&self) -> Arc<dyn LogGroups> {
+        Arc::clone(&self.log_groups)
     }
 
     /// With what runs statements of SQL over findings.
@@ -202,4 +217,26 @@ fn nats_subjects(
         confirmation: section.confirmation,
         allowed: section.subjects.clone(),
     })
+}
+
+/// The topics of trails: this server's, and those elsewhere.
+fn topics(section: &WatchSection, sns: &Sns, clock: &Arc<dyn Clock>) -> anyhow::Result<Arc<dyn Topics>> {
+    let here: Arc<dyn Topics> = Arc::new(TrailTopics(sns.clone()));
+    let Some(options) = &section.topics_elsewhere else { return Ok(here) };
+    let elsewhere: Arc<dyn Topics> = Arc::new(TopicsElsewhere::new(options, clock)?);
+    Ok(Arc::new(Routed { here, elsewhere, arns: options.arns.clone() }))
+}
+
+/// The log groups of trails: this server's, and those elsewhere.
+fn log_groups(
+    section: &WatchSection,
+    logs: &Logs,
+    directory: &Arc<Directory>,
+    clock: &Arc<dyn Clock>,
+) -> anyhow::Result<Arc<dyn LogGroups>> {
+    let (directory, logs) = (Arc::clone(directory), logs.clone());
+    let here: Arc<dyn LogGroups> = Arc::new(TrailLogGroups { logs, directory, clock: Arc::clone(clock) });
+    let Some(options) = &section.log_groups_elsewhere else { return Ok(here) };
+    let elsewhere: Arc<dyn LogGroups> = Arc::new(LogGroupsElsewhere::new(options, clock)?);
+    Ok(Arc::new(Routed { here, elsewhere, arns: options.arns.clone() }))
 }

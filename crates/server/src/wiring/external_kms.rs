@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
-use http::{Method, Request};
 use opentrail_keys::Material;
 use opentrail_kms::{DataKey, EncryptionContext, KmsError};
+use opentrail_outbound::aws::{AwsCalls, AwsEndpoint, AwsError};
+use opentrail_outbound::{Outbound, OutboundOptions};
 use opentrail_runtime::{Clock, Random};
-use opentrail_wire::sigv4::{Credentials, hex_sha256, sign_headers};
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
@@ -20,8 +20,6 @@ use crate::config::KmsSection;
 const ATTEMPTS: u32 = 3;
 /// The pause before the second attempt; it doubles for each further one, each up to twice as long by chance.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
-/// An answer is a few kilobytes; what is longer is none.
-const LONGEST_ANSWER: usize = 1 << 20;
 
 /// A KMS at the configured endpoint. Cheap to clone.
 ///
@@ -29,10 +27,8 @@ const LONGEST_ANSWER: usize = 1 << 20;
 /// an object asks for it anew. So a key that is switched off stops both with the next object.
 #[derive(Clone)]
 pub(crate) struct ExternalKms {
-    section: KmsSection,
-    url: String,
-    authority: String,
-    http: reqwest::Client,
+    at: AwsEndpoint,
+    calls: AwsCalls,
     clock: Arc<dyn Clock>,
     random: Arc<dyn Random>,
 }
@@ -46,18 +42,16 @@ enum Failure {
 
 impl ExternalKms {
     /// # Errors
-    /// When the endpoint names no host, or TLS cannot be set up.
+    /// When TLS cannot be set up.
     pub(crate) fn new(section: KmsSection, clock: Arc<dyn Clock>, random: Arc<dyn Random>) -> anyhow::Result<Self> {
-        let authority = section.endpoint.authority().map(ToString::to_string);
-        let authority = authority.ok_or_else(|| anyhow::anyhow!("kms.endpoint names no host"))?;
-        let url = format!("{}/", section.endpoint.to_string().trim_end_matches('/'));
-        let http = reqwest::Client::builder().timeout(section.timeout).build()?;
-        Ok(Self { section, url, authority, http, clock, random })
+        let options = OutboundOptions { timeout: section.timeout, ..OutboundOptions::default() };
+        let calls = AwsCalls::new(Outbound::new(options)?, Arc::clone(&clock));
+        Ok(Self { at: section.at, calls, clock, random })
     }
 
     /// The endpoint, as it was configured.
     pub(crate) fn endpoint(&self) -> String {
-        self.section.endpoint.to_string()
+        self.at.endpoint.to_string()
     }
 
     /// The ARN of the key that `text` (key id, key ARN, alias name or alias ARN) names, if it can be used.
@@ -104,10 +98,9 @@ impl ExternalKms {
     }
 
     async fn call(&self, operation: &'static str, input: Value) -> Result<Value, KmsError> {
-        let body = serde_json::to_vec(&input).expect("a JSON value can be written");
         let mut pause = FIRST_PAUSE;
         for attempt in 1.. {
-            match self.attempt(operation, body.clone()).await {
+            match self.attempt(operation, &input).await {
                 Ok(answer) => return Ok(answer),
                 Err(Failure::Passing(error)) if attempt < ATTEMPTS => {
                     tracing::debug!(operation, attempt, error = %error, "KMS failed; trying again");
@@ -122,57 +115,24 @@ impl ExternalKms {
         unreachable!("the last attempt returns")
     }
 
-    async fn attempt(&self, operation: &str, body: Vec<u8>) -> Result<Value, Failure> {
-        // What the endpoint may have done meanwhile does no harm: data keys that nobody got seal nothing.
-        let lost = |reason: String| {
-            let message = format!("{operation} at {}: {reason}", self.section.endpoint);
-            Failure::Passing(KmsError::External { name: "DependencyTimeoutException".to_owned(), message })
-        };
-        let wrong = |reason: String| {
-            let message = format!("{operation} cannot be asked of {}: {reason}", self.section.endpoint);
-            Failure::Final(KmsError::External { name: "KMSInternalException".to_owned(), message })
-        };
-        let request = Request::builder()
-            .method(Method::POST)
-            .uri(&self.url)
-            .header(http::header::HOST, &self.authority)
-            .header(http::header::CONTENT_TYPE, "application/x-amz-json-1.1")
-            .header("x-amz-target", format!("TrentService.{operation}"))
-            .body(());
-        let (mut head, ()) = request.map_err(|error| wrong(error.to_string()))?.into_parts();
-        let credentials = Credentials {
-            access_key_id: self.section.access_key_id.clone(),
-            secret: self.section.secret_access_key.expose().to_owned(),
-            session_token: self.section.session_token.as_ref().map(|token| token.expose().to_owned()),
-        };
-        let (region, hash) = (self.section.region.as_str(), hex_sha256(&body));
-        sign_headers(&mut head, &credentials, region, "kms", &hash, self.clock.now())
-            .map_err(|error| wrong(error.to_string()))?;
-        let sent = self.http.request(head.method, &self.url).headers(head.headers).body(body).send().await;
-        let mut response = sent.map_err(|error| lost(told(&error)))?;
-        let status = response.status();
-        let mut bytes = Zeroizing::new(Vec::new());
-        while let Some(piece) = response.chunk().await.map_err(|error| lost(told(&error)))? {
-            bytes.extend_from_slice(&piece);
-            if bytes.len() > LONGEST_ANSWER {
-                return Err(wrong("the answer has no end".to_owned()));
+    async fn attempt(&self, operation: &str, input: &Value) -> Result<Value, Failure> {
+        let target = format!("TrentService.{operation}");
+        self.calls.json(&self.at, "kms", "1.1", &target, input).await.map_err(|error| {
+            let passing = error.is_retryable();
+            let told = format!("{operation} at {}: {error}", self.at.endpoint);
+            let external = |name: &str| KmsError::External { name: name.to_owned(), message: told };
+            match error {
+                AwsError::Refused { name, message, .. } if !name.is_empty() && passing => {
+                    Failure::Passing(error_of(&name, message))
+                }
+                AwsError::Refused { name, message, .. } if !name.is_empty() => Failure::Final(error_of(&name, message)),
+                AwsError::Request(_) => Failure::Final(external("KMSInternalException")),
+                // What the endpoint may have done does no harm: data keys that nobody got seal nothing.
+                AwsError::Refused { .. } | AwsError::Outbound(_) => {
+                    Failure::Passing(external("DependencyTimeoutException"))
+                }
             }
-        }
-        let answer: Value = serde_json::from_slice(&bytes).unwrap_or_default();
-        if status.is_success() && answer.is_object() {
-            return Ok(answer);
-        }
-        let name = answer["__type"].as_str().unwrap_or_default();
-        // Some endpoints put a namespace before the name, or a location behind it.
-        let name = name.rsplit('#').next().and_then(|name| name.split(':').next()).unwrap_or_default();
-        let message = answer["message"].as_str().or(answer["Message"].as_str()).unwrap_or_default().to_owned();
-        if name.is_empty() {
-            return Err(lost(format!("the answer is {status}, and no error of KMS")));
-        }
-        let passing =
-            status.is_server_error() || status == http::StatusCode::TOO_MANY_REQUESTS || name.contains("Throttl");
-        let error = error_of(name, message);
-        Err(if passing { Failure::Passing(error) } else { Failure::Final(error) })
+        })
     }
 }
 
@@ -198,15 +158,6 @@ fn arn_in(message: &str) -> String {
     message.split(' ').next().unwrap_or_default().to_owned()
 }
 
-/// Without the URL, which is in the message already.
-fn told(error: &reqwest::Error) -> String {
-    match () {
-        () if error.is_timeout() => "no answer in time".to_owned(),
-        () if error.is_connect() => "no connection".to_owned(),
-        () => "the connection broke off".to_owned(),
-    }
-}
-
 fn material(answer: &Value) -> Result<Material, KmsError> {
     let text = text_of(answer, "Plaintext")?;
     let bytes = Zeroizing::new(BASE64_STANDARD.decode(text).map_err(|_| no_answer("Plaintext"))?);
@@ -224,6 +175,6 @@ fn no_answer(name: &str) -> KmsError {
 
 impl fmt::Debug for ExternalKms {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ExternalKms").field("endpoint", &self.section.endpoint).finish_non_exhaustive()
+        f.debug_struct("ExternalKms").field("endpoint", &self.at.endpoint).finish_non_exhaustive()
     }
 }

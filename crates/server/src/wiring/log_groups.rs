@@ -8,7 +8,7 @@ use opentrail_identity::{AccessRequest, Context, Decision, Directory, Principal}
 use opentrail_logs::{GroupPlace, LogEvent, Logs, ServiceBatch};
 use opentrail_model::Position;
 use opentrail_runtime::Clock;
-use opentrail_trails::{LogBatch, LogGroup, LogGroupError, LogGroups, TrailKey};
+use opentrail_trails::{LogBatch, LogGroup, LogGroupError, LogGroups, Memory, TrailKey};
 
 use super::service_role::{OnBehalf, take_role};
 
@@ -67,8 +67,8 @@ impl LogGroups for TrailLogGroups {
         self.authorize(&role, &place, &format!("{}_CloudTrail_{}", trail.account, trail.home_region))
     }
 
-    async fn resume(&self, trail: &TrailKey) -> Result<Option<Position>, LogGroupError> {
-        Ok(self.logs.position(&source(trail)).await.map_err(unavailable)?.map(Position))
+    async fn memory(&self, trail: &TrailKey, _: &LogGroup) -> Result<Memory, LogGroupError> {
+        Ok(Memory::Position(self.logs.position(&source(trail)).await.map_err(unavailable)?.map(Position)))
     }
 
     async fn append(
@@ -81,7 +81,7 @@ impl LogGroups for TrailLogGroups {
         let place = place_of(group)?;
         let role = self.role(trail, group)?;
         let mut services = Vec::with_capacity(batches.len());
-        for LogBatch { stream, events } in batches {
+        for LogBatch { stream, events, .. } in batches {
             self.authorize(&role, &place, &stream)?;
             let event = |(at, record): (opentrail_model::Timestamp, bytes::Bytes)| LogEvent {
                 timestamp: at.as_millis(),

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use http::{Method, Request};
 use opentrail_follow::{Message, Queue, QueueError};
+use opentrail_outbound::aws::AwsCalls;
+use opentrail_outbound::{Outbound, OutboundOptions};
 use opentrail_runtime::Clock;
-use opentrail_wire::sigv4::{Credentials, hex_sha256, sign_headers};
 use serde_json::{Value, json};
 
 use crate::config::QueueSection;
@@ -27,62 +27,26 @@ const LONGEST_ANSWER: usize = 12 << 20;
 /// A queue of SQS. (SQS API Reference; its JSON protocol.)
 pub(crate) struct SqsQueue {
     section: QueueSection,
-    url: String,
-    authority: String,
-    http: reqwest::Client,
-    clock: Arc<dyn Clock>,
+    calls: AwsCalls,
 }
 
 impl SqsQueue {
     /// # Errors
-    /// When TLS cannot be set up, or the endpoint names no host.
+    /// When TLS cannot be set up.
     pub(crate) fn new(section: QueueSection, clock: Arc<dyn Clock>) -> anyhow::Result<Self> {
-        let authority = section.endpoint.authority().map(ToString::to_string);
-        let authority = authority.ok_or_else(|| anyhow::anyhow!("{} names no host", section.endpoint))?;
-        let url = format!("{}/", section.endpoint.to_string().trim_end_matches('/'));
-        let http = reqwest::Client::builder().timeout(section.wait + PATIENCE).build()?;
-        Ok(Self { section, url, authority, http, clock })
+        let options = OutboundOptions {
+            timeout: section.wait + PATIENCE,
+            most_answer_bytes: LONGEST_ANSWER,
+            ..OutboundOptions::default()
+        };
+        Ok(Self { section, calls: AwsCalls::new(Outbound::new(options)?, clock) })
     }
 
     async fn call(&self, operation: &str, mut input: Value) -> Result<Value, QueueError> {
-        let failed =
-            |reason: String| QueueError { reason: format!("{operation} at {}: {reason}", self.section.endpoint) };
-        input["QueueUrl"] = json!(self.section.url);
-        let body = serde_json::to_vec(&input).expect("a JSON value can be written");
-        let request = Request::builder()
-            .method(Method::POST)
-            .uri(&self.url)
-            .header(http::header::HOST, &self.authority)
-            .header(http::header::CONTENT_TYPE, "application/x-amz-json-1.0")
-            .header("x-amz-target", format!("AmazonSQS.{operation}"))
-            .body(());
-        let (mut head, ()) = request.map_err(|error| failed(error.to_string()))?.into_parts();
-        let credentials = Credentials {
-            access_key_id: self.section.access_key_id.clone(),
-            secret: self.section.secret_access_key.expose().to_owned(),
-            session_token: self.section.session_token.as_ref().map(|token| token.expose().to_owned()),
-        };
-        let (region, hash) = (self.section.region.as_str(), hex_sha256(&body));
-        sign_headers(&mut head, &credentials, region, "sqs", &hash, self.clock.now())
-            .map_err(|error| failed(error.to_string()))?;
-        let sent = self.http.request(head.method, &self.url).headers(head.headers).body(body).send().await;
-        let mut response = sent.map_err(|error| failed(error.without_url().to_string()))?;
-        let status = response.status();
-        let mut bytes = Vec::new();
-        while let Some(piece) = response.chunk().await.map_err(|error| failed(error.without_url().to_string()))? {
-            bytes.extend_from_slice(&piece);
-            if bytes.len() > LONGEST_ANSWER {
-                return Err(failed("the answer has no end".to_owned()));
-            }
-        }
-        let answer: Value = serde_json::from_slice(&bytes).unwrap_or_default();
-        if status.is_success() {
-            return Ok(answer);
-        }
-        let name = answer["__type"].as_str().unwrap_or_default();
-        let name = name.rsplit('#').next().unwrap_or_default();
-        let message = answer["message"].as_str().or(answer["Message"].as_str()).unwrap_or_default();
-        Err(failed(format!("{status} {name} {message}").trim_end().to_owned()))
+        let QueueSection { url, at, .. } = &self.section;
+        input["QueueUrl"] = json!(url);
+        let answer = self.calls.json(at, "sqs", "1.0", &format!("AmazonSQS.{operation}"), &input).await;
+        answer.map_err(|error| QueueError { reason: format!("{operation} at {}: {error}", at.endpoint) })
     }
 }
 

@@ -8,7 +8,7 @@ use crate::delivery_policy::{Effective, RetryPolicy};
 use crate::document::{document, text_of};
 use crate::endpoint::{Endpoint, Protocol};
 use crate::error::SnsError;
-use crate::message::Kind;
+use crate::message::{Kind, Message};
 use crate::outbox::{Delivery, Lane, Settlement};
 use crate::outcome::Outcome;
 use crate::publish::dead_letters;
@@ -17,6 +17,11 @@ use crate::sns::Inner;
 use crate::subscription::{State, Subscription, Token};
 use crate::topic::Topic;
 use crate::{queues, webhook};
+
+const TOPIC_DELIVERED: &str = "opentrail_sns_topic_delivered_total";
+/// Webhooks count each attempt that fails, others the messages that are given up. (SNS Developer Guide, "Monitoring Amazon SNS
+/// topics using CloudWatch", NumberOfNotificationsFailed.)
+const TOPIC_FAILED: &str = "opentrail_sns_topic_failed_total";
 
 /// A delivery to be attempted now.
 #[derive(Debug)]
@@ -91,8 +96,16 @@ impl Inner {
             Outcome::Failed(_) => "failed",
             Outcome::Refused(_) => "refused",
         };
-        let protocol = subscription.endpoint.protocol.as_str();
-        metrics::counter!("opentrail_sns_attempts_total", "protocol" => protocol, "result" => result).increment(1);
+        let protocol = subscription.endpoint.protocol;
+        metrics::counter!("opentrail_sns_attempts_total", "protocol" => protocol.as_str(), "result" => result)
+            .increment(1);
+        if dead_to.is_none() && message.kind == Kind::Notification {
+            match &outcome {
+                Outcome::Delivered => count(TOPIC_DELIVERED, message),
+                Outcome::Failed(_) | Outcome::Refused(_) if is_webhook(subscription) => count(TOPIC_FAILED, message),
+                Outcome::Failed(_) | Outcome::Refused(_) => {}
+            }
+        }
         Ok(outcome)
     }
 
@@ -162,11 +175,24 @@ impl Errand {
     pub(super) fn give_up(&self, reason: String) -> Settlement {
         let message = &self.delivery.message;
         let dead_letters = match (&self.dead_to, &message.kind) {
-            (None, Kind::Notification) => dead_letters(&self.subscription.settings),
+            (None, Kind::Notification) => {
+                if !is_webhook(&self.subscription) {
+                    count(TOPIC_FAILED, message);
+                }
+                dead_letters(&self.subscription.settings)
+            }
             _ => None,
         };
         undeliverable(dead_letters, reason, &message.topic.to_string())
     }
+}
+
+fn is_webhook(subscription: &Subscription) -> bool {
+    matches!(subscription.endpoint.protocol, Protocol::Http | Protocol::Https)
+}
+
+fn count(name: &'static str, message: &Message) {
+    metrics::counter!(name, "topic" => message.topic.to_string()).increment(1);
 }
 
 /// Whether the subscription still waits for such a message.
