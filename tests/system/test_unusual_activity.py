@@ -57,7 +57,7 @@ class Quick:
 
     def __init__(self, directory, rate):
         self.start, self.rate = int(time.time()), rate
-        self.server = Server(directory, CONFIG, ["--log", "warn", "--quick-clock", f"{rate}@{self.start}"]).start()
+        self.server = Server(directory, CONFIG, ["--log", "warn", "--quick-clock", f"{rate}@{self.start}"])
 
     def now(self):
         return datetime.datetime.fromtimestamp(self.start + (time.time() - self.start) * self.rate, datetime.UTC)
