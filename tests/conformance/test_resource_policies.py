@@ -105,8 +105,8 @@ def test_a_bad_policy_is_refused_and_changes_nothing(cloudtrail, store, text, wo
     "resource, error",
     [
         (f"arn:aws:cloudtrail:{{region}}:{ACCOUNT}:trail/main", "ResourceTypeNotSupportedException"),
-        (f"arn:aws:cloudtrail:{{region}}:{ACCOUNT}:eventdatastore/{uuid.uuid4()}", "ResourceNotFoundException"),
-        (f"arn:aws:cloudtrail:{{region}}:{ACCOUNT}:channel/{uuid.uuid4()}", "ResourceNotFoundException"),
+        (f"arn:aws:cloudtrail:{{region}}:{ACCOUNT}:eventdatastore/{uuid.UUID(int=1)}", "ResourceNotFoundException"),
+        (f"arn:aws:cloudtrail:{{region}}:{ACCOUNT}:channel/{uuid.UUID(int=2)}", "ResourceNotFoundException"),
         (f"arn:aws:cloudtrail:{{region}}:{ACCOUNT}:dashboard/mine", "ResourceNotFoundException"),
         (f"arn:aws:cloudtrail:{{region}}:{ACCOUNT}:eventdatastore/mine", "ResourceARNNotValidException"),
         ("arn:aws:s3:::bucket", "ResourceARNNotValidException"),

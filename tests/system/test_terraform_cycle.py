@@ -12,7 +12,7 @@ LOGS, OTHER_LOGS = "trail-logs", "other-logs"
 DEFAULTS = {"S3KeyPrefix": "", "SnsTopicARN": "", "IncludeGlobalServiceEvents": True, "IsMultiRegionTrail": False,
             "LogFileValidationEnabled": False, "CloudWatchLogsLogGroupArn": "", "CloudWatchLogsRoleArn": "", "KmsKeyId": "",
             "IsOrganizationTrail": False, "enable_logging": True, "event_selector": [], "advanced_event_selector": [],
-            "tags": {}}  # fmt: skip
+            "insight_selector": [], "tags": {}}  # fmt: skip
 DEFAULT_SELECTOR = {"ReadWriteType": "All", "IncludeManagementEvents": True, "DataResources": [],
                     "ExcludeManagementEventSources": []}  # fmt: skip
 
@@ -23,7 +23,7 @@ class Provider:
     def __init__(self, trails):
         self.trails = trails
 
-    def create(self, name, bucket, selectors=(), advanced=(), tags=None, enable_logging=True, **settings):
+    def create(self, name, bucket, selectors=(), advanced=(), insights=(), tags=None, enable_logging=True, **settings):
         tags = [{"Key": key, "Value": value} for key, value in (tags or {}).items()]
         answer = self.trails.create_trail(Name=name, S3BucketName=bucket, TagsList=tags,
                                           **{"IncludeGlobalServiceEvents": True, **settings})  # fmt: skip
@@ -34,7 +34,13 @@ class Provider:
             self.trails.put_event_selectors(TrailName=arn, EventSelectors=selectors)
         if advanced:
             self.trails.put_event_selectors(TrailName=arn, AdvancedEventSelectors=advanced)
+        if insights:
+            self.put_insights(arn, insights)
         return arn
+
+    def put_insights(self, arn, insights):
+        """The provider's schema has the type alone."""
+        self.trails.put_insight_selectors(TrailName=arn, InsightSelectors=[{"InsightType": kind} for kind in insights])
 
     def read(self, arn):
         """The state; `None` when the trail is gone."""
@@ -51,7 +57,10 @@ class Provider:
             selectors = answer.get("EventSelectors", [])
             state["event_selector"] = [] if selectors == [DEFAULT_SELECTOR] else selectors
             state["advanced_event_selector"] = answer.get("AdvancedEventSelectors", [])
-        assert trail["HasInsightSelectors"] is False
+        state["insight_selector"] = []
+        if trail["HasInsightSelectors"]:
+            answer = self.trails.get_insight_selectors(TrailName=arn)["InsightSelectors"]
+            state["insight_selector"] = [selector["InsightType"] for selector in answer]
         [item] = self.trails.list_tags(ResourceIdList=[arn])["ResourceTagList"]
         assert item["ResourceId"] == arn
         state["tags"] = {tag["Key"]: tag["Value"] for tag in item["TagsList"]}
@@ -83,6 +92,7 @@ def selector(read_write="All", management=True, resources=(), excluded=()):
 
 OBJECTS = {"Type": "AWS::S3::Object", "Values": ["arn:aws:s3:::photos/", "arn:aws:s3:::archive/2026/"]}
 TABLES = {"Type": "AWS::DynamoDB::Table", "Values": ["arn:aws:dynamodb"]}
+RATE, ERRORS = "ApiCallRateInsight", "ApiErrorRateInsight"
 # Every field and operator that the provider's schema allows; names, values and their order come back as sent.
 ADVANCED = [
     {"Name": "writes to photos", "FieldSelectors": [
@@ -116,6 +126,7 @@ CYCLES = {
                          {"event_selector": [selector(excluded=["kms.amazonaws.com", "rdsdata.amazonaws.com"])]}),
     "the default selector": ({"selectors": [selector()]}, {}),
     "advanced selectors": ({"advanced": ADVANCED}, {"advanced_event_selector": ADVANCED}),
+    "insights": ({"insights": [RATE, ERRORS]}, {"insight_selector": [RATE, ERRORS]}),
 }  # fmt: skip
 
 
@@ -186,6 +197,8 @@ def test_updates_are_read_back_each_and_survive_a_kill(server, provider):
     update({"LogFileValidationEnabled": True}, trails.update_trail, Name=arn, EnableLogFileValidation=True)
     update({"IsMultiRegionTrail": False, "IncludeGlobalServiceEvents": False}, trails.update_trail, Name=arn,
            IsMultiRegionTrail=False, IncludeGlobalServiceEvents=False)  # fmt: skip
+    update({"insight_selector": [RATE]}, provider.put_insights, arn=arn, insights=[RATE])
+    update({"insight_selector": [ERRORS]}, provider.put_insights, arn=arn, insights=[ERRORS])
     update({"enable_logging": False}, trails.stop_logging, Name=arn)
     update({"event_selector": [selector(resources=[TABLES])]}, trails.put_event_selectors, TrailName=arn,
            EventSelectors=[selector(resources=[TABLES])])  # fmt: skip
@@ -200,7 +213,44 @@ def test_updates_are_read_back_each_and_survive_a_kill(server, provider):
     # Blocks removed: the provider sends the default selector.
     update({"advanced_event_selector": []}, trails.put_event_selectors, TrailName=arn,
            EventSelectors=[{"ReadWriteType": "All", "IncludeManagementEvents": True, "DataResources": []}])  # fmt: skip
+    update({"insight_selector": []}, provider.put_insights, arn=arn, insights=[])
     update({"enable_logging": True}, trails.start_logging, Name=arn)
+
+
+def a_topic(server):
+    """The ARN of a topic that CloudTrail may publish to."""
+    sns = server.client("sns")
+    arn = sns.create_topic(Name="log-files")["TopicArn"]
+    allow = {"Effect": "Allow", "Principal": {"Service": "cloudtrail.amazonaws.com"}, "Action": "sns:Publish", "Resource": arn}
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [allow]})
+    sns.set_topic_attributes(TopicArn=arn, AttributeName="Policy", AttributeValue=policy)
+    return arn
+
+
+def a_log_group(server, name):
+    """The ARN of a log group, and that of a role by which CloudTrail may write to it."""
+    server.client("logs").create_log_group(logGroupName=name)
+    iam, service = server.client("iam"), {"Service": "cloudtrail.amazonaws.com"}
+    trust = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": service, "Action": "sts:AssumeRole"}]}
+    allow = {"Effect": "Allow", "Action": ["logs:CreateLogStream", "logs:PutLogEvents"], "Resource": "*"}
+    role = iam.create_role(RoleName=name, AssumeRolePolicyDocument=json.dumps(trust))["Role"]["Arn"]
+    iam.put_role_policy(RoleName=name, PolicyName="logs", PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [allow]}))
+    return f"arn:aws:logs:us-east-1:{ACCOUNT}:log-group:{name}:*", role
+
+
+def test_a_topic_and_a_log_group_are_read_back_changed_and_taken_away(server, provider):
+    topic, (group, role), (other, its_role) = a_topic(server), a_log_group(server, "first"), a_log_group(server, "second")
+    arn = provider.create("told", LOGS, SnsTopicName=topic, CloudWatchLogsLogGroupArn=group, CloudWatchLogsRoleArn=role)
+    state = expected("told", LOGS, SnsTopicARN=topic, CloudWatchLogsLogGroupArn=group, CloudWatchLogsRoleArn=role)
+    assert provider.read(arn) == state
+    provider.trails.update_trail(Name=arn, CloudWatchLogsLogGroupArn=other, CloudWatchLogsRoleArn=its_role)
+    state |= {"CloudWatchLogsLogGroupArn": other, "CloudWatchLogsRoleArn": its_role}
+    assert provider.read(arn) == state
+    provider.trails.update_trail(Name=arn, CloudWatchLogsLogGroupArn="", CloudWatchLogsRoleArn="")
+    state |= {"CloudWatchLogsLogGroupArn": "", "CloudWatchLogsRoleArn": ""}
+    assert provider.read(arn) == state
+    provider.trails.update_trail(Name=arn, SnsTopicName="")
+    assert provider.read(arn) == expected("told", LOGS)
 
 
 def test_an_organization_trail_is_made_read_back_and_taken_back(tmp_path_factory):
@@ -227,7 +277,7 @@ def test_an_organization_trail_is_made_read_back_and_taken_back(tmp_path_factory
     {"SnsTopicName": "topic"},
     {"CloudWatchLogsLogGroupArn": f"arn:aws:logs:us-east-1:{ACCOUNT}:log-group:x:*",
      "CloudWatchLogsRoleArn": f"arn:aws:iam::{ACCOUNT}:role/logs"}], ids=lambda argument: next(iter(argument)))  # fmt: skip
-def test_what_is_not_built_yet_is_refused_and_leaves_nothing(provider, argument):
+def test_what_is_not_there_is_refused_and_leaves_nothing(provider, argument):
     with pytest.raises(ClientError):
         provider.create("refused", LOGS, **argument)
     assert provider.trails.list_trails()["Trails"] == []
