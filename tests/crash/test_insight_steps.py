@@ -59,11 +59,11 @@ def test_a_storm_is_told_once_over_kills(tmp_path, now):
             time.sleep(0.1)
         put(server, now, "Storm", CALLS, errorCode="AccessDenied", errorMessage="no")
         for next_step in [INSIGHT_STEPS[1], None]:
-            assert server.process.wait(60) == -signal.SIGKILL, server.log_tail()
+            assert server.process.wait(180) == -signal.SIGKILL, server.log_tail()
             server.environment = {"OPENTRAIL_CRASH_AT": next_step} if next_step else {}
             server.start()
         expected = {(kind, state): 1 for kind in ["ApiCallRateInsight", "ApiErrorRateInsight"] for state in ["Start", "End"]}
-        wait_until(lambda: len(insights(server)) >= len(expected), "the storm is over")
+        wait_until(lambda: len(insights(server)) >= len(expected), "the storm is over", seconds=180, pause=0.5)
         found = insights(server)
         assert collections.Counter((insight["insightType"], insight["state"]) for insight in found) == expected, found
         for insight in found:
