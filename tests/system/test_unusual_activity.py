@@ -258,7 +258,7 @@ def test_a_storm_of_errors_is_found_told_and_over(quick, webhook):
     # Why.
     for event_id in [rate["eventID"], rate["sharedEventID"]]:
         why = quick.explain(event_id)
-        assert why["sharedEventId"] == rate["sharedEventID"] and why["awsRegion"] == REGION
+        assert why["sharedEventID"] == rate["sharedEventID"] and why["awsRegion"] == REGION
         assert sum(point["calls"] for point in why["series"]) > blown and why["usualAtMost"] < 20
 
     # Hours back in time, and nothing is told again.

@@ -32,6 +32,7 @@ pub struct Point {
 #[serde(rename_all = "camelCase")]
 pub struct Explanation {
     /// `sharedEventID` of the records.
+    #[serde(rename = "sharedEventID")]
     pub shared_event_id: String,
     /// When it began, in seconds since the epoch.
     pub start: i64,
