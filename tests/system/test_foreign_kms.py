@@ -2,16 +2,13 @@
 
 import gzip
 import json
-import subprocess
-import sys
-import urllib.error
-import urllib.request
 import uuid
 
 import boto3
 import pytest
 from botocore.exceptions import ClientError
-from opentrail_server import ACCOUNT, Server, free_port, record, wait_until
+from moto_server import moto_server
+from opentrail_server import ACCOUNT, Server, record, wait_until
 
 BUCKET = "foreign-logs"
 
@@ -19,25 +16,8 @@ BUCKET = "foreign-logs"
 @pytest.fixture
 def moto(tmp_path):
     """The endpoint of a moto server."""
-    port = free_port()
-    with open(tmp_path / "moto.log", "wb") as log:
-        command = [sys.executable, "-m", "moto.server", "-p", str(port)]
-        process = subprocess.Popen(command, stdout=log, stderr=log)
-    endpoint = f"http://127.0.0.1:{port}"
-
-    def is_up():
-        assert process.poll() is None, (tmp_path / "moto.log").read_text()
-        try:
-            return urllib.request.urlopen(f"{endpoint}/moto-api/data.json", timeout=5).status == 200
-        except (urllib.error.URLError, ConnectionError, TimeoutError):
-            return False
-
-    try:
-        wait_until(is_up, "moto's start", seconds=120)
-        yield endpoint
-    finally:
-        process.kill()
-        process.wait()
+    with moto_server(tmp_path) as moto:
+        yield moto.endpoint
 
 
 def client(endpoint, service):
