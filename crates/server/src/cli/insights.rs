@@ -113,6 +113,11 @@ fn console_width() -> usize {
     comfy_table::Table::new().width().map_or(WIDTH, usize::from)
 }
 
+/// A time as statements compare it with `eventTime`.
+fn moment(time: Timestamp) -> String {
+    time.to_iso().replace('T', " ").replace('Z', "")
+}
+
 /// The ways to the events themselves.
 fn queries(explanation: &Explanation) -> String {
     let text = |name: &str| explanation.insight_details[name].as_str().unwrap_or_default().replace('\'', "''");
@@ -122,7 +127,6 @@ fn queries(explanation: &Explanation) -> String {
     let error = explanation.insight_details["errorCode"].as_str().map(|code| code.replace('\'', "''"));
     let error = error.map(|code| format!(" AND errorCode = '{code}'")).unwrap_or_default();
     let region = &explanation.region;
-    let moment = |time: Timestamp| time.to_iso().replace('T', " ").replace('Z', "");
     format!(
         "The events, of an event data store:
   opentrail sql --region {region} \"SELECT eventTime, userIdentity.arn, sourceIPAddress, userAgent, errorCode FROM STORE \
@@ -183,7 +187,6 @@ async fn replay_stretch(
     replay: &mut Replay,
     records: &mut Vec<InsightRecord>,
 ) -> anyhow::Result<u64> {
-    let moment = |time: Timestamp| time.to_iso().replace('T', " ").replace('Z', "");
     let statement = format!(
         "SELECT to_unixtime(eventTime), recipientAccountId, awsRegion, eventSource, eventName, eventCategory, readOnly, errorCode, \
          userIdentity.arn, userAgent FROM {id} WHERE eventCategory IN ('Management', 'Data') AND eventTime >= '{}' \
